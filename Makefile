@@ -1,0 +1,46 @@
+# Each target makes the virtual environment and installs when needed; nothing else has to be typed first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-fast test-slow lint format bench bench-sandbox clean distclean
+
+demo: $(READY)
+	$(BIN)/soar run configs/demo.toml runs/demo
+
+test: lint test-fast test-slow
+
+test-fast: $(READY)
+	$(BIN)/pytest -q -m "not slow and not gpu"
+
+test-slow: $(READY)
+	$(BIN)/pytest -q -m "slow and not gpu"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: bench-sandbox
+
+bench-sandbox: $(READY)
+	$(BIN)/python -m benchmarks.sandbox
+
+clean:
+	rm -rf runs .pytest_cache .ruff_cache .hypothesis build dist
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,dev]'
+	@touch $@

@@ -1,0 +1,196 @@
+"""What the system talks about: tasks, executions, completions, programs. Frozen data, no behaviour beyond what follows
+from the fields. Knows no domain: a `Value` is whatever JSON value a domain's `parse` calls canonical.
+"""
+
+import hashlib
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+Value: TypeAlias = Hashable
+"""A value in its domain's canonical form: immutable, JSON-able (tuples for lists); equal values are equal objects.
+An ARC grid is a tuple of h rows, each a tuple of w ints in 0–9."""
+
+Stage: TypeAlias = Literal["load", "run", "result"]
+Phase: TypeAlias = Literal["sample", "refine"]
+Prompt: TypeAlias = "str | tuple[Message, ...]"
+"""What a language model is asked: plain text (compact rendering) or chat messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One input-output pair; `output` is None where the answer is hidden."""
+
+    input: Value
+    output: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A programming-by-example task: training pairs, and test pairs whose outputs may be hidden (§3.1)."""
+
+    id: str
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """All inputs, training first, in the order every `Execution` of this task follows."""
+        return tuple(example.input for example in (*self.train, *self.test))
+
+    def without_answers(self) -> "Task":
+        """Return the task as search may see it: test outputs removed."""
+        return replace(self, test=tuple(replace(example, output=None) for example in self.test))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a program gave no output for one input. A program's fault is data, never an exception of ours.
+
+    `type` is an exception's name (``"IndexError"``) or one of ``Timeout``, ``MemoryLimit``, ``Crash``, ``TooMuchOutput``,
+    ``InvalidOutput``; `line` is 1-based in the program's text; `stage` says whether loading the program, running it or
+    its result failed.
+    """
+
+    type: str
+    message: str
+    line: int | None = None
+    source_line: str | None = None
+    stage: Stage = "run"
+
+
+Output: TypeAlias = Value | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What one program did: one output or failure per input, in the order of the inputs."""
+
+    outputs: tuple[Output, ...]
+    cpu_seconds: float = 0.0
+    nondeterministic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn (App. D.5: temperature 1, min-p 0.05)."""
+
+    temperature: float = 1.0
+    min_p: float = 0.05
+    max_new_tokens: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer of a language model, as it arrived. `finish_reason` "length" means truncated."""
+
+    text: str
+    finish_reason: str = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """Where a completion stands in the search: its identity, the same whenever and wherever it is computed.
+
+    Sampling uses island 0; `step` counts requests (sampling) or refinement calls of the island; `index` is the
+    completion's place in its call.
+    """
+
+    stage: str
+    iteration: int
+    task_id: str
+    phase: Phase
+    island: int
+    step: int
+    index: int
+
+    @property
+    def key(self) -> str:
+        """The identity as text: ``stage/iteration/task/phase/island/step/index``."""
+        return f"{self.stage}/{self.iteration}/{self.task_id}/{self.phase}/{self.island}/{self.step}/{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A completion's program with what it did on its task.
+
+    `train` and `test` hold one output or failure per pair; `accuracy` is the fraction of training pairs reproduced
+    exactly; `parents` are the keys of the programs its prompt showed (empty for a sample).
+    """
+
+    origin: Origin
+    code: str
+    train: tuple[Output, ...]
+    test: tuple[Output, ...]
+    accuracy: float
+    parents: tuple[str, ...] = ()
+    nondeterministic: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.origin.key
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        return self.train + self.test
+
+    @property
+    def ran(self) -> bool:
+        """Whether every input gave an output. Only such a program may be an arm, a ballot or a relabelled example."""
+        return not self.nondeterministic and not any(isinstance(output, Failure) for output in self.outputs)
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of a canonical value: no spaces, keys sorted, no NaN."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def content_hash(*values: object) -> str:
+    """Return 32 hex digits that name the content: equal hashes mean equal values."""
+    digest = hashlib.blake2b(digest_size=16)
+    for value in values:
+        digest.update(canonical_json(value).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def ballot(program: Program) -> str | None:
+    """Return the hash of all test outputs, the group a program votes for; None if it failed anywhere."""
+    return content_hash(*program.test) if program.ran else None
+
+
+def behaviour(program: Program) -> str | None:
+    """Return the hash of all outputs, equal for programs that act the same on this task; None if it failed anywhere."""
+    return content_hash(*program.outputs) if program.ran else None
+
+
+def train_accuracy(task: Task, outputs: tuple[Output, ...]) -> float:
+    """Return the fraction of training pairs that `outputs` (one per training pair) reproduces exactly (§3.2)."""
+    right = sum(output == example.output for example, output in zip(task.train, outputs, strict=True))
+    return right / len(task.train)
+
+
+def solves_train(program: Program) -> bool:
+    """Return whether the program ran everywhere and reproduces all training pairs."""
+    return program.ran and program.accuracy == 1.0
+
+
+def test_matches(task: Task, outputs: tuple[Output, ...]) -> tuple[bool, ...]:
+    """Return for each test pair of a task with known answers whether `outputs` matches it. Only scoring and supervised
+    curation may ask."""
+    return tuple(
+        example.output is not None and output == example.output
+        for example, output in zip(task.test, outputs, strict=True)
+    )
