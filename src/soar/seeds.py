@@ -18,5 +18,5 @@ def rng(seed: int, *purpose: str | int) -> np.random.Generator:
 
 
 def sample_seeds(seed: int, indices: Iterable[int], *purpose: str | int) -> list[int]:
-    """Return one 31-bit seed per sample index, as servers accept them; a sample keeps its seed when others are missing."""
+    """Return one 31-bit seed (as servers accept them) per sample index, the same whichever others are asked for."""
     return [seed_of(seed, *purpose, index) & 0x7FFFFFFF for index in indices]

@@ -56,8 +56,8 @@ class Task:
 class Failure:
     """Why a program gave no output for one input. A program's fault is data, never an exception of ours.
 
-    `type` is an exception's name (``"IndexError"``) or one of ``Timeout``, ``MemoryLimit``, ``Crash``, ``TooMuchOutput``,
-    ``InvalidOutput``; `line` is 1-based in the program's text; `stage` says whether loading the program, running it or
+    `type` is an exception's name (``"IndexError"``) or one of ``Timeout``, ``MemoryLimit``, ``Crash``,
+    ``TooMuchOutput``, ``InvalidOutput``; `line` is 1-based in the program's text; `stage` says whether loading the program, running it or
     its result failed.
     """
 
@@ -140,10 +140,12 @@ class Program:
 
     @property
     def key(self) -> str:
+        """The identity of the completion this program came in."""
         return self.origin.key
 
     @property
     def outputs(self) -> tuple[Output, ...]:
+        """One output or failure per input, training first."""
         return self.train + self.test
 
     @property

@@ -1,0 +1,1 @@
+"""One SQLite file per run: schema, the only writer, read-only queries."""

@@ -1,0 +1,1 @@
+"""Programming-by-example domains; each alone knows what its values are."""

@@ -1,0 +1,1 @@
+"""From a search's programs to the next model: relabel, deduplicate, curate, finetune (§3.3)."""

@@ -1,0 +1,1 @@
+"""Tasks and parents to prompts, completions to code."""

@@ -11,8 +11,11 @@ Feedback = Literal["full", "verdicts", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much of a task a prompt shows. `pairs` caps the training pairs (None: all); `feedback` says whether a parent's
-    outputs are shown, only the verdicts, or neither. The full detail is the default; shorter ones serve small contexts."""
+    """How much of a task a prompt shows; shorter details than the default serve small contexts.
+
+    `pairs` caps the training pairs (None: all); `feedback` says whether a parent's outputs are shown, only the
+    verdicts, or neither.
+    """
 
     pairs: int | None = None
     feedback: Feedback = "full"

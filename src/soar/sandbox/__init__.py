@@ -1,0 +1,1 @@
+"""Executing untrusted programs."""

@@ -1,0 +1,1 @@
+"""Sample and refine (§3.2)."""

@@ -1,0 +1,1 @@
+"""SOAR: a language model writes programs for tasks given by examples, and learns from its own search."""
