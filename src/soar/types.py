@@ -57,8 +57,8 @@ class Failure:
     """Why a program gave no output for one input. A program's fault is data, never an exception of ours.
 
     `type` is an exception's name (``"IndexError"``) or one of ``Timeout``, ``MemoryLimit``, ``Crash``,
-    ``TooMuchOutput``, ``InvalidOutput``; `line` is 1-based in the program's text; `stage` says whether loading the program, running it or
-    its result failed.
+    ``TooMuchOutput``, ``InvalidOutput``; `line` is 1-based in the program's text; `stage` says whether loading the
+    program, running it or its result failed.
     """
 
     type: str
@@ -155,8 +155,8 @@ class Program:
 
 
 def canonical_json(value: object) -> str:
-    """Return the one JSON text of a canonical value: no spaces, keys sorted, no NaN."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    """Return the one JSON text of a canonical value: ASCII, no spaces, keys sorted, no NaN."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
 def content_hash(*values: object) -> str:

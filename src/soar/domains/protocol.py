@@ -9,7 +9,7 @@ class Domain(Protocol):
     """Loads tasks, and says what a value is and how a prompt shows it."""
 
     def load(self, source: str) -> list[Task]:
-        """Return the tasks of a named source, a folder or a file, sorted by id; `DataError` says what is wrong where."""
+        """Return the tasks of a named source, a folder or a file, sorted by id; `DataError` says what is wrong."""
         ...
 
     def parse(self, value: object) -> Value:

@@ -16,7 +16,7 @@ class LanguageModel(Protocol):
     def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
-        """Yield one completion per seed as ``(index into seeds, completion)``, each as soon as it is there, in any order.
+        """Yield one completion per seed as ``(index into seeds, completion)``, each once it is there, in any order.
 
         What was yielded is paid for and stored by the caller at once; an error afterwards loses nothing. Where the
         backend can, a completion depends on its own seed and not on its neighbours. Raises `PromptTooLong` before

@@ -1,0 +1,157 @@
+"""The only code that writes to a run's archive: one connection, one thread, group commits.
+
+Knows how rows become durable; does not know why they are written. What `add` returned from survives kill -9 and loss of
+power (WAL, synchronous=FULL).
+"""
+
+import asyncio
+import json
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from soar.archive.rows import CompletionRow, ExecutionRow, Row, UnsentRow, code_hash, encode_output
+from soar.archive.schema import migrate
+from soar.errors import StoreError
+
+Job = tuple[Callable[[sqlite3.Connection], None], Future[None]]
+
+
+class ArchiveWriter:
+    """The writing side of one archive. Rows that exist are never changed: writing one again does nothing."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the archive at `path`; `StoreError` if that is impossible."""
+        self.path = path
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        opened: Future[None] = Future()
+        self._thread = threading.Thread(target=self._work, args=(opened,), name="archive", daemon=True)
+        self._thread.start()
+        opened.result()
+
+    async def add(self, rows: Sequence[Row]) -> None:
+        """Store rows durably; returns once they are. `StoreError` when the disk refuses."""
+        if rows:
+            await asyncio.shield(asyncio.wrap_future(self._submit(lambda connection: _insert(connection, rows))))
+
+    async def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
+        """Run one statement of bookkeeping (tables iterations and requests) durably."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute(sql, tuple(parameters))
+
+        await asyncio.shield(asyncio.wrap_future(self._submit(job)))
+
+    def close(self) -> None:
+        """Write what was submitted and close the file."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _submit(self, job: Callable[[sqlite3.Connection], None]) -> Future[None]:
+        if not self._thread.is_alive():
+            raise StoreError(f"the archive {self.path} is closed")
+        future: Future[None] = Future()
+        self._jobs.put((job, future))
+        return future
+
+    def _work(self, opened: Future[None]) -> None:
+        try:
+            connection = _open(self.path)
+        except (sqlite3.Error, OSError) as error:
+            opened.set_exception(StoreError(f"cannot open the archive {self.path}: {error}"))
+            return
+        except StoreError as error:
+            opened.set_exception(error)
+            return
+        opened.set_result(None)
+        going = True
+        while going:
+            batch, going = _take(self._jobs)
+            _commit(connection, batch, self.path)
+        connection.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise StoreError(f"{path} cannot use write-ahead logging (a network file system?): use a local disk")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 32768")
+    migrate(connection)
+    return connection
+
+
+def _take(jobs: "queue.SimpleQueue[Job | None]") -> tuple[list[Job], bool]:
+    """Return all jobs that wait, at least one, and whether more may come."""
+    batch: list[Job] = []
+    job = jobs.get()
+    while job is not None:
+        batch.append(job)
+        try:
+            job = jobs.get_nowait()
+        except queue.Empty:
+            return batch, True
+    return batch, False
+
+
+def _commit(connection: sqlite3.Connection, batch: Sequence[Job], path: Path) -> None:
+    """Run a batch as one transaction; all of it is acknowledged or none."""
+    if not batch:
+        return
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for job, _ in batch:
+            job(connection)
+        connection.execute("COMMIT")
+    except (sqlite3.Error, OSError) as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        for _, future in batch:
+            future.set_exception(StoreError(f"the archive {path} cannot be written: {error}; free space and go on"))
+        return
+    for _, future in batch:
+        future.set_result(None)
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    for row in rows:
+        if isinstance(row, CompletionRow):
+            _insert_completion(connection, row)
+        elif isinstance(row, ExecutionRow):
+            _insert_execution(connection, row)
+        else:
+            _insert_unsent(connection, row)
+
+
+def _insert_completion(connection: sqlite3.Connection, row: CompletionRow) -> None:
+    o, c = row.origin, row.completion
+    place = (o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, o.index)
+    answer = (c.text, c.finish_reason, c.prompt_tokens, c.completion_tokens, c.seconds)
+    connection.execute(
+        "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?, ?,?, ?,?,?,?,?, ?,?)",
+        (*place, json.dumps(row.parents), json.dumps(row.prompt_detail), *answer, row.status, row.code_hash),
+    )
+
+
+def _insert_execution(connection: sqlite3.Connection, row: ExecutionRow) -> None:
+    encoded = [encode_output(output) for output in (*row.train, *row.test)]
+    connection.executemany("INSERT OR IGNORE INTO outputs VALUES (?,?)", encoded)
+    hashes = [name for name, _ in encoded]
+    train, test = json.dumps(hashes[: len(row.train)]), json.dumps(hashes[len(row.train) :])
+    connection.execute(
+        "INSERT OR IGNORE INTO executions VALUES (?,?,?,?,?,?,?,?,?,?)",
+        (row.task_id, code_hash(row.code), row.code, row.status, row.accuracy)
+        + (train, test, row.ballot, row.behaviour, row.cpu_seconds),
+    )
+
+
+def _insert_unsent(connection: sqlite3.Connection, row: UnsentRow) -> None:
+    o = row.origin
+    connection.execute(
+        "INSERT OR IGNORE INTO unsent VALUES (?,?,?,?,?,?,?)",
+        (o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, row.completions),
+    )

@@ -1,0 +1,109 @@
+"""One call to the language model, made whole: what is stored already is kept, what is missing is generated, stored as
+it arrives, and executed. Resuming is therefore calling again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from soar.archive.rows import CompletionRow, UnsentRow, code_hash
+from soar.errors import PromptTooLong
+from soar.prompts.protocol import Detail, Rendering
+from soar.search.context import SearchContext
+from soar.search.evaluate import Evaluate
+from soar.seeds import sample_seeds
+from soar.types import Completion, Origin, Program, Prompt, Sampling, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked: `count` completions, at `origin` (its index is ignored), of the prompt that `prompt_of` renders."""
+
+    task: Task
+    origin: Origin
+    count: int
+    prompt_of: Callable[[Detail], Prompt]
+    sampling: Sampling
+    parents: tuple[Program, ...] = ()
+
+
+async def complete(
+    context: SearchContext, call: Call, stored: Mapping[int, CompletionRow], evaluate: Evaluate
+) -> list[Program]:
+    """Return the executed programs of a call, in order of their place; completions without code bring none.
+
+    `stored` maps places to the completions of an earlier session. A prompt that fits in no form is recorded as unsent.
+    Errors of the model are raised after everything that arrived is stored.
+    """
+    programs = [asyncio.create_task(_program(context.rendering, row, evaluate)) for row in stored.values()]
+    missing = [place for place in range(call.count) if place not in stored]
+    if missing:
+        programs += await _generate(context, call, missing, evaluate)
+    found = [program for program in await asyncio.gather(*programs) if program is not None]
+    return sorted(found, key=lambda program: program.origin.index)
+
+
+async def _generate(
+    context: SearchContext, call: Call, missing: Sequence[int], evaluate: Evaluate
+) -> list[asyncio.Task[Program | None]]:
+    """Generate the missing places with the fullest prompt that fits; return the tasks that store and execute them."""
+    o = call.origin
+    seeds = sample_seeds(context.seed, missing, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
+    kept: list[asyncio.Task[Program | None]] = []
+    for detail in context.rendering.details(call.task):
+        prompt = call.prompt_of(detail)
+        if not context.lm.fits(prompt, call.sampling.max_new_tokens):
+            continue
+        try:
+            async for index, completion in context.lm.generate(prompt, seeds, call.sampling):
+                row = completion_row(context.rendering, call, missing[index], completion, detail)
+                kept.append(asyncio.create_task(_keep(context, row, evaluate)))
+            return kept
+        except PromptTooLong:
+            continue
+        except BaseException:
+            await asyncio.gather(*kept)
+            raise
+    await context.writer.add([UnsentRow(replace(o, index=0), len(missing))])
+    return kept
+
+
+def completion_row(
+    rendering: Rendering, call: Call, place: int, completion: Completion, detail: Detail
+) -> CompletionRow:
+    """Judge a completion's text: the code it holds, or the reason why it holds none. A truncated one is never code."""
+    text = completion.text.encode("utf-8", "replace").decode()
+    extraction = rendering.extract(text)
+    if completion.finish_reason == "length":
+        status, name = "truncated", None
+    elif extraction.code is None:
+        status, name = extraction.reason or "no-code", None
+    else:
+        status, name = "code", code_hash(extraction.code)
+    shown = {} if detail == Detail() else {"pairs": detail.pairs, "feedback": detail.feedback}
+    parents = tuple(parent.key for parent in call.parents)
+    return CompletionRow(
+        replace(call.origin, index=place), replace(completion, text=text), status, name, parents, shown
+    )
+
+
+async def _keep(context: SearchContext, row: CompletionRow, evaluate: Evaluate) -> Program | None:
+    await context.writer.add([row])
+    return await _program(context.rendering, row, evaluate)
+
+
+async def _program(rendering: Rendering, row: CompletionRow, evaluate: Evaluate) -> Program | None:
+    """Return the executed program of a stored completion, None if it holds no code."""
+    code = rendering.extract(row.completion.text).code if row.status == "code" else None
+    if code is None:
+        return None
+    done = await evaluate(code)
+    return Program(
+        origin=row.origin,
+        code=code,
+        train=done.train,
+        test=done.test,
+        accuracy=done.accuracy,
+        parents=row.parents,
+        nondeterministic=done.status == "nondeterministic",
+    )

@@ -1,0 +1,42 @@
+"""What one iteration's search holds open and what is fixed while it lasts. Data only."""
+
+from dataclasses import dataclass
+
+from soar.archive.reader import ArchiveReader
+from soar.archive.writer import ArchiveWriter
+from soar.config import SamplingConfig, SearchConfig
+from soar.domains.protocol import Domain
+from soar.lm.protocol import LanguageModel
+from soar.prompts.protocol import Rendering
+from soar.sandbox.protocol import Sandbox
+from soar.search.selectors import Selector
+from soar.types import Sampling, Task
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """One search of one iteration. `few_shot`: solved tasks with a program each, frozen when the iteration starts."""
+
+    stage: str
+    iteration: int
+    seed: int
+    budget: SearchConfig
+    sampling: SamplingConfig
+    selector: Selector
+    lm: LanguageModel
+    sandbox: Sandbox
+    domain: Domain
+    rendering: Rendering
+    writer: ArchiveWriter
+    reader: ArchiveReader
+    few_shot: tuple[tuple[Task, str], ...] = ()
+
+    @property
+    def when_sampling(self) -> Sampling:
+        """How tokens are drawn for programs from scratch."""
+        return Sampling(self.sampling.temperature, self.sampling.min_p, self.sampling.sample_tokens)
+
+    @property
+    def when_refining(self) -> Sampling:
+        """How tokens are drawn for refinements."""
+        return Sampling(self.sampling.temperature, self.sampling.min_p, self.sampling.refine_tokens)

@@ -1,0 +1,82 @@
+"""Refinement: islands of a bandit over programs, each pull a call that shows a program and asks for a better one
+(§3.2, App. D.3).
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from soar.prompts.protocol import Detail
+from soar.search.call import Call, complete
+from soar.search.context import SearchContext
+from soar.search.evaluate import Evaluate
+from soar.search.pool import Pool
+from soar.search.sample import sampling_call
+from soar.search.stored import stored_calls
+from soar.seeds import rng
+from soar.types import Origin, Program, Prompt, Task, solves_train
+
+
+async def refine(context: SearchContext, task: Task, samples: Sequence[Program], evaluate: Evaluate) -> list[Program]:
+    """Spend a task's refinement budget on islands that share the samples and nothing else; return all children."""
+    islands = range(context.budget.islands)
+    found = await asyncio.gather(*(refine_island(context, task, samples, island, evaluate) for island in islands))
+    return [program for island in found for program in island]
+
+
+async def refine_island(
+    context: SearchContext, task: Task, samples: Sequence[Program], island: int, evaluate: Evaluate
+) -> list[Program]:
+    """Spend one island's budget, pull after pull, and return its children in order.
+
+    Without any arm (every program failed somewhere) a pull samples from scratch, until a program becomes one: the
+    budget is spent all the same.
+    """
+    budget = context.budget
+    owed = share(budget.refinements, budget.islands, island)
+    enough = -(-budget.enough // budget.islands)
+    stored = stored_calls(context, task, "refine", island)
+    pool, children, solved, step = Pool(samples), [], 0, 0
+    while owed > 0 and not (enough and solved >= enough):
+        count = min(budget.completions_per_refinement, owed)
+        arms = context.selector(pool, _rng(context, task, island, step)) if len(pool) else ()
+        parents = tuple(pool.programs[arm] for arm in arms)
+        if step not in stored.unsent:
+            call = refinement_call(context, task, parents, island, step, count)
+            born = await complete(context, call, stored.at(step), evaluate)
+            solved += sum(is_new_solution(child, parents) for child in born)
+            children += born
+            for child in born:
+                pool.add(child)
+        pool.spend(arms, count)
+        owed -= count
+        step += 1
+    return children
+
+
+def refinement_call(
+    context: SearchContext, task: Task, parents: tuple[Program, ...], island: int, step: int, count: int
+) -> Call:
+    """Return the call that asks for `count` better programs than `parents`; without parents, programs from scratch."""
+    if not parents:
+        return sampling_call(context, task, "refine", island, step, count)
+
+    def prompt_of(detail: Detail) -> Prompt:
+        return context.rendering.refinement(task, parents, detail)
+
+    origin = Origin(context.stage, context.iteration, task.id, "refine", island, step, 0)
+    return Call(task, origin, count, prompt_of, context.when_refining, parents)
+
+
+def share(total: int, islands: int, island: int) -> int:
+    """Return an island's part of a budget of completions; the first ones take what does not divide."""
+    return total // islands + (island < total % islands)
+
+
+def is_new_solution(child: Program, parents: Sequence[Program]) -> bool:
+    """Return whether a child solves the training pairs and differs from its parents in code and in outputs."""
+    copies = any(child.code == parent.code or child.outputs == parent.outputs for parent in parents)
+    return solves_train(child) and not copies
+
+
+def _rng(context: SearchContext, task: Task, island: int, step: int):
+    return rng(context.seed, "select", context.stage, context.iteration, task.id, island, step)

@@ -1,0 +1,40 @@
+"""Sampling: programs from scratch, request after request, until the budget is spent or enough solve the training pairs
+(§3.2, App. D.5).
+"""
+
+from soar.prompts.protocol import Detail
+from soar.search.call import Call, complete
+from soar.search.context import SearchContext
+from soar.search.evaluate import Evaluate
+from soar.search.stored import stored_calls
+from soar.seeds import rng
+from soar.types import Origin, Phase, Program, Prompt, Task, solves_train
+
+
+async def sample(context: SearchContext, task: Task, evaluate: Evaluate) -> list[Program]:
+    """Spend a task's sampling budget, one request after the other, and return the programs in order."""
+    budget = context.budget
+    stored = stored_calls(context, task, "sample", island=0)
+    programs: list[Program] = []
+    for step, first in enumerate(range(0, budget.samples, budget.samples_per_request)):
+        if budget.enough and sum(map(solves_train, programs)) >= budget.enough:
+            break
+        if step in stored.unsent:
+            continue
+        count = min(budget.samples_per_request, budget.samples - first)
+        call = sampling_call(context, task, "sample", 0, step, count)
+        programs += await complete(context, call, stored.at(step), evaluate)
+    return programs
+
+
+def sampling_call(context: SearchContext, task: Task, phase: Phase, island: int, step: int, count: int) -> Call:
+    """Return the call that asks for `count` programs from scratch, with a solved example if the context holds any."""
+    origin = Origin(context.stage, context.iteration, task.id, phase, island, step, 0)
+    examples = [example for example in context.few_shot if example[0].id != task.id]
+    chance = rng(context.seed, "few-shot", context.stage, context.iteration, task.id, phase, island, step)
+    shown = examples[chance.integers(len(examples))] if examples else None
+
+    def prompt_of(detail: Detail) -> Prompt:
+        return context.rendering.sampling(task, shown, detail)
+
+    return Call(task, origin, count, prompt_of, context.when_sampling)
