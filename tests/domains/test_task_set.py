@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import pytest
+
+from soar.domains.arc import Arc
+from soar.domains.task_set import overlap, read_ids, select, task_set_hash
+from soar.errors import DataError
+from soar.types import Example, Task
+
+TASKS = [Task(f"t{i}", (Example(((i,),), ((0,),)),), (Example(((9,),), ((i,),)),)) for i in range(8)]
+
+
+def test_the_hash_depends_on_content_and_not_on_order():
+    assert task_set_hash(TASKS) == task_set_hash(TASKS[::-1])
+    changed = replace(TASKS[0], test=(replace(TASKS[0].test[0], output=((5,),)),))
+    assert len({task_set_hash(TASKS), task_set_hash(TASKS[1:]), task_set_hash([changed, *TASKS[1:]])}) == 3
+
+
+def test_a_draw_is_without_replacement_and_repeats_with_its_seed():
+    drawn = select(TASKS, count=5, seed=3)
+    assert len({task.id for task in drawn}) == 5
+    assert drawn == select(TASKS[::-1], count=5, seed=3) == sorted(drawn, key=lambda task: task.id)
+    assert any(drawn != select(TASKS, count=5, seed=seed) for seed in range(9))
+
+
+def test_a_smaller_draw_is_a_part_of_a_larger_one():
+    assert all(task in select(TASKS, count=6, seed=1) for task in select(TASKS, count=3, seed=1))
+
+
+def test_ids_choose_exactly_those_tasks():
+    assert [task.id for task in select(TASKS, ids=["t5", "t2"])] == ["t2", "t5"]
+    assert select(TASKS, ids=["t5", "t2"], count=1, seed=0)[0].id in {"t2", "t5"}
+    assert select(TASKS) == TASKS
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ({"ids": ["t1", "zz"]}, "1 of 2 ids are not among these 8 tasks: zz"),
+        ({"ids": ["t1", "t1"]}, "more than once: t1"),
+        ({"count": 9}, "expected 1 to 8"),
+        ({"count": 0}, "expected 1 to 8"),
+    ],
+)
+def test_an_impossible_choice_is_refused(wanted, reason):
+    with pytest.raises(DataError, match=reason):
+        select(TASKS, **wanted)
+
+
+def test_ids_are_read_from_lines_or_json(tmp_path):
+    path = tmp_path / "ids"
+    path.write_text("t1\n\n# a comment\nt2  # why\n")
+    assert read_ids(path) == ["t1", "t2"]
+    path.write_text('["t1", "t2"]')
+    assert read_ids(path) == ["t1", "t2"]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "[", "# nothing"])
+def test_a_file_without_ids_is_refused(tmp_path, text):
+    (tmp_path / "ids").write_text(text)
+    with pytest.raises(DataError):
+        read_ids(tmp_path / "ids")
+
+
+def test_tasks_that_share_a_pair_overlap_and_hidden_answers_do_not():
+    assert overlap(TASKS[:3], [replace(TASKS[1], id="other"), TASKS[7]]) == [("t1", "other")]
+    hidden = [Task("h", (Example(((5,),), ((5,),)),), (Example(((9,),), None),))]
+    assert overlap(hidden, hidden) == [("h", "h")]
+    assert overlap([replace(task, train=()).without_answers() for task in TASKS], TASKS) == []
+
+
+def test_arc1_evaluation_lies_in_arc2_training():
+    arc = Arc()
+    evaluation = arc.load("arc1-evaluation")
+    assert len({left for left, _ in overlap(evaluation, arc.load("arc2-training"))}) == 376
+    assert overlap(evaluation, arc.load("arc1-training")) == [("070dd51e", "40853293")]
