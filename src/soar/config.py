@@ -26,8 +26,9 @@ class _Section(BaseModel):
 
 
 class TasksConfig(_Section):
-    """Which tasks are searched. `source` is a built-in set, a folder or a file."""
+    """Which tasks are searched, of which domain. `source` is a built-in set, a folder or a file."""
 
+    domain: str = "arc"
     source: str = "arc1-training"
     ids_file: Path | None = None
     count: Positive | None = None
@@ -180,13 +181,14 @@ class Config(_Section):
                 raise ValueError(f"stage {stage.name!r} has base {stage.base!r}, expected one of: {known}")
         if self.lm.backend == "openai" and any(stage.iterations > 1 for stage in self.stages):
             raise ValueError(
-                'backend "openai" cannot be finetuned from here: set iterations = 1 in every stage, or use a local backend'
+                'backend "openai" cannot be finetuned from here: set iterations = 1 in every stage, or use "embedded"'
             )
         return self
 
     def tasks_of(self, stage: StageConfig) -> TasksConfig:
         """Return where a stage's tasks come from: its own settings before those of `[tasks]`."""
         return TasksConfig(
+            domain=self.tasks.domain,
             source=stage.source or self.tasks.source,
             ids_file=stage.ids_file or (self.tasks.ids_file if stage.source is None else None),
             count=stage.count or self.tasks.count,
@@ -256,7 +258,7 @@ def _fields_at(location: Sequence[str | int]) -> list[str]:
 
 
 def resolve(name: str, choices: Mapping[str, T], what: str) -> T:
-    """Return the built-in component called `name`, or import ``"package.module:name"``; `ConfigError` names the choices."""
+    """Return the built-in component `name`, or import ``"package.module:name"``; `ConfigError` names the choices."""
     if name in choices:
         return choices[name]
     module, colon, attribute = name.partition(":")

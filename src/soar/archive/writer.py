@@ -132,18 +132,18 @@ def _insert_completion(connection: sqlite3.Connection, row: CompletionRow) -> No
     place = (o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, o.index)
     answer = (c.text, c.finish_reason, c.prompt_tokens, c.completion_tokens, c.seconds)
     connection.execute(
-        "INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?, ?,?, ?,?,?,?,?, ?,?)",
+        "INSERT INTO completions VALUES (?,?,?,?,?,?,?, ?,?, ?,?,?,?,?, ?,?) ON CONFLICT DO NOTHING",
         (*place, json.dumps(row.parents), json.dumps(row.prompt_detail), *answer, row.status, row.code_hash),
     )
 
 
 def _insert_execution(connection: sqlite3.Connection, row: ExecutionRow) -> None:
     encoded = [encode_output(output) for output in (*row.train, *row.test)]
-    connection.executemany("INSERT OR IGNORE INTO outputs VALUES (?,?)", encoded)
+    connection.executemany("INSERT INTO outputs VALUES (?,?) ON CONFLICT DO NOTHING", encoded)
     hashes = [name for name, _ in encoded]
     train, test = json.dumps(hashes[: len(row.train)]), json.dumps(hashes[len(row.train) :])
     connection.execute(
-        "INSERT OR IGNORE INTO executions VALUES (?,?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO executions VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
         (row.task_id, code_hash(row.code), row.code, row.status, row.accuracy)
         + (train, test, row.ballot, row.behaviour, row.cpu_seconds),
     )
@@ -152,6 +152,6 @@ def _insert_execution(connection: sqlite3.Connection, row: ExecutionRow) -> None
 def _insert_unsent(connection: sqlite3.Connection, row: UnsentRow) -> None:
     o = row.origin
     connection.execute(
-        "INSERT OR IGNORE INTO unsent VALUES (?,?,?,?,?,?,?)",
+        "INSERT INTO unsent VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
         (o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, row.completions),
     )

@@ -17,7 +17,7 @@ from soar.types import Completion, Origin, Program, Prompt, Sampling, Task
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked: `count` completions, at `origin` (its index is ignored), of the prompt that `prompt_of` renders."""
+    """What is asked: `count` completions at `origin` (its index is ignored) of the prompt `prompt_of` renders."""
 
     task: Task
     origin: Origin

@@ -1,0 +1,78 @@
+"""Where a run stands now: a few counts read from its archive while it goes on, and the line that says them.
+
+Knows no answers: what it calls solved are tasks with a program right on all training pairs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from soar.archive.reader import ArchiveReader
+from soar.report.metrics import statuses
+from soar.run import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The newest search of a run. `budget` is the most completions it may take; early stopping takes fewer."""
+
+    stage: str
+    iteration: int
+    searches_done: int
+    searches: int
+    tasks: int
+    completions: int
+    budget: int
+    programs_executed: int
+    solved_train_pairs: int
+    status: Mapping[str, int]
+    finished: bool
+
+    def as_json(self) -> dict[str, object]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+
+def snapshot(reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, int], per_task: int) -> Snapshot | None:
+    """Read where the run stands; None before its first search. `tasks`: how many per stage; `per_task`: completions."""
+    begun = list(reader.iterations())
+    if not begun:
+        return None
+    stage, iteration, *_ = begun[-1]
+    counts = statuses(reader, stage, iteration)
+    solved = reader.query(
+        "SELECT COUNT(DISTINCT c.task_id) FROM completions c"
+        " JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash"
+        " WHERE c.stage = ? AND c.iteration = ? AND e.accuracy = 1.0 AND e.status = 'ok'",
+        (stage, iteration),
+    )[0][0]
+    executed = {"ok", "failed", "syntax-error", "nondeterministic"}
+    done = sum(1 for *_, finished in begun if finished)
+    return Snapshot(
+        stage=stage,
+        iteration=iteration,
+        searches_done=done,
+        searches=len(plan),
+        tasks=tasks[stage],
+        completions=sum(counts.values()),
+        budget=tasks[stage] * per_task,
+        programs_executed=sum(count for name, count in counts.items() if name in executed),
+        solved_train_pairs=solved,
+        status=counts,
+        finished=done == len(plan),
+    )
+
+
+def line(now: Snapshot, rate: float | None = None, note: str = "") -> str:
+    """Return a snapshot in one line; `rate` is programs per second of late, from which follows the time left."""
+    if now.finished:
+        return f"finished: {now.searches} searches"
+    mix = ", ".join(f"{name} {count}" for name, count in sorted(now.status.items(), key=lambda item: -item[1]))
+    parts = [
+        f"{now.stage} iteration {now.iteration} (search {now.searches_done + 1} of {now.searches})",
+        f"{now.completions}/{now.budget} completions",
+        f"{now.solved_train_pairs}/{now.tasks} tasks solved on training pairs",
+    ]
+    if rate:
+        left = (now.budget - now.completions) / rate
+        parts += [f"{rate:.0f} programs/s", f"at most {left / 60:.0f} min left in this search"]
+    return "; ".join([*parts, mix or "no completion yet", *([note] if note else [])])

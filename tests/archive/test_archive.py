@@ -1,0 +1,124 @@
+import asyncio
+import sqlite3
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soar.archive.reader import ArchiveReader
+from soar.archive.rows import (
+    CompletionRow,
+    ExecutionRow,
+    UnsentRow,
+    code_hash,
+    decode_output,
+    encode_output,
+    execution_row,
+)
+from soar.archive.schema import MIGRATIONS
+from soar.archive.writer import ArchiveWriter
+from soar.errors import StoreError
+from soar.types import Completion, Example, Execution, Failure, Origin, Task, ballot, behaviour
+
+ORIGIN = Origin("train", 0, "t", "sample", 0, 0, 0)
+GRID = ((1, 2), (3, 4))
+values = st.recursive(
+    st.integers() | st.text() | st.booleans() | st.none(), lambda x: st.lists(x).map(tuple), max_leaves=9
+)
+failures = st.builds(Failure, type=st.text(), message=st.text(), line=st.none() | st.integers(1, 99))
+
+
+@given(values | failures)
+def test_an_output_is_read_back_as_it_was_written(output):
+    name, text = encode_output(output)
+    assert decode_output(text) == output
+    assert encode_output(decode_output(text)) == (name, text)
+
+
+def stored(tmp_path, rows):
+    async def write():
+        await writer.add(rows)
+
+    path = tmp_path / "archive.sqlite"
+    writer = ArchiveWriter(path)
+    asyncio.run(write())
+    writer.close()
+    return ArchiveReader(path)
+
+
+def test_programs_come_back_with_their_outputs_lineage_and_hashes(tmp_path):
+    code = "def transform(grid): return grid"
+    row = CompletionRow(ORIGIN, Completion("text", "stop", 3, 4, 0.5), "code", code_hash(code))
+    child = replace(row, origin=replace(ORIGIN, phase="refine", island=2), parents=(ORIGIN.key,))
+    done = ExecutionRow("t", code, "ok", 0.5, (GRID, GRID), (((7,),),))
+    reader = stored(tmp_path, [child, row, done])
+    first, second = reader.programs("t", "train", 0)
+    assert (first.origin, second.origin) == (row.origin, child.origin)
+    assert (first.train, first.test, first.accuracy, first.code) == ((GRID, GRID), (((7,),),), 0.5, code)
+    assert second.parents == (first.key,)
+    assert reader.query("SELECT ballot, behaviour FROM executions") == [(ballot(first), behaviour(first))]
+    assert len(reader.query("SELECT * FROM outputs")) == 2
+    reader.close()
+
+
+def test_writing_a_row_again_changes_nothing(tmp_path):
+    row = CompletionRow(ORIGIN, Completion("first"), "no-code")
+    reader = stored(
+        tmp_path, [row, replace(row, completion=Completion("second")), UnsentRow(ORIGIN, 4), UnsentRow(ORIGIN, 4)]
+    )
+    assert [found.completion.text for found in reader.completions("train", 0, "t", "sample", 0)] == ["first"]
+    assert reader.unsent("train", 0, "t", "sample", 0) == {0}
+    reader.close()
+
+
+def test_a_failed_write_is_a_store_error_for_everyone_who_waits_and_later_writes_go_on(tmp_path):
+    async def write():
+        bad = replace(ORIGIN, island=None)  # type: ignore[arg-type]
+        results = await asyncio.gather(
+            writer.add([CompletionRow(bad, Completion("x"), "no-code")]), return_exceptions=True
+        )
+        assert isinstance(results[0], StoreError)
+        await writer.add([CompletionRow(ORIGIN, Completion("x"), "no-code")])
+
+    writer = ArchiveWriter(tmp_path / "archive.sqlite")
+    asyncio.run(write())
+    writer.close()
+    with pytest.raises(StoreError, match="closed"):
+        asyncio.run(writer.add([CompletionRow(ORIGIN, Completion("x"), "no-code")]))
+
+
+def test_an_archive_from_the_future_is_refused(tmp_path):
+    path = tmp_path / "archive.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(StoreError, match="update soar"):
+        ArchiveWriter(path)
+
+
+def test_an_archive_that_is_no_database_is_refused(tmp_path):
+    path = tmp_path / "archive.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match="cannot open"):
+        ArchiveWriter(path)
+
+
+def test_reading_needs_an_archive(tmp_path):
+    with pytest.raises(StoreError, match="no archive"):
+        ArchiveReader(tmp_path / "archive.sqlite")
+
+
+def test_the_status_of_an_execution_tells_syntax_errors_failures_and_nondeterminism_apart():
+    task = Task("t", (Example(GRID, GRID),), (Example(GRID, None),))
+
+    def status(*outputs, **more):
+        return execution_row(task, "code", Execution(outputs, **more)).status
+
+    syntax = Failure("SyntaxError", "bad", 1, stage="load")
+    assert status(GRID, GRID) == "ok"
+    assert status(GRID, Failure("IndexError", "x")) == "failed"
+    assert status(syntax, syntax) == "syntax-error"
+    assert status(GRID, GRID, nondeterministic=True) == "nondeterministic"
+    row = execution_row(task, "code", Execution((GRID, Failure("IndexError", "x"))))
+    assert (row.accuracy, row.ballot, row.behaviour) == (1.0, None, None)
