@@ -8,6 +8,11 @@ from soar.types import Task, Value
 class Domain(Protocol):
     """Loads tasks, and says what a value is and how a prompt shows it."""
 
+    @property
+    def about(self) -> str:
+        """What a chat prompt says about values before it shows any: their kind, their limits, their Python form."""
+        ...
+
     def load(self, source: str) -> list[Task]:
         """Return the tasks of a named source, a folder or a file, sorted by id; `DataError` says what is wrong."""
         ...
@@ -18,4 +23,8 @@ class Domain(Protocol):
 
     def show(self, value: Value) -> str:
         """Return the text of one value in a chat prompt."""
+        ...
+
+    def shape(self, value: Value) -> str:
+        """Return the size of one value in a few words, as a chat prompt tells it beside the value."""
         ...
