@@ -1,0 +1,73 @@
+import pytest
+
+from soar.config import Config, SearchConfig, StageConfig
+from soar.errors import ConfigError, DataError, StoreError
+from soar.run import RunDirectory, differences, freeze, locked, write_atomically
+
+MANIFEST = {"model": {"name": "a"}, "tasks": {"train": {"hash": "x", "ids": ["1", "2"]}}, "versions": {"soar": "1"}}
+
+
+def test_a_run_goes_on_with_what_it_was_begun_with(tmp_path):
+    with locked(tmp_path / "run") as directory:
+        freeze(directory, Config(seed=4), MANIFEST)
+        freeze(directory, Config(seed=4), {**MANIFEST, "versions": {"soar": "2"}})
+    assert RunDirectory(tmp_path / "run").config() == Config(seed=4)
+    assert RunDirectory(tmp_path / "run").manifest() == MANIFEST
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path):
+    with locked(tmp_path / "run") as directory:
+        freeze(directory, Config(), MANIFEST)
+        with pytest.raises(ConfigError, match=r"search\.samples was 3000, now 7; seed was 0, now 1"):
+            freeze(directory, Config(seed=1, search=SearchConfig(samples=7)), MANIFEST)
+        with pytest.raises(ConfigError, match=r"stages was .* now"):
+            freeze(directory, Config(stages=(StageConfig(), StageConfig(name="b"))), MANIFEST)
+
+
+def test_another_task_set_or_model_is_refused_with_the_difference(tmp_path):
+    with locked(tmp_path / "run") as directory:
+        freeze(directory, Config(), MANIFEST)
+        with pytest.raises(DataError, match=r"tasks\.train\.hash was \"x\", now \"y\""):
+            freeze(directory, Config(), {**MANIFEST, "tasks": {"train": {"hash": "y", "ids": ["1", "2"]}}})
+        with pytest.raises(DataError, match=r"model\.name was \"a\", now \"b\""):
+            freeze(directory, Config(), {**MANIFEST, "model": {"name": "b"}})
+
+
+def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(ConfigError, match="not a run directory"), locked(tmp_path):
+        pass
+    with pytest.raises(ConfigError, match="not a run directory"):
+        RunDirectory(tmp_path).config()
+
+
+def test_two_processes_cannot_run_in_one_directory(tmp_path):
+    with locked(tmp_path / "run"), pytest.raises(StoreError, match="in use"), locked(tmp_path / "run"):
+        pass
+    with locked(tmp_path / "run"):
+        pass
+
+
+def test_an_impossible_place_is_a_store_error(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot use"), locked(tmp_path / "file" / "run"):
+        pass
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "deep" / "answers.json"
+    write_atomically(path, "one")
+    write_atomically(path, "two")
+    assert path.read_text() == "two"
+    assert [file.name for file in path.parent.iterdir()] == ["answers.json"]
+    with pytest.raises(StoreError, match="cannot write"):
+        write_atomically(path / "below", "three")
+
+
+def test_differences_name_the_leaves():
+    assert differences({"a": [1, 2], "b": 3}, {"a": [1, 5], "c": 4}) == [
+        "a.1 was 2, now 5",
+        "b was 3, now null",
+        "c was null, now 4",
+    ]
+    assert differences({"a": [1]}, {"a": [1]}) == []
