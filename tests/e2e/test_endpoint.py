@@ -1,4 +1,4 @@
-"""`soar run configs/endpoint.toml` against a server on loopback that is right now and then and misbehaves in between."""
+"""`soar run configs/endpoint.toml` against a server on loopback that is right now and then and misbehaves otherwise."""
 
 import json
 import random
