@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soar.domains.arc import COLOURS, MAX_SIDE, Arc
@@ -34,6 +34,7 @@ def write(path: Path, value: object) -> str:
     return str(path)
 
 
+@settings(max_examples=50)
 @given(grids())
 def test_a_grid_survives_json_and_parsing(rows):
     grid = ARC.parse(rows)
@@ -42,6 +43,7 @@ def test_a_grid_survives_json_and_parsing(rows):
     assert hash(ARC.parse(json.loads(canonical_json(grid)))) == hash(grid)
 
 
+@settings(max_examples=50)
 @given(grids())
 def test_the_text_of_a_grid_holds_every_cell(rows):
     assert [[int(digit) for digit in line] for line in ARC.show(ARC.parse(rows)).split("\n")] == rows

@@ -10,7 +10,7 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from soar.config import resolve
 from soar.errors import ConfigError, EndpointError, PromptTooLong
@@ -92,13 +92,13 @@ def weights_digest(weights: Path) -> str:
 
 def _reply_of(model: str | Path | Sequence[str] | Reply) -> Reply:
     if callable(model):
-        return model
+        return cast(Reply, model)
     if isinstance(model, str) and ":" in model and not Path(model).exists():
         found: Any = resolve(model, {}, "scripted model")
         if not callable(found):
             raise ConfigError(f"scripted model {model!r} is {type(found).__name__}, expected a function")
-        return found
-    replies: Sequence[str | Completion] = _read(Path(model)) if isinstance(model, str | Path) else model
+        return cast(Reply, found)
+    replies = _read(Path(model)) if isinstance(model, str | Path) else list(cast("Sequence[str]", model))
     if not replies:
         raise ConfigError(f"scripted model {model!r} holds no reply")
 

@@ -1,0 +1,111 @@
+"""What a server's refusal means: an error status and its body, classified. Pure: sends nothing and remembers nothing.
+
+Servers word their refusals freely; the patterns here are of vLLM, SGLang, llama.cpp, transformers serve and OpenAI.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+TRANSIENT = frozenset({408, 409, 425, 429})
+"""Client errors that pass by themselves; so do all of 500 and above."""
+
+_TOO_LONG = re.compile(
+    r"context[ _-]?(length|size|window)|exceeds?_context|maximum context|max_model_len"
+    r"|(prompt|input)( \w+){0,4} too long|too many (input|prompt) tokens",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error status with what its body says: a message, and the fields of the request that it names."""
+
+    status: int
+    message: str
+    named: frozenset[str] = frozenset()
+    code: str = ""
+
+    @property
+    def transient(self) -> bool:
+        """Whether asking again later may help. An exhausted quota is a 429 that waiting does not mend."""
+        return (self.status in TRANSIENT or self.status >= 500) and self.code != "insufficient_quota"
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the prompt and the tokens asked for exceed the model's context."""
+        return self.status == 413 or (self.status != 429 and bool(_TOO_LONG.search(f"{self.code} {self.message}")))
+
+
+def read_refusal(status: int, body: str, fields: Collection[str]) -> Refusal:
+    """Return what a refusal says; `fields` are the fields of the request that it may have named."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        data = {}
+    data = data if isinstance(data, dict) else {}
+    error = data["error"] if isinstance(data.get("error"), dict) else data
+    message = _message(error) or " ".join(body.split())[:500] or "no message"
+    named = _located(error) | {str(error.get("param"))} | {field for field in fields if _mentions(message, field)}
+    code = " ".join(str(error[key]) for key in ("code", "type") if isinstance(error.get(key), str))
+    code = "insufficient_quota" if "insufficient_quota" in code else code
+    return Refusal(status, message, frozenset(named & set(fields)), code)
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the seconds a server asks to wait, by ``Retry-After`` (seconds or a date) or ``retry-after-ms``."""
+    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after", "")
+    if (seconds := _number(text)) is not None:
+        return seconds
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """Return the message of an error body: OpenAI's ``message``, FastAPI's ``detail``, or a bare ``error`` string."""
+    for key in ("message", "detail", "error"):
+        value = error.get(key)
+        if isinstance(value, str) and value:
+            return value[:2000]
+        if isinstance(value, list):
+            said = (f"{_path(item)}: {item.get('msg', '')}" for item in value if isinstance(item, dict))
+            return "; ".join(said)[:2000]
+    return ""
+
+
+def _located(error: Mapping[str, Any]) -> set[str]:
+    """Return the last parts of the places that a FastAPI error lists: the fields themselves, not the echoed input."""
+    detail = error.get("detail")
+    items = detail if isinstance(detail, list) else []
+    return {_path(item).rpartition(".")[2] for item in items if isinstance(item, dict)}
+
+
+def _path(item: Mapping[str, Any]) -> str:
+    where = item.get("loc")
+    return ".".join(map(str, where)) if isinstance(where, list) else "body"
+
+
+def _mentions(message: str, field: str) -> bool:
+    """Return whether the message names the field as a word; a field of one letter must stand in quotation marks."""
+    if len(field) > 1:
+        return re.search(rf"(?<!\w){re.escape(field)}(?!\w)", message) is not None
+    return re.search(rf"['\"`]{field}['\"`]|(?<!\w){field} (must|>|=|is not)", message) is not None
+
+
+def _number(text: str | None) -> float | None:
+    """Return a non-negative finite number, None for everything else."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < float("inf") else None
