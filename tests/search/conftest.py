@@ -1,0 +1,76 @@
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from soar.archive.reader import ArchiveReader
+from soar.archive.writer import ArchiveWriter
+from soar.config import SamplingConfig, SearchConfig
+from soar.domains.arc import Arc
+from soar.lm.scripted import Scripted
+from soar.prompts.chat import Chat
+from soar.sandbox import open_sandbox
+from soar.search import SearchContext, search
+from soar.search.selectors import rex
+from soar.types import Example, Task
+
+BUDGET = SearchConfig(samples=10, refinements=18, samples_per_request=4, enough=0)
+
+
+def block(body: str) -> str:
+    return f"```python\ndef transform(grid):\n    {body}\n```"
+
+
+def grid(*rows: str) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(map(int, row)) for row in rows)
+
+
+@pytest.fixture
+def task():
+    """Mirror every row; half right for a program that does nothing."""
+    train = (Example(grid("121", "333"), grid("121", "333")), Example(grid("12", "30"), grid("21", "03")))
+    return Task("mirror", train, (Example(grid("456"), grid("654")),))
+
+
+@pytest.fixture
+def searched(tmp_path):
+    """Return a function that searches tasks with a scripted model and gives back the archive's reader."""
+    readers = []
+
+    def run(reply: Callable | list[str], *tasks: Task, name: str = "a", **changes) -> ArchiveReader:
+        async def work() -> None:
+            path = Path(tmp_path / f"{name}.sqlite")
+            writer = ArchiveWriter(path)
+            reader = ArchiveReader(path)
+            readers.append(reader)
+            lm = changes.pop("lm", None) or Scripted(reply)
+            budget = replace_budget(changes.pop("budget", {}))
+            async with open_sandbox(workers=1) as sandbox:
+                wrap = changes.pop("wrap", lambda inner: inner)
+                context = SearchContext(
+                    "train", 0, 0, budget, SamplingConfig(), rex, lm, wrap(sandbox), Arc(), Chat(Arc()), writer, reader
+                )
+                try:
+                    await search(replace(context, **changes), tasks)
+                finally:
+                    writer.close()
+
+        asyncio.run(work())
+        return readers[-1]
+
+    yield run
+    for reader in readers:
+        reader.close()
+
+
+def replace_budget(changes: dict) -> SearchConfig:
+    return BUDGET.model_copy(update=changes)
+
+
+def calls(reader: ArchiveReader) -> list[tuple]:
+    """Every completion without times, in order of its place."""
+    return sorted(
+        reader.query("SELECT task_id, phase, island, step, place, parents, text, status, code_hash FROM completions")
+    )
