@@ -54,7 +54,7 @@ def test_whatever_is_no_grid_is_refused_with_a_reason(value):
     rows = value if isinstance(value, list) else []
     if rows and all(isinstance(row, list) and row and all(type(cell) is int for cell in row) for row in rows):
         return
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         ARC.parse(value)
     assert 0 < len(str(caught.value)) < 200
 

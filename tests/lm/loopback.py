@@ -29,7 +29,7 @@ Behaviour = Callable[[dict[str, Any], int], Answer]
 
 @dataclass
 class Server:
-    """A running server: its address, and the requests it has seen with their times and headers (names in lower case)."""
+    """A running server: its address, and the requests it has seen with times and headers (names in lower case)."""
 
     url: str
     bodies: list[dict[str, Any]] = field(default_factory=list)
