@@ -74,9 +74,12 @@ def test_an_islands_refinement_stops_at_its_share_and_copies_of_the_parent_do_no
     copies = searched([MIRROR], task, budget={"samples": 1, "refinements": 32, "enough": 4}, name="copies")
     assert len(calls(copies)) == 1 + 32
     found = searched(
-        variants(NOTHING, MIRROR), task, budget={"samples": 4, "refinements": 400, "enough": 4}, name="found"
+        lambda prompt, seed: variants(MIRROR if "grid):  #" in prompt else NOTHING)(prompt, seed),
+        task,
+        budget={"samples": 4, "refinements": 400, "enough": 4},
+        name="found",
     )
-    assert len(calls(found)) < 404
+    assert len(calls(found)) == 4 + 4 * 4
 
 
 def test_every_parent_is_the_arm_that_rex_draws_with_the_true_pull_counts(searched, task):
