@@ -27,6 +27,6 @@ def test_a_draw_applies_to_every_stage():
 
 
 def test_two_different_tasks_of_one_id_are_refused():
+    stages = (StageConfig(name="a", source="arc1-training"), StageConfig(name="b", source="arc2-training"))
     with pytest.raises(DataError, match="another task than that of stage"):
-        stages = (StageConfig(name="a", source="arc1-training"), StageConfig(name="b", source="arc2-training"))
         load_task_sets(Config(stages=stages), Arc())

@@ -27,8 +27,9 @@ def load_task_sets(config: Config, domain: Domain) -> dict[str, list[Task]]:
         where = config.tasks_of(stage)
         ids = read_ids(where.ids_file) if where.ids_file else None
         found[stage.name] = select(domain.load(where.source), ids=ids, count=where.count, seed=config.seed)
+    found = without_leaks(config, found)
     refuse_clashes(found)
-    return without_leaks(config, found)
+    return found
 
 
 def tasks_with_ids(config: Config, domain: Domain, ids: Mapping[str, Sequence[str]]) -> dict[str, list[Task]]:
