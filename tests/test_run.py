@@ -2,7 +2,8 @@ import pytest
 
 from soar.config import Config, SearchConfig, StageConfig
 from soar.errors import ConfigError, DataError, StoreError
-from soar.run import RunDirectory, differences, freeze, locked, write_atomically
+from soar.files import write_atomically
+from soar.run import RunDirectory, differences, freeze, locked
 
 MANIFEST = {"model": {"name": "a"}, "tasks": {"train": {"hash": "x", "ids": ["1", "2"]}}, "versions": {"soar": "1"}}
 

@@ -134,7 +134,7 @@ class FinetuneConfig(_Section):
     max_steps: Positive | None = None
     max_length: Positive = 16384
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    checkpoint_seconds: float = Field(default=600.0, gt=0)
+    checkpoint_steps: Positive = 200
 
 
 class StageConfig(_Section):

@@ -19,12 +19,14 @@ from soar.config import Config, StageConfig, resolve
 from soar.domains.protocol import Domain
 from soar.ensemble import VOTERS, Ballot, votable
 from soar.errors import Interrupted
-from soar.learning.examples import write_examples
-from soar.learning.finetune import TRAINERS, is_published
+from soar.files import is_published, write_atomically
+from soar.learning.examples import Row, write_examples
+from soar.learning.finetune import TRAINERS
+from soar.learning.select import examples_of
 from soar.lm.open import default_weights, open_language_model
 from soar.prompts.protocol import Rendering
 from soar.report.submission import submission
-from soar.run import RunDirectory, Step, steps, write_atomically
+from soar.run import RunDirectory, Step, steps
 from soar.sandbox.protocol import Sandbox
 from soar.search import SearchContext, search
 from soar.search.selectors import SELECTORS, rex
@@ -66,7 +68,8 @@ async def iteration(run: Run, step: Step) -> None:
     )
     weights = theta0(run, step.stage)
     if step.iteration > 0:
-        weights = await timed(run, step, "finetune_seconds", learn(run, step, weights))
+        weights = run.directory.adapter(step.number)
+        await timed(run, step, "finetune_seconds", learn(run, step, theta0(run, step.stage), weights))
     await timed(run, step, "seconds", search_with(run, step, weights))
     answers = {task.id: answer(run, step, task) for task in run.tasks[step.stage.name]}
     text = json.dumps(submission(run.tasks[step.stage.name], answers))
@@ -142,20 +145,31 @@ def answer(run: Run, step: Step, task: Task) -> list[Ballot]:
     return resolve(run.config.answer.voter, VOTERS, "voter")(voters)
 
 
-async def learn(run: Run, step: Step, base: Path | None) -> Path:
-    """Return the weights of θi: θ0 finetuned on what the searches before found (§3.3), published once and whole."""
-    out = run.directory.adapter(step.number)
+async def learn(run: Run, step: Step, base: Path | None, out: Path) -> None:
+    """Publish the weights of θi in `out`: θ0 finetuned on what the searches before found (§3.3), once and whole."""
     if is_published(out):
-        return out
+        return
     data = run.directory.data(step.number)
-    rows = [row for task in run.tasks[step.stage.name] for row in examples_of(run, step, task)]
+    rows = [row for task in run.tasks[step.stage.name] for row in lessons(run, step, task)]
     write_examples(data, rows)
     run.notify(f"finetuning on {len(rows)} examples")
     trainer = resolve(run.config.finetune.trainer, TRAINERS, "trainer")
     origin = base or default_weights(run.config.lm)
     seed = seed_of(run.config.seed, "finetune", step.stage.name, step.iteration) & 0x7FFFFFFF
     await asyncio.to_thread(trainer, data, origin, out, run.config.finetune, seed, partial(_on_log, run))
-    return out
+
+
+def lessons(run: Run, step: Step, task: Task) -> list[Row]:
+    """Return the examples of one task for the model of a step, from its stage's last search or from all of them."""
+    before = None if run.config.learning.history == "all" else step.iteration - 1
+    return examples_of(
+        task if step.stage.answers == "known" else task.without_answers(),
+        run.reader.programs(task.id, step.stage.name, before),
+        run.rendering,
+        run.config.learning,
+        hard_coded=run.config.answer.filter_hard_coded,
+        seed=seed_of(run.config.seed, "learn", step.stage.name, step.iteration),
+    )
 
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:
@@ -165,11 +179,11 @@ def _on_log(run: Run, entry: Mapping[str, float]) -> None:
     run.notify("  ".join(f"{name} {value:.4g}" for name, value in entry.items()))
 
 
-async def timed(run: Run, step: Step, column: str, work: Awaitable) -> object:
+async def timed(run: Run, step: Step, column: str, work: Awaitable[None]) -> None:
     """Await `work` and add the seconds it took to the iteration's row, also when it is interrupted."""
     begun = time.monotonic()
     try:
-        return await work
+        await work
     finally:
         sql = f"UPDATE iterations SET {column} = {column} + ? WHERE stage = ? AND iteration = ?"
         await run.writer.execute(sql, (time.monotonic() - begun, *_key(step)))

@@ -23,6 +23,7 @@ import tomli_w
 
 from soar.config import Config, StageConfig
 from soar.errors import ConfigError, DataError, StoreError
+from soar.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +142,3 @@ def differences(then: Any, now: Any, where: str = "") -> list[str]:
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all; `StoreError` when the disk refuses."""
-    aside = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {error}; free space and go on") from None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from rich.syntax import Syntax
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from soar.archive.reader import ArchiveReader
 from soar.config import Config, resolve
+from soar.domains.arc import Grid
 from soar.domains.draw import side_by_side
 from soar.ensemble import VOTERS, Ballot, votable
 from soar.report.metrics import is_right, report
@@ -98,7 +99,7 @@ def show_run(path: Path, console: Console, examples: int = 3) -> None:
     for task, program in _solved(directory, examples):
         console.print(f"\ntask {task.id}, solved by {program.key}", highlight=False)
         example = task.test[0]
-        console.print(side_by_side([("test input", example.input), ("answer", example.output)]))
+        console.print(side_by_side([("test input", cast(Grid, example.input)), ("answer", cast(Grid, example.output))]))
         console.print(Syntax(program.code, "python", background_color="default"))
     for name, what in (
         ("archive.sqlite", "every completion and what its program did"),

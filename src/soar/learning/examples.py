@@ -1,0 +1,60 @@
+"""From selected programs to finetuning examples: a prompt as in inference, and the completion that answers it (§3.3).
+
+Test outputs are in no prompt. The order of the training pairs is shuffled per example, for the task and the parent's
+outputs together.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from numpy.random import Generator
+
+from soar.files import write_atomically
+from soar.learning.relabel import relabel
+from soar.prompts.protocol import Rendering
+from soar.types import Message, Program, Prompt, Task
+
+Row = Mapping[str, object]
+"""``{"prompt", "completion": str or list of messages, "kind": "sample" | "refine" | "replay", "task", "program"}``"""
+
+
+def sampling_example(rendering: Rendering, task: Task, program: Program, rng: Generator) -> Row:
+    """Return the example that teaches to write `program` from scratch for the task that it solves."""
+    solved = _permuted(relabel(task, program).without_answers(), rng.permutation(len(task.train)).tolist())
+    prompt = rendering.sampling(solved, None, rendering.details(solved)[0])
+    return _row("sample", prompt, rendering.completion(program.code), task, program)
+
+
+def refinement_example(rendering: Rendering, task: Task, parent: Program, child: Program, rng: Generator) -> Row:
+    """Return the example that teaches to write `child`, a true solution, when shown `parent` and what it did."""
+    order = rng.permutation(len(task.train)).tolist()
+    shown = _permuted(task.without_answers(), order)
+    shuffled = replace(parent, train=tuple(parent.train[i] for i in order))
+    prompt = rendering.refinement(shown, (shuffled,), rendering.details(shown)[0])
+    return _row("refine", prompt, rendering.completion(child.code), task, child)
+
+
+def _permuted(task: Task, order: Sequence[int]) -> Task:
+    return replace(task, train=tuple(task.train[i] for i in order))
+
+
+def _row(kind: str, prompt: Prompt, completion: str, task: Task, program: Program) -> Row:
+    answer = completion if isinstance(prompt, str) else (Message("assistant", completion),)
+    return {
+        "prompt": _plain(prompt),
+        "completion": _plain(answer),
+        "kind": kind,
+        "task": task.id,
+        "program": program.key,
+    }
+
+
+def _plain(prompt: Prompt) -> object:
+    return prompt if isinstance(prompt, str) else [asdict(message) for message in prompt]
+
+
+def write_examples(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as JSONL, whole or not at all."""
+    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))

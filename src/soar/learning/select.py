@@ -1,0 +1,38 @@
+"""From a task's programs to its rows of finetuning data: filter, deduplicate, curate, relabel, render (§3.3)."""
+
+from collections.abc import Sequence
+
+from soar.config import LearningConfig, resolve
+from soar.ensemble import votable
+from soar.learning.curate import CURATORS, PAIRINGS, answers_known, is_correct, lineage
+from soar.learning.dedup import DEDUPLICATIONS
+from soar.learning.examples import Row, refinement_example, sampling_example
+from soar.prompts.protocol import Rendering
+from soar.seeds import rng
+from soar.types import Program, Task
+
+
+def examples_of(
+    task: Task,
+    programs: Sequence[Program],
+    rendering: Rendering,
+    learning: LearningConfig,
+    *,
+    hard_coded: bool,
+    seed: int,
+) -> list[Row]:
+    """Return the examples of one task, sampling first. A task without answers gives no refinement examples (§3.4)."""
+    fit = votable(task.without_answers(), programs, hard_coded=hard_coded)
+    distinct = resolve(learning.deduplicate, DEDUPLICATIONS, "deduplication")(fit)
+    curator = resolve(learning.curator, CURATORS, "curator")
+    chosen = curator(task, distinct, learning.samples_per_task, rng(seed, "curate", task.id))
+    shuffle = rng(seed, "pair-order", task.id)
+    rows = []
+    for program in chosen:
+        copies = learning.true_copies if answers_known(task) and is_correct(task, program) else 1
+        rows += [sampling_example(rendering, task, program, shuffle) for _ in range(copies)]
+    if answers_known(task):
+        pairing = resolve(learning.pairing, PAIRINGS, "pairing")
+        pairs = pairing(task, lineage(task, fit), learning.refinements_per_task, rng(seed, "pair", task.id))
+        rows += [refinement_example(rendering, task, parent, child, shuffle) for parent, child in pairs]
+    return rows
