@@ -82,18 +82,18 @@ def exec_(
     task: Annotated[str | None, typer.Option("--task", help="Run one program.py on the task with this id.")] = None,
 ) -> None:
     """Run programs on tasks in the sandbox and say what each did on every input."""
-    from soar.exec_bulk import exec_file, exec_one
+    from soar.execute import execute_file, execute_one
 
     if task is not None:
-        typer.echo(json.dumps(exec_one(programs, task, tasks)))
+        typer.echo(json.dumps(execute_one(programs, task, tasks)))
     else:
-        exec_file(programs, out, tasks)
+        execute_file(programs, out, tasks)
 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check this machine: the sandbox's level, Python, SQLite, disk, threads."""
-    from soar.doctor import doctor as examine
+    from soar.doctor import examine
 
     found: dict[str, Any] = examine()
     if as_json:

@@ -1,0 +1,132 @@
+"""Programs on tasks in bulk, as `soar exec` does it: lines in, one line out for each, in the same order (JSONL).
+
+Knows files and lines; judging against expected outputs happens here, outside the sandbox.
+"""
+
+import asyncio
+import json
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from soar.domains.arc import Arc
+from soar.errors import DataError, StoreError
+from soar.sandbox import open_sandbox
+from soar.sandbox.protocol import Sandbox
+from soar.search.evaluate import execute
+from soar.types import Execution, Failure, Output, Task
+
+IN_FLIGHT = 256
+DEFAULT_SOURCES = ("arc1-training", "arc1-evaluation")
+
+
+def load_tasks(source: str | None) -> dict[str, Task]:
+    """Return the tasks of a source by id; of both ARC-AGI-1 sets without one."""
+    arc = Arc()
+    return {task.id: task for name in ([source] if source else DEFAULT_SOURCES) for task in arc.load(name)}
+
+
+def execute_file(programs: Path, out: Path | None, source: str | None) -> None:
+    """Run the programs of a JSONL file and write a result per line; `DataError` if the file cannot be read."""
+    tasks = load_tasks(source)
+    try:
+        with programs.open(encoding="utf-8", errors="replace") as lines, _opened(out) as sink:
+            asyncio.run(_write_all(lines, tasks, sink))
+    except OSError as error:
+        raise DataError(f"{programs} cannot be read: {error}") from None
+
+
+def execute_one(program: Path, task_id: str, source: str | None) -> dict[str, Any]:
+    """Run one program file on one task and return its result line."""
+    tasks = load_tasks(source)
+    if task_id not in tasks:
+        raise DataError(f"no task {task_id!r} in {source or ' or '.join(DEFAULT_SOURCES)}")
+    try:
+        line = json.dumps({"task_id": task_id, "code": program.read_text(encoding="utf-8", errors="replace")})
+    except OSError as error:
+        raise DataError(f"{program} cannot be read: {error}") from None
+
+    async def only() -> dict[str, Any]:
+        async with open_sandbox(workers=1) as sandbox:
+            return await execute_line(sandbox, tasks, line)
+
+    return asyncio.run(only())
+
+
+@contextmanager
+def _opened(out: Path | None) -> Any:
+    if out is None:
+        yield sys.stdout
+        return
+    try:
+        with out.open("w", encoding="utf-8") as sink:
+            yield sink
+    except OSError as error:
+        raise StoreError(f"{out} cannot be written: {error}") from None
+
+
+async def _write_all(lines: Iterable[str], tasks: Mapping[str, Task], sink: IO[str]) -> None:
+    async with open_sandbox() as sandbox:
+        async for result in execute_lines(sandbox, tasks, lines):
+            sink.write(json.dumps(result) + "\n")
+            sink.flush()
+
+
+async def execute_lines(
+    sandbox: Sandbox, tasks: Mapping[str, Task], lines: Iterable[str], in_flight: int = IN_FLIGHT
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield one result per line, in their order, with at most `in_flight` programs read ahead; skip blank lines."""
+    waiting: deque[asyncio.Task[dict[str, Any]]] = deque()
+    for line in lines:
+        if not line.strip():
+            continue
+        waiting.append(asyncio.create_task(execute_line(sandbox, tasks, line)))
+        while len(waiting) >= in_flight or (waiting and waiting[0].done()):
+            yield await waiting.popleft()
+    while waiting:
+        yield await waiting.popleft()
+
+
+async def execute_line(sandbox: Sandbox, tasks: Mapping[str, Task], line: str) -> dict[str, Any]:
+    """Return the result of one line: the program's verdict per input, or ``"status": "error"`` with a message."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return {"status": "error", "message": f"not JSON: {error}", "train": [], "test": []}
+    if not isinstance(entry, dict):
+        return {"status": "error", "message": "expected an object with task_id and code", "train": [], "test": []}
+    copied = {key: value for key, value in entry.items() if key != "code"}
+    task, code = tasks.get(entry["task_id"]) if isinstance(entry.get("task_id"), str) else None, entry.get("code")
+    if task is None:
+        message = f"unknown task {entry.get('task_id')!r}"
+        return {**copied, "status": "error", "message": message, "train": [], "test": []}
+    if not isinstance(code, str):
+        return {**copied, "status": "error", "message": "no code: expected a string", "train": [], "test": []}
+    return {**copied, **verdict(task, await execute(sandbox, Arc(), task.without_answers(), code))}
+
+
+def verdict(task: Task, execution: Execution) -> dict[str, Any]:
+    """Return an execution's outputs as JSON values, with whether each training output is the wanted one."""
+    train = execution.outputs[: len(task.train)]
+    test = execution.outputs[len(task.train) :]
+    failed = any(isinstance(output, Failure) for output in execution.outputs)
+    found: dict[str, Any] = {
+        "status": "failed" if failed else "ok",
+        "train": [
+            {**_entry(output), "correct": output == example.output}
+            for output, example in zip(train, task.train, strict=True)
+        ],
+        "test": [_entry(output) for output in test],
+    }
+    return {**found, "nondeterministic": True} if execution.nondeterministic else found
+
+
+def _entry(output: Output) -> dict[str, Any]:
+    if isinstance(output, Failure):
+        said = asdict(output)
+        return {"output": None, "failure": {key: said[key] for key in ("type", "message", "line", "stage")}}
+    return {"output": output, "failure": None}
