@@ -19,8 +19,8 @@ from typing import cast
 import numpy as np
 
 from soar.domains.arc import Arc
-from soar.pretrain.bare import Bare
 from soar.pretrain.corpus import Exercise, shard_path, shards_of, write_shard
+from soar.pretrain.forked import ForkedRunner
 from soar.pretrain.grammar import IDIOMS, WEIGHTS, Grammar, Step, program
 from soar.pretrain.leaks import RealPairs
 from soar.pretrain.mutate import mutate, without_each
@@ -123,9 +123,7 @@ async def _needed(
     return steps
 
 
-async def _with_parent(
-    candidate: Candidate, grammar: Grammar, rng: np.random.Generator, sandbox: Sandbox
-) -> Candidate:
+async def _with_parent(candidate: Candidate, grammar: Grammar, rng: np.random.Generator, sandbox: Sandbox) -> Candidate:
     """Return the candidate with a parent that runs and does something else, if a few mutations find one."""
     scene, steps = candidate.scene, candidate.steps
     for _ in range(MUTATIONS):
@@ -166,7 +164,13 @@ def _judge(candidate: Candidate | None, seen: set[str], real: RealPairs, tally: 
     tally.refinements += candidate.parent is not None
     tally.idioms.update(idioms)
     return Exercise(
-        inputs, outputs, program(candidate.steps), idioms, candidate.scene.source, candidate.parent, candidate.parent_outputs
+        inputs,
+        outputs,
+        program(candidate.steps),
+        idioms,
+        candidate.scene.source,
+        candidate.parent,
+        candidate.parent_outputs,
     )
 
 
@@ -197,10 +201,7 @@ def _make(job: tuple[Path, int, int, int]) -> str:
     """Make one shard and return what to say of it."""
     folder, seed, shard, size = job
     started = time.perf_counter()
-    arc = Arc()
-    training, evaluation = arc.load("arc1-training"), arc.load("arc1-evaluation")
-    real = RealPairs([*training, *evaluation])
-    exercises, tally = asyncio.run(make_shard(seed, shard, size, sources(training, evaluation), real, Bare()))
+    exercises, tally = asyncio.run(_shard(seed, shard, size))
     write_shard(shard_path(folder, seed, shard), exercises)
     counts = {name: value for name, value in asdict(tally).items() if name != "idioms"}
     seconds = time.perf_counter() - started
@@ -208,3 +209,14 @@ def _make(job: tuple[Path, int, int, int]) -> str:
     with (folder / "log.jsonl").open("a") as file:
         file.write(json.dumps({**row, "idioms": tally.idioms}) + "\n")
     return json.dumps(row)
+
+
+async def _shard(seed: int, shard: int, size: int) -> tuple[list[Exercise], Tally]:
+    arc = Arc()
+    training, evaluation = arc.load("arc1-training"), arc.load("arc1-evaluation")
+    real, grids = RealPairs([*training, *evaluation]), sources(training, evaluation)
+    sandbox = ForkedRunner()
+    try:
+        return await make_shard(seed, shard, size, grids, real, sandbox)
+    finally:
+        await sandbox.close()
