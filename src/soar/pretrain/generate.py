@@ -50,6 +50,7 @@ class Tally:
     dull: int = 0
     real: int = 0
     repeated: int = 0
+    surplus: int = 0
     idioms: Counter[str] = field(default_factory=Counter)
 
 
@@ -76,7 +77,10 @@ async def make_shard(
         purposes = [keyed(seed, "corpus", shard, number) for number in numbers]
         found = await asyncio.gather(*(_candidate(grids, grammar, rng, sandbox) for rng in purposes))
         for candidate in found:
-            if len(kept) < size and (exercise := _judge(candidate, seen, real, tally)) is not None:
+            if len(kept) == size:
+                tally.candidates += 1
+                tally.surplus += 1
+            elif (exercise := _judge(candidate, seen, real, tally)) is not None:
                 kept.append(exercise)
         batch += 1
     return kept, tally

@@ -1,0 +1,157 @@
+import asyncio
+import gzip
+
+import numpy as np
+import pytest
+
+from soar.domains.arc import Arc
+from soar.pretrain.corpus import Exercise, from_line, read_exercises, shard_path, shards_of, to_line, write_shard
+from soar.pretrain.forked import ForkedRunner
+from soar.pretrain.generate import Tally, balanced, is_dull, make_shard
+from soar.pretrain.grammar import IDIOMS, WEIGHTS, Grammar, Step
+from soar.pretrain.grammar_draw import Palette
+from soar.pretrain.leaks import RealInputs, RealPairs
+from soar.pretrain.mutate import mutate, without_each
+from soar.pretrain.scenes import draw_scene, held_out, sources
+from soar.types import Failure
+
+TRAINING, EVALUATION = Arc().load("arc1-training"), Arc().load("arc1-evaluation")
+
+
+def _shard(shard, size=150):
+    async def make():
+        runner = ForkedRunner(seconds=2)
+        try:
+            real = RealPairs([*TRAINING, *EVALUATION])
+            return await make_shard(5, shard, size, sources(TRAINING, EVALUATION), real, runner)
+        finally:
+            await runner.close()
+
+    return asyncio.run(make())
+
+
+@pytest.fixture(scope="module")
+def made():
+    return _shard(0)
+
+
+def test_the_same_seed_gives_the_same_shard_and_another_shard_is_another(made):
+    again, other = _shard(0), _shard(1, 20)
+    assert again == made
+    assert other[0][0] not in made[0]
+
+
+def test_every_exercise_reproduces_its_outputs_and_its_parents(made):
+    async def check():
+        runner = ForkedRunner(seconds=2)
+        for exercise in made[0]:
+            assert (await runner.run(exercise.code, exercise.inputs)).outputs == exercise.outputs
+            if exercise.parent is not None:
+                assert (await runner.run(exercise.parent, exercise.inputs)).outputs == exercise.parent_outputs
+        await runner.close()
+
+    asyncio.run(check())
+
+
+def test_exercises_are_valid_varied_and_not_the_identity(made):
+    exercises, tally = made
+    for exercise in exercises:
+        assert 3 <= len(exercise.inputs) == len(exercise.outputs) <= 5
+        assert not is_dull(exercise.inputs, exercise.outputs)
+        assert all(Arc().parse(grid) == grid for grid in (*exercise.inputs, *exercise.outputs))
+    assert len({exercise.behaviour for exercise in exercises}) == len(exercises) == tally.kept
+    parents = [exercise for exercise in exercises if exercise.parent]
+    assert 0.2 < len(parents) / len(exercises) < 0.5
+    assert all(exercise.parent_outputs != exercise.outputs for exercise in parents)
+    assert tally.candidates == tally.kept + tally.failed + tally.dull + tally.real + tally.repeated + tally.surplus
+
+
+def test_no_evaluation_pair_and_no_held_out_task_is_in_the_corpus(made):
+    real, inputs = RealPairs([*TRAINING, *EVALUATION]), RealInputs(EVALUATION)
+    unused = held_out(TRAINING)
+    assert len(unused) == 100
+    for exercise in made[0]:
+        assert exercise.source not in unused
+        assert not any(real.has(*pair) for pair in zip(exercise.inputs, exercise.outputs, strict=True))
+    grids = sources(TRAINING, EVALUATION)
+    assert not unused & set(grids)
+    assert not any(inputs.has(grid) for found in grids.values() for grid in found)
+
+
+def test_a_shard_is_read_as_it_was_written_and_repeated_behaviour_once(made, tmp_path):
+    exercises = made[0][:20]
+    assert [from_line(to_line(exercise)) for exercise in exercises] == exercises
+    write_shard(shard_path(tmp_path, 0, 0), exercises)
+    write_shard(shard_path(tmp_path, 0, 1), exercises[5:])
+    (tmp_path / "shard-0-00002.jsonl.gz.part").write_bytes(gzip.compress(b"{"))
+    assert list(read_exercises(tmp_path)) == exercises
+
+
+def test_an_exercise_is_a_task_that_its_program_solves(made):
+    exercise = next(exercise for exercise in made[0] if exercise.parent)
+    task, parent = exercise.task(), exercise.parent_program()
+    assert task.inputs == exercise.inputs
+    assert task.test[0].output == exercise.outputs[-1]
+    assert parent is not None
+    assert parent.outputs == exercise.parent_outputs
+    assert parent.accuracy == sum(a == b for a, b in zip(parent.train, exercise.outputs, strict=False)) / len(task.train)
+    assert Exercise(exercise.inputs, exercise.outputs, "", ()).parent_program() is None
+
+
+def test_dull_outputs_are_told():
+    a, b, c = ((1, 0),), ((2, 0),), ((0, 3),)
+    assert is_dull((a, b, c), (a, b, c))
+    assert is_dull((a, b, c), (a, c, b)) and is_dull((a, b, c), (c, c, c))
+    assert not is_dull((a, b, c), (b, c, a))
+    empty = ((0,) * 10,)
+    assert is_dull((a, b, c), (empty, ((1,) * 10,), a))
+
+
+def test_rare_idioms_gain_weight_and_common_ones_lose():
+    tally = Tally()
+    tally.idioms.update({name: 50 for name in list(IDIOMS)[1:]})
+    weights = dict(zip(IDIOMS, balanced(tally), strict=True))
+    prior = {name: WEIGHTS[idiom] / sum(WEIGHTS.values()) for name, idiom in IDIOMS.items()}
+    first, last = list(IDIOMS)[0], "block.colour_per_block"
+    assert weights[first] > prior[first]
+    assert weights[last] < prior[last]
+
+
+def test_shards_cover_the_examples():
+    assert list(shards_of(10, 4)) == [0, 1, 2]
+
+
+def test_mutations_change_one_thing():
+    grammar, palette = Grammar(), Palette((0, 1, 2), (0, 1, 2, 3))
+    steps = (Step("shape.turn", "g = g.T"), Step("colour.recolour", "g[g == 1] = 2"), Step("shape.crop", "g = g[:3]"))
+    for seed in range(200):
+        wrong = mutate(steps, palette, grammar, np.random.default_rng(seed))
+        assert 2 <= len(wrong) <= 4
+        assert sum(step in wrong for step in steps) >= 2
+    assert without_each(steps) == [steps[1:], (steps[0], steps[2]), steps[:2]]
+    assert without_each(steps[:1]) == []
+
+
+def test_scenes_augment_all_grids_in_the_same_way():
+    grids = {"one": (((0, 1, 2), (3, 4, 5)), ((0, 5, 4), (3, 2, 1)), ((0, 0, 1), (2, 2, 0)))}
+    for seed in range(100):
+        scene = draw_scene(grids, np.random.default_rng(seed))
+        assert 3 <= len(scene.inputs) <= 5
+        assert all(Arc().parse(grid) == grid for grid in scene.inputs)
+        assert {cell for grid in scene.inputs for row in grid for cell in row} == set(scene.palette.sources)
+        assert set(scene.palette.sources) <= set(scene.palette.paints)
+
+
+def test_a_program_that_hangs_eats_memory_or_dies_is_a_failure_and_the_next_one_runs():
+    async def run():
+        runner = ForkedRunner(seconds=0.2)
+        head = "import numpy as np\nimport os\ndef transform(grid):\n    "
+        bad = ["while True: pass", "return np.zeros(1 << 30) + 1", "os._exit(1)", "return np.array([[1.5]])", "return"]
+        for code in bad:
+            [output] = (await runner.run(head + code, [((1,),)])).outputs
+            assert isinstance(output, Failure)
+            [output] = (await runner.run(head + "return np.array(grid)", [((1, 2),)])).outputs
+            assert output == ((1, 2),)
+        await runner.close()
+
+    asyncio.run(run())

@@ -1,0 +1,105 @@
+import asyncio
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from soar.domains.arc import Arc
+from soar.pretrain.blind import blind_programs
+from soar.pretrain.forked import ForkedRunner
+from soar.pretrain.grammar import IDIOMS, WEIGHTS, Grammar, Step, body, draw_step, program
+from soar.pretrain.grammar_draw import Draw, Palette
+from soar.pretrain.scenes import draw_scene, sources
+from soar.prompts.program_text import unwrap
+from soar.types import Failure
+
+PALETTE = Palette((0, 1, 2, 5), (0, 1, 2, 3, 5))
+
+
+@pytest.fixture(scope="module")
+def grids():
+    return sources(Arc().load("arc1-training"), Arc().load("arc1-evaluation"))
+
+
+@pytest.fixture(scope="module")
+def ran(grids):
+    """For each idiom, how many of its draws ran on their scene, and how many of these changed it."""
+
+    async def run():
+        runner, counts = ForkedRunner(), Counter()
+        for name in IDIOMS:
+            for number in range(25):
+                rng = np.random.default_rng([list(IDIOMS).index(name), number])
+                scene = draw_scene(grids, rng)
+                code = program((draw_step(name, scene.palette, rng),))
+                outputs = (await runner.run(code, scene.inputs)).outputs
+                if not any(isinstance(output, Failure) for output in outputs):
+                    counts[name, "ran"] += 1
+                    counts[name, "changed"] += outputs != scene.inputs
+        await runner.close()
+        return counts
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", IDIOMS)
+def test_an_idiom_writes_python_of_the_one_style(name):
+    for seed in range(40):
+        step = draw_step(name, PALETTE, np.random.default_rng(seed))
+        code = program((step,))
+        compile(code, name, "exec")
+        assert unwrap(code) == step.text == step.text.strip()
+        assert "\t" not in code
+        assert "  \n" not in code
+
+
+@pytest.mark.parametrize("name", IDIOMS)
+def test_an_idiom_yields_programs_that_run_and_change_something(name, ran):
+    assert ran[name, "ran"] > 0
+    assert ran[name, "changed"] > 0
+
+
+def test_most_programs_of_the_grammar_run(ran):
+    assert sum(count for (_, what), count in ran.items() if what == "ran") > 0.8 * 25 * len(IDIOMS)
+
+
+def test_there_are_many_idioms_each_with_a_weight():
+    assert len(IDIOMS) == len(WEIGHTS) >= 80
+    assert all(weight > 0 for weight in WEIGHTS.values())
+
+
+def test_idioms_are_drawn_by_weight_and_programs_have_one_to_four_steps():
+    grammar, rng = Grammar(), np.random.default_rng(0)
+    drawn = [grammar.steps(PALETTE, rng) for _ in range(4000)]
+    lengths = Counter(map(len, drawn))
+    assert set(lengths) == {1, 2, 3, 4}
+    assert 0.44 < lengths[1] / 4000 < 0.52
+    names = Counter(step.idiom for steps in drawn for step in steps)
+    share = WEIGHTS[IDIOMS["block.combine_halves"]] / sum(WEIGHTS.values())
+    assert 0.7 * share < names["block.combine_halves"] / names.total() < 1.3 * share
+
+
+def test_constants_are_drawn_from_the_palette():
+    draw = Draw(Palette((0, 4, 7), (0, 7, 9)), np.random.default_rng(0))
+    assert {draw.colour() for _ in range(100)} == {4, 7}
+    assert {draw.paint() for _ in range(100)} == {7, 9}
+    assert {draw.paint_or_zero() for _ in range(200)} == {0, 7, 9}
+
+
+def test_a_palette_without_colours_still_gives_programs():
+    grammar, rng = Grammar(), np.random.default_rng(0)
+    for _ in range(500):
+        compile(program(grammar.steps(Palette((0,), (0,)), rng)), "p", "exec")
+
+
+def test_the_body_of_steps_is_their_texts_in_order():
+    steps = (Step("a", "g = g.T"), Step("b", "g[g == 1] = 2"))
+    assert body(steps) == "g = g.T\ng[g == 1] = 2"
+
+
+def test_blind_programs_depend_on_the_task_and_the_generator_alone():
+    task = Arc().load("arc1-training")[7]
+    first, second = (blind_programs(task, 20, np.random.default_rng(3)) for _ in range(2))
+    assert first == second
+    assert first != blind_programs(task, 20, np.random.default_rng(4))
+    assert blind_programs(task.without_answers(), 20, np.random.default_rng(3)) == first
