@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
     lock = threading.Lock()
     choices = 0
 
-    def log_message(self, *args):
+    def log_message(self, format, *args):  # noqa: A002
         pass
 
     def do_POST(self):

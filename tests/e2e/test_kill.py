@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import everything  # type: ignore[import-not-found]
+from comparing import everything
 
 CONFIG = """
 seed = 3

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from searching import grid
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
@@ -17,14 +18,6 @@ from soar.search.selectors import rex
 from soar.types import Example, Task
 
 BUDGET = SearchConfig(samples=10, refinements=18, samples_per_request=4, enough=0)
-
-
-def block(body: str) -> str:
-    return f"```python\ndef transform(grid):\n    {body}\n```"
-
-
-def grid(*rows: str) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(map(int, row)) for row in rows)
 
 
 @pytest.fixture
@@ -67,10 +60,3 @@ def searched(tmp_path):
 
 def replace_budget(changes: dict) -> SearchConfig:
     return BUDGET.model_copy(update=changes)
-
-
-def calls(reader: ArchiveReader) -> list[tuple]:
-    """Every completion without times, in order of its place."""
-    return sorted(
-        reader.query("SELECT task_id, phase, island, step, place, parents, text, status, code_hash FROM completions")
-    )

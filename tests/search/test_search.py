@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import block, calls, grid  # type: ignore[import-not-found]
+from searching import block, calls, grid
 
 from soar.errors import EndpointError
 from soar.lm.scripted import Scripted
