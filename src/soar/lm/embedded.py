@@ -1,0 +1,172 @@
+"""The small model that ships with the package, or a finetuned one in its place, as a language model.
+
+Requests of all callers wait in one line; a few threads take them in batches and decode them side by side. Knows text
+and threads; how samples are decoded together is `shared_prefix`'s.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from soar.errors import ConfigError, EndpointError, PromptTooLong
+from soar.lm.llama import load_llama, read_config
+from soar.lm.shared_prefix import Done, Job, SharedPrefixDecoder
+from soar.types import Completion, Prompt, Sampling
+
+SHIPPED = Path(__file__).parent / "weights"
+"""The folder of the model that comes with the package."""
+
+LONGEST_PROGRAM = 256
+"""The most new tokens of a completion, whatever a caller allows: no program the model knows is as long."""
+
+SAMPLES = 256
+"""How many samples one thread decodes side by side; more only fall out of the processor's cache."""
+
+PROMPT_TOKENS = 16384
+"""How many tokens of prompts one thread keeps in its cache."""
+
+
+@dataclass
+class _Request:
+    """One caller's wish. `arrived` gets ``(index, completion)``, or an error that ends it."""
+
+    prompt: tuple[int, ...]
+    jobs: list[Job]
+    loop: asyncio.AbstractEventLoop
+    arrived: "asyncio.Queue[tuple[int, Completion] | Exception]"
+    begun: float = field(default_factory=time.monotonic)
+    cancelled: bool = False
+
+    def put(self, item: tuple[int, Completion] | Exception) -> None:
+        """Hand something to the caller, who may be gone with his loop."""
+        if not self.cancelled and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.arrived.put_nowait, item)
+
+
+class Embedded:
+    """A small Llama or Qwen3 in this process, on the CPU. Prompts are plain text of the compact rendering."""
+
+    def __init__(self, weights: Path | None = None, threads: int | None = None) -> None:
+        """Load a model's folder, the shipped one by default; `threads` decode, one per core by default."""
+        folder = weights or SHIPPED
+        self._model = load_llama(folder)
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:  # noqa: BLE001 — tokenizers raises nothing more precise
+            raise EndpointError(f"the tokenizer in {folder} cannot be read: {error}") from None
+        end = read_config(folder)["eos_token_id"]
+        self._waiting: deque[_Request] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._issued = 0
+        count = threads or _cores()
+        decoders = [SharedPrefixDecoder(self._model, end) for _ in range(count)]
+        self._threads = [threading.Thread(target=self._decode, args=(each,), daemon=True) for each in decoders]
+        for thread in self._threads:
+            thread.start()
+
+    def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
+        """Return whether the prompt and that many new tokens, at most `LONGEST_PROGRAM`, fit the context."""
+        return len(self._tokens(prompt)) + min(max_new_tokens, LONGEST_PROGRAM) <= self._model.context
+
+    async def generate(
+        self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
+    ) -> AsyncIterator[tuple[int, Completion]]:
+        """Yield one completion per seed as it is there; each depends on its own seed alone, up to rounding."""
+        tokens = self._tokens(prompt)
+        limit = min(sampling.max_new_tokens, LONGEST_PROGRAM)
+        if len(tokens) + limit > self._model.context:
+            raise PromptTooLong(f"{len(tokens)} + {limit} tokens exceed the context of {self._model.context}")
+        if self._closed:
+            raise EndpointError("the embedded model is closed")
+        request = _Request(tokens, [], asyncio.get_running_loop(), asyncio.Queue())
+        for index, seed in enumerate(seeds):
+            job = Job(tokens, seed, sampling.temperature, sampling.min_p, limit, tag=(request, index))
+            request.jobs.append(job)
+        self._issued += 1
+        with self._wake:
+            self._waiting.append(request)
+            self._wake.notify()
+        try:
+            for _ in seeds:
+                item = await request.arrived.get()
+                if isinstance(item, Exception):
+                    raise EndpointError(f"the embedded model failed: {item!r}") from item
+                yield item
+        finally:
+            request.cancelled = True
+
+    def requests(self) -> dict[str, int]:
+        """Return the calls made so far; there is nothing to retry."""
+        return {"issued": self._issued, "retried": 0, "failed": 0}
+
+    async def close(self) -> None:
+        """End the threads; what is being decoded is given up."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
+        await asyncio.to_thread(lambda: [thread.join() for thread in self._threads])
+
+    def _tokens(self, prompt: Prompt) -> tuple[int, ...]:
+        if not isinstance(prompt, str):
+            raise ConfigError('the embedded model reads plain text: set rendering = "compact" in section [prompt]')
+        return tuple(self._tokenizer.encode(prompt, add_special_tokens=False).ids)
+
+    def _decode(self, decoder: SharedPrefixDecoder) -> None:
+        """Decode requests until closed: the body of one thread. An error goes to those whose requests it broke."""
+        import torch
+
+        torch.set_num_threads(1)
+        held: list[_Request] = []
+        while True:
+            held = [request for request in held if not request.cancelled]
+            taken = self._take(decoder)
+            if self._closed:
+                return
+            held += taken
+            try:
+                done = decoder.admit([job for request in taken for job in request.jobs]) if taken else []
+                decoder.drop(lambda job: job.tag[0].cancelled)
+                for sample in done + decoder.step():
+                    self._deliver(sample)
+            except Exception as error:  # noqa: BLE001 — whatever it is, the callers must not wait for ever
+                decoder.drop(lambda _: True)
+                for request in held:
+                    request.put(error)
+
+    def _take(self, decoder: SharedPrefixDecoder) -> list[_Request]:
+        """Return the requests to take in now; wait for one while there is nothing to decode."""
+        taken: list[_Request] = []
+        samples, prompts = decoder.active, decoder.prompt_tokens
+        if samples > SAMPLES // 2:
+            return taken
+        with self._wake:
+            while not self._closed and not samples and not self._waiting:
+                self._wake.wait()
+            while self._waiting:
+                first = self._waiting[0]
+                samples, prompts = samples + len(first.jobs), prompts + len(first.prompt)
+                if (decoder.active or taken) and (samples > SAMPLES or prompts > PROMPT_TOKENS):
+                    break
+                taken.append(self._waiting.popleft())
+        return taken
+
+    def _deliver(self, done: Done) -> None:
+        """Hand a decoded sample to its caller."""
+        request, index = done.job.tag  # type: ignore[misc]
+        text = self._tokenizer.decode(list(done.tokens), skip_special_tokens=True)
+        count = len(done.tokens) + (done.finish_reason == "stop")
+        seconds = time.monotonic() - request.begun
+        request.put((index, Completion(text, done.finish_reason, len(request.prompt), count, seconds)))
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,183 @@
+"""A small Llama or Qwen3 in plain torch: weights read from a folder in the usual format, the parts of a forward pass.
+
+Made for models so small that the calls around the arithmetic cost more than the arithmetic: projections are fused,
+nothing is checked twice. Knows tensors; knows neither text nor how tokens are drawn.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from soar.errors import EndpointError
+
+FAMILIES = ("llama", "qwen3")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One decoder layer's weights. ``qkv`` stacks the three projections, ``gate_up`` the two of the gated MLP."""
+
+    attention_norm: Tensor
+    qkv: Tensor
+    out: Tensor
+    query_norm: Tensor | None
+    key_norm: Tensor | None
+    mlp_norm: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+@dataclass(frozen=True)
+class Llama:
+    """A model's weights. ``embedding`` and ``head`` are ``(vocabulary, width)``; ``frequencies`` has half a head."""
+
+    embedding: Tensor
+    head: Tensor
+    norm: Tensor
+    layers: tuple[Layer, ...]
+    frequencies: Tensor
+    heads: int
+    kv_heads: int
+    head_size: int
+    epsilon: float
+    context: int
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return ``config.json`` of a model's folder; `EndpointError` where it is missing or of another family."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EndpointError(f"no model in {folder}: config.json cannot be read ({error})") from None
+    if config.get("model_type") not in FAMILIES:
+        raise EndpointError(f"{folder} holds a model of type {config.get('model_type')!r}, expected one of {FAMILIES}")
+    return config
+
+
+def load_llama(folder: Path) -> Llama:
+    """Read a model's folder (``config.json``, ``model.safetensors``) into 32-bit floats."""
+    config = read_config(folder)
+    try:
+        tensors = load_file(folder / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise EndpointError(f"the weights in {folder} cannot be read: {error}") from None
+    tensors = {name.removeprefix("model."): tensor.float() for name, tensor in tensors.items()}
+    heads = config["num_attention_heads"]
+    head_size = config.get("head_dim") or config["hidden_size"] // heads
+    try:
+        return Llama(
+            embedding=tensors["embed_tokens.weight"],
+            head=tensors.get("lm_head.weight", tensors["embed_tokens.weight"]),
+            norm=tensors["norm.weight"],
+            layers=tuple(_layer(tensors, f"layers.{index}.") for index in range(config["num_hidden_layers"])),
+            frequencies=_theta(config) ** (-torch.arange(0, head_size, 2) / head_size),
+            heads=heads,
+            kv_heads=config.get("num_key_value_heads") or heads,
+            head_size=head_size,
+            epsilon=config["rms_norm_eps"],
+            context=config["max_position_embeddings"],
+        )
+    except KeyError as error:
+        raise EndpointError(f"the weights in {folder} are incomplete: {error} is missing") from None
+
+
+def _theta(config: dict[str, Any]) -> float:
+    """Return the base of the rotary embedding, which newer configurations keep in a section of its own."""
+    return config.get("rope_theta") or config["rope_parameters"]["rope_theta"]
+
+
+def _layer(tensors: dict[str, Tensor], prefix: str) -> Layer:
+    attention, mlp = f"{prefix}self_attn.", f"{prefix}mlp."
+    return Layer(
+        attention_norm=tensors[f"{prefix}input_layernorm.weight"],
+        qkv=torch.cat([tensors[f"{attention}{name}_proj.weight"] for name in "qkv"]),
+        out=tensors[f"{attention}o_proj.weight"],
+        query_norm=tensors.get(f"{attention}q_norm.weight"),
+        key_norm=tensors.get(f"{attention}k_norm.weight"),
+        mlp_norm=tensors[f"{prefix}post_attention_layernorm.weight"],
+        gate_up=torch.cat([tensors[f"{mlp}gate_proj.weight"], tensors[f"{mlp}up_proj.weight"]]),
+        down=tensors[f"{mlp}down_proj.weight"],
+    )
+
+
+def rotation(model: Llama, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of the rotary embedding, each ``(*positions, 1, head size)``."""
+    angles = positions[..., None].float() * model.frequencies
+    angles = torch.cat([angles, angles], dim=-1)[..., None, :]
+    return angles.cos(), angles.sin()
+
+
+def _rotated(states: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    half = states.shape[-1] // 2
+    turned = torch.cat([-states[..., half:], states[..., :half]], dim=-1)
+    return states * rotation[0] + turned * rotation[1]
+
+
+def project(
+    model: Llama, layer: Layer, hidden: Tensor, rotation: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return rotated queries, rotated keys and values, each ``(*tokens, heads, head size)``, of ``hidden``
+    ``(*tokens, width)``; keys and values are repeated where several queries share one."""
+    normed = functional.rms_norm(hidden, hidden.shape[-1:], layer.attention_norm, model.epsilon)
+    states = functional.linear(normed, layer.qkv).unflatten(-1, (-1, model.head_size))
+    query, key, value = states.split([model.heads, model.kv_heads, model.kv_heads], dim=-2)
+    if layer.query_norm is not None and layer.key_norm is not None:
+        query = functional.rms_norm(query, query.shape[-1:], layer.query_norm, model.epsilon)
+        key = functional.rms_norm(key, key.shape[-1:], layer.key_norm, model.epsilon)
+    query, key = _rotated(query, rotation), _rotated(key, rotation)
+    if model.heads != model.kv_heads:
+        key = key.repeat_interleave(model.heads // model.kv_heads, dim=-2)
+        value = value.repeat_interleave(model.heads // model.kv_heads, dim=-2)
+    return query, key, value
+
+
+def finish(model: Llama, layer: Layer, hidden: Tensor, attended: Tensor) -> Tensor:
+    """Return the layer's output from its input ``(*tokens, width)`` and what attention gave,
+    ``(*tokens, heads · head size)``."""
+    hidden = hidden + functional.linear(attended, layer.out)
+    normed = functional.rms_norm(hidden, hidden.shape[-1:], layer.mlp_norm, model.epsilon)
+    gate, up = functional.linear(normed, layer.gate_up).chunk(2, dim=-1)
+    return hidden + functional.linear(functional.silu(gate).mul_(up), layer.down)
+
+
+def logits(model: Llama, hidden: Tensor) -> Tensor:
+    """Return ``(*tokens, vocabulary)`` logits of the last layer's output."""
+    return functional.linear(functional.rms_norm(hidden, hidden.shape[-1:], model.norm, model.epsilon), model.head)
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What prompts left in the cache: per layer keys and values ``(prompts, heads, length, head size)``, padded at
+    the end; each prompt's true length; the logits ``(prompts, vocabulary)`` of the token that follows it."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    lengths: list[int]
+    logits: Tensor
+
+
+def prefill(model: Llama, prompts: Sequence[Sequence[int]]) -> Prefix:
+    """Read prompts of any lengths side by side. Padding stands behind, where causal attention never looks."""
+    lengths = [len(prompt) for prompt in prompts]
+    tokens = torch.zeros((len(prompts), max(lengths)), dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        tokens[row, : len(prompt)] = torch.tensor(prompt)
+    turn = rotation(model, torch.arange(tokens.shape[1]))
+    hidden = functional.embedding(tokens, model.embedding)
+    keys, values = [], []
+    for layer in model.layers:
+        query, key, value = (part.transpose(1, 2) for part in project(model, layer, hidden, turn))
+        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        hidden = finish(model, layer, hidden, attended.transpose(1, 2).flatten(2))
+        keys.append(key.contiguous())
+        values.append(value.contiguous())
+    last = hidden[torch.arange(len(prompts)), torch.tensor(lengths) - 1]
+    return Prefix(keys, values, lengths, logits(model, last))

@@ -1,0 +1,68 @@
+"""The embedded model's shape, and its weights before training. Knows transformers' Llama; knows no data.
+
+The embeddings of grid lexemes begin as sums of what they are made of (colour, count, end of row), so that what is
+learnt of five red cells is half learnt of six.
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+from soar.pretrain.tokenizer import BEGIN, END, PAD
+from soar.prompts.grid_text import GRID_LEXEMES
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+CONTEXT = 1024
+PART = re.compile(r"[0-9]+|\n|[^0-9\n]+")
+
+
+def new_model(
+    tokenizer: "PreTrainedTokenizerBase", *, width: int = 192, layers: int = 6, head_size: int = 64, mlp: int = 512
+) -> "LlamaForCausalLM":
+    """Return an untrained model: ``layers`` decoder layers, tied embeddings, rotary base 1000 (grids are near)."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=-(-len(tokenizer) // 16) * 16,
+        hidden_size=width,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=width // head_size,
+        num_key_value_heads=width // head_size,
+        head_dim=head_size,
+        max_position_embeddings=CONTEXT,
+        rope_parameters={"rope_type": "default", "rope_theta": 1000.0},
+        tie_word_embeddings=True,
+        bos_token_id=tokenizer.convert_tokens_to_ids(BEGIN),
+        eos_token_id=tokenizer.convert_tokens_to_ids(END),
+        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+    )
+    model = LlamaForCausalLM(config)
+    _shrink_residuals(model, layers)
+    _compose_grid_embeddings(model, tokenizer)
+    return model
+
+
+def _shrink_residuals(model: "LlamaForCausalLM", layers: int) -> None:
+    """Divide what is written into the residual stream by √(2 · layers) (GPT-2's initialisation)."""
+    import torch
+
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                weight.div_((2 * layers) ** 0.5)
+
+
+def _compose_grid_embeddings(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Set each grid lexeme's embedding to the sum of its parts' vectors, at the usual scale."""
+    import torch
+
+    weight = model.get_input_embeddings().weight
+    scale = model.config.initializer_range
+    parts: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        for lexeme in GRID_LEXEMES:
+            found = PART.findall(lexeme)
+            vectors = [parts.setdefault(part, torch.randn(weight.shape[1]) * scale) for part in found]
+            weight[int(tokenizer.convert_tokens_to_ids(lexeme))] = torch.stack(vectors).sum(0) / len(found) ** 0.5
