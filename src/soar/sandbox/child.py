@@ -13,6 +13,7 @@ import linecache
 import operator
 import os
 import random
+import re
 import signal
 import struct
 import sys
@@ -27,7 +28,8 @@ MESSAGE = 300
 PRINTED = 1 << 20
 HEAP_TYPE = 1 << 9
 SPOILING = ("Timeout", "MemoryLimit", "SystemExit", "KeyboardInterrupt", "PermissionError", "OSError")
-_isinstance, _len, _type, _str, _int, _all, _map, _is = isinstance, len, type, str, int, all, map, operator.is_
+_isinstance, _len, _type, _str, _int, _all, _map = isinstance, len, type, str, int, all, map
+_is, _findall = operator.is_, re.compile(r"[A-Za-z_]\w*").findall
 
 
 class Timeout(BaseException):
@@ -73,13 +75,23 @@ class Guard:
         self.dicts = [(vars(m), dict(vars(m))) for m in watched]
         classes = {c for m in watched for c in vars(m).values() if _isinstance(c, type) and c.__flags__ & HEAP_TYPE}
         self.classes = [(c, dict(vars(c))) for c in classes if c.__module__ in WATCHED]
+        self.others: dict[str, list] = {}
+        for name, module in list(sys.modules.items()):
+            root = name.partition(".")[0]
+            if name not in WATCHED and root not in ("numpy", "scipy") and _type(module) is _type(sys):
+                self.others.setdefault(root, []).append((vars(module), dict(vars(module))))
         self.settings = self._settings()
 
-    def clean(self) -> bool:
-        """Return whether nothing has changed that another program could notice. Builtins first: the rest uses them."""
+    def clean(self, code: str) -> bool:
+        """Return whether a program changed nothing that another could notice. Builtins first: the rest uses them.
+
+        The modules that programs use are always looked at, the other loaded ones if the program names them.
+        """
         try:
+            named = [self.others[name] for name in set(_findall(code)) if name in self.others]
             return (
                 _all([_same(now, then) for now, then in self.dicts])
+                and _all([_same(now, then) for found in named for now, then in found])
                 and _all([_same(vars(c), then) for c, then in self.classes])
                 and set(sys.modules) == self.names
                 and self._settings() == self.settings
@@ -134,7 +146,7 @@ def work(request: bytes, results: int, traces: int, guard: Guard) -> None:
         begun = time.process_time()
         outputs = run(program["code"], program["inputs"], job["cpu_seconds"], job["results"])
         spoilt = any(_isinstance(output, dict) and output["type"] in SPOILING for output in outputs)
-        dirty = spoilt or not guard.clean()
+        dirty = spoilt or not guard.clean(program["code"])
         if dirty:
             guard.restore()
         cpu = time.process_time() - begun

@@ -113,14 +113,20 @@ class ConfinedSandbox:
         try:
             _, payload = await _frame(zygote)
         except (asyncio.IncompleteReadError, ConnectionError):
+            await self._lose(zygote)
             raise SandboxError("the sandbox's process ended while starting; try `soar doctor`") from None
         self.hello = json.loads(payload)
         if self.hello["open"] and self.level == "full":
+            await self._lose(zygote)
             raise SandboxError(
                 f"programs could still {', '.join(self.hello['open'])} here ({self.hello['reason'] or 'unexplained'})"
                 '; set sandbox.level = "weak" to run them all the same, on a machine you can afford to lose'
             )
         return zygote
+
+    async def _lose(self, zygote: asyncio.subprocess.Process) -> None:
+        await _end(zygote)
+        self._zygotes.discard(zygote)
 
     async def _work(self, zygote: asyncio.subprocess.Process | None) -> None:
         """Serve batches for ever; a lost zygote is replaced and its unfinished programs are run again."""
@@ -131,8 +137,7 @@ class ConfinedSandbox:
                 await self._serve(zygote, batch)
             except (asyncio.IncompleteReadError, ConnectionError):
                 if zygote is not None:
-                    await _end(zygote)
-                    self._zygotes.discard(zygote)
+                    await self._lose(zygote)
                 zygote = None
                 self._again(batch)
             except SandboxError as error:

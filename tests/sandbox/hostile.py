@@ -1,0 +1,191 @@
+"""Programs that misbehave, each with the failure type that it must get, or None where it does no harm.
+
+Grouped by what they try; the grid they get is [[1, 2], [3, 4]].
+"""
+
+T = "def transform(grid):\n    "
+
+TIME = {
+    "endless loop": (T + "while True: pass", "Timeout"),
+    "endless loop at import": ("while True: pass\n" + T + "return grid", "Timeout"),
+    "a swallowed timeout": (
+        "def transform(grid):\n    while True:\n        try:\n            while True: pass\n"
+        "        except BaseException: pass",
+        "Timeout",
+    ),
+    "a long call in C": (T + "return 10 ** 10 ** 8", "Timeout"),
+    "a regular expression that explodes": ("import re\n" + T + "re.match('(a+)+$', 'a' * 40 + 'b')", "Timeout"),
+    "disarmed timers": (
+        "import signal\ndef transform(grid):\n    signal.setitimer(signal.ITIMER_PROF, 0)\n    while True: pass",
+        "Timeout",
+    ),
+    "an ignored timer signal": (
+        "import signal\ndef transform(grid):\n    signal.signal(signal.SIGPROF, signal.SIG_IGN)\n    while True: pass",
+        "Timeout",
+    ),
+    "a sorting comparison that never ends": (
+        "class A:\n    def __lt__(self, other):\n        while True: pass\n" + T + "sorted([A(), A()])",
+        "Timeout",
+    ),
+    "a generator without end": (
+        "import itertools\n" + T + "return list(x for x in itertools.count() if x < 0)",
+        "Timeout",
+    ),
+}
+
+MEMORY = {
+    "a huge list": (T + "return [0] * 10 ** 10", "MemoryLimit"),
+    "a huge array": ("import numpy as np\n" + T + "return np.ones((10 ** 6, 10 ** 6))", None),
+    "a growing list": (T + "x = [0]\n    while True: x = x + x", "MemoryLimit"),
+    "a huge string": (T + "return 'x' * 10 ** 11", "MemoryLimit"),
+    "endless recursion": ("def f(x): return f(x)\n" + T + "return f(1)", "RecursionError"),
+    "recursion past the C stack": (
+        "import sys\nsys.setrecursionlimit(10 ** 9)\ndef f(x): return [f(y) for y in [x]]\n" + T + "return f(1)",
+        None,
+    ),
+}
+
+PROCESSES = {
+    "fork": ("import os\n" + T + "os.fork()", "PermissionError"),
+    "a fork bomb": ("import os\n" + T + "while True: os.fork()", "PermissionError"),
+    "a thread": ("import threading\n" + T + "threading.Thread(target=print).start()", "RuntimeError"),
+    "a subprocess": ("import subprocess\n" + T + "subprocess.run(['/bin/true'])", None),
+    "os.system": ("import os\n" + T + "return [[1 if os.system('touch /tmp/soar-evil') == 0 else 0]]", None),
+    "exec of another program": ("import os\n" + T + "os.execv('/bin/true', ['true'])", "PermissionError"),
+    "killing the parent": ("import os\n" + T + "os.kill(os.getppid(), 9)", None),
+    "killing the group": ("import os\n" + T + "os.killpg(0, 9)", "PermissionError"),
+    "killing everyone": ("import os\n" + T + "os.kill(-1, 9)", "PermissionError"),
+    "a new session": ("import os\n" + T + "os.setsid()", "PermissionError"),
+    "a changed priority": ("import os\n" + T + "os.nice(-5)", "PermissionError"),
+    "ptrace": (
+        "import ctypes\n" + T + "return [[1 if ctypes.CDLL(None).ptrace(0, 0, 0, 0) == 0 else 0]]",
+        None,
+    ),
+    "sleep": ("import time\n" + T + "time.sleep(1000)", "PermissionError"),
+}
+
+FILES = {
+    "writing": (T + "open('/tmp/soar-evil', 'w')", "PermissionError"),
+    "writing by os": ("import os\n" + T + "os.open('/tmp/soar-evil', os.O_CREAT | os.O_RDWR)", "PermissionError"),
+    "writing by posix": ("import posix\n" + T + "posix.open('/tmp/soar-evil', 65)", "PermissionError"),
+    "writing by io": ("import io\n" + T + "io.FileIO('/tmp/soar-evil', 'w')", "PermissionError"),
+    "writing where it runs": (T + "open('soar-evil', 'w')", "PermissionError"),
+    "a folder": ("import os\n" + T + "os.mkdir('/tmp/soar-evil')", "PermissionError"),
+    "unlink": ("import os\n" + T + "os.unlink('/etc/hostname')", "PermissionError"),
+    "rename": ("import os\n" + T + "os.rename('/etc/hostname', '/etc/soar-evil')", "PermissionError"),
+    "a link": ("import os\n" + T + "os.symlink('/etc', '/tmp/soar-evil')", "PermissionError"),
+    "reading accounts": (T + "return open('/etc/passwd').read()", "PermissionError"),
+    "reading the environment": (T + "return open('/proc/self/environ').read()", "PermissionError"),
+    "reading the parent's environment": ("import os\n" + T + "open(f'/proc/{os.getppid()}/environ')", None),
+    "reading the parent's memory": ("import os\n" + T + "open(f'/proc/{os.getppid()}/mem', 'rb')", None),
+    "listing the home": ("import os\n" + T + "os.listdir('/root')", "PermissionError"),
+    "listing the root": ("import os\n" + T + "os.listdir('/')", "PermissionError"),
+    "a device": (T + "open('/dev/sda', 'rb')", None),
+    "temporary files": ("import tempfile\n" + T + "tempfile.mkstemp()", None),
+    "changing the mode": ("import os\n" + T + "os.chmod('/tmp', 0)", "PermissionError"),
+}
+
+NETWORK = {
+    "a socket": ("import socket\n" + T + "socket.socket()", "PermissionError"),
+    "a pair of sockets": ("import socket\n" + T + "socket.socketpair()", "PermissionError"),
+    "a name server": ("import socket\n" + T + "socket.getaddrinfo('localhost', 80)", None),
+    "a page": ("import urllib.request\n" + T + "urllib.request.urlopen('http://127.0.0.1')", None),
+}
+
+RESULTS = {
+    "no result": (T + "pass", "InvalidOutput"),
+    "a float": (T + "return [[1.0]]", "InvalidOutput"),
+    "a boolean": (T + "return [[True]]", "InvalidOutput"),
+    "NumPy booleans": ("import numpy as np\n" + T + "return np.array(grid) > 1", "InvalidOutput"),
+    "floats in an array": ("import numpy as np\n" + T + "return np.array(grid) * 1.0", "InvalidOutput"),
+    "ragged": (T + "return [[1, 2], [3]]", "InvalidOutput"),
+    "empty": (T + "return []", "InvalidOutput"),
+    "an empty row": (T + "return [[]]", "InvalidOutput"),
+    "a negative cell": (T + "return [[-1]]", "InvalidOutput"),
+    "a cell of 10": (T + "return [[10]]", "InvalidOutput"),
+    "a huge cell": (T + "return [[10 ** 5000]]", "InvalidOutput"),
+    "too many rows": (T + "return [[1]] * 31", "InvalidOutput"),
+    "too many columns": (T + "return [[1] * 31]", "InvalidOutput"),
+    "three dimensions": (T + "return [[[1]]]", "InvalidOutput"),
+    "a string": (T + "return 'grid'", "InvalidOutput"),
+    "a dict": (T + "return {0: [1]}", "InvalidOutput"),
+    "a list that holds itself": (T + "x = []\n    x.append(x)\n    return x", "InvalidOutput"),
+    "a list of another class": ("class L(list): pass\n" + T + "return L(grid)", "InvalidOutput"),
+    "an int of another class": ("class I(int): pass\n" + T + "return [[I(1)]]", "InvalidOutput"),
+    "a result that lies about equality": (
+        "class E:\n    def __eq__(self, other): return True\n" + T + "return E()",
+        "InvalidOutput",
+    ),
+    "a result that pickles to code": (
+        "import os\nclass P:\n    def __reduce__(self): return os.system, ('touch /tmp/soar-evil',)\n"
+        + T
+        + "return P()",
+        "InvalidOutput",
+    ),
+    "megabytes of print": (T + "print('x' * 10 ** 8)\n    return grid", "TooMuchOutput"),
+    "an exception that cannot be shown": (
+        "class E(Exception):\n    def __str__(self): raise ValueError\n" + T + "raise E()",
+        "E",
+    ),
+    "an enormous message": (T + "raise ValueError('x' * 10 ** 7)", "ValueError"),
+}
+
+ENDINGS = {
+    "sys.exit": ("import sys\n" + T + "sys.exit()", "SystemExit"),
+    "os._exit": ("import os\n" + T + "os._exit(0)", "Crash"),
+    "os._exit at import": ("import os\nos._exit(0)\n" + T + "return grid", "Crash"),
+    "abort": ("import os\n" + T + "os.abort()", "Crash"),
+    "a segmentation fault": ("import ctypes\n" + T + "ctypes.string_at(0)", "Crash"),
+    "KeyboardInterrupt": (T + "raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "GeneratorExit": (T + "raise GeneratorExit", "GeneratorExit"),
+    "garbage in the results": ("import os\n" + T + "os.write(3, b'garbage' * 99)\n    return grid", None),
+    "a forged result": (
+        'import os, struct\nx = b\'{"i": 0, "o": 3, "cpu": 1}\'\n'
+        + T
+        + "os.write(3, struct.pack('<I', len(x)) + x)\n    return grid",
+        None,
+    ),
+    "closed descriptors": ("import os\n" + T + "os.closerange(0, 99)\n    return grid", "Crash"),
+    "a syntax error": ("def transform(grid:\n    return grid", "SyntaxError"),
+    "deep nesting": ("x = " + "(" * 5000 + ")" * 5000, None),
+    "a null byte": ("def transform(grid):\n    return grid\0", None),
+    "a lone surrogate": (T + "return '\ud800'", "InvalidOutput"),
+    "no program": ("", "NameError"),
+    "no function": ("transform = 3", "NameError"),
+    "an unknown module": ("import nothing_of_this_name\n" + T + "return grid", "ModuleNotFoundError"),
+}
+
+HOSTILE = {**TIME, **MEMORY, **PROCESSES, **FILES, **NETWORK, **RESULTS, **ENDINGS}
+
+LEAKS = {
+    "builtins": "import builtins\n" + T + "builtins.sorted = lambda *a, **k: 1\n    return grid",
+    "a builtin added": "import builtins\n" + T + "builtins.leak = 1\n    return grid",
+    "numpy": "import numpy as np\n" + T + "np.flipud = lambda x: x\n    return grid",
+    "numpy's error state": "import numpy as np\n" + T + "np.seterr(all='raise')\n    return grid",
+    "numpy's printing": "import numpy as np\n" + T + "np.set_printoptions(threshold=1)\n    return grid",
+    "random": "import random\n" + T + "random.random = lambda: 7\n    return grid",
+    "random's state": "import random\n" + T + "random.seed(99)\n    return grid",
+    "the recursion limit": "import sys\n" + T + "sys.setrecursionlimit(70)\n    return grid",
+    "warnings": "import warnings\n" + T + "warnings.simplefilter('error')\n    return grid",
+    "a class": "import collections\n" + T + "collections.Counter.most_common = 3\n    return grid",
+    "the module path": "import sys\n" + T + "sys.path.insert(0, '/leak')\n    return grid",
+    "the environment": "import os\n" + T + "os.environ['LEAK'] = '1'\n    return grid",
+    "a module imported and changed": "import textwrap\n" + T + "textwrap.dedent = 3\n    return grid",
+    "a trace function": "import sys\n" + T + "sys.settrace(lambda *a: None)\n    return grid",
+}
+
+WITNESS = """
+import builtins, collections, os, random, sys, warnings
+import numpy as np
+import textwrap
+
+def transform(grid):
+    clean = [
+        sorted([2, 1]) == [1, 2], not hasattr(builtins, "leak"), np.flipud([[1], [2]]).tolist() == [[2], [1]],
+        np.geterr()["divide"] == "warn", np.get_printoptions()["threshold"] == 1000, random.random() == FIRST,
+        sys.getrecursionlimit() == 1000, callable(collections.Counter.most_common), "/leak" not in sys.path,
+        "LEAK" not in os.environ, callable(textwrap.dedent), sys.gettrace() is None,
+        not any(kind == "error" for kind, *_ in warnings.filters),
+    ]
+    return [[int(c) for c in clean]]
+"""

@@ -1,0 +1,238 @@
+import asyncio
+import os
+import random
+import signal
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hostile import HOSTILE, LEAKS, WITNESS
+
+from soar.errors import ConfigError, SandboxError
+from soar.sandbox import confirm, open_sandbox
+from soar.types import Execution, Failure
+
+GRID = ((1, 2), (3, 4))
+GOOD = "def transform(grid):\n    return [row[::-1] for row in grid]"
+MIRRORED = ((2, 1), (4, 3))
+
+
+def run_all(programs, inputs=(GRID,), **options):
+    async def work():
+        async with open_sandbox(**options) as sandbox:
+            return await asyncio.gather(*(sandbox.run(code, inputs) for code in programs))
+
+    return asyncio.run(work())
+
+
+def descendants() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.mark.slow
+def test_every_hostile_program_is_contained_and_good_ones_beside_it_are_not_touched():
+    before, memory = descendants(), psutil.Process().memory_info().rss
+    names = list(HOSTILE)
+    random.Random(0).shuffle(names)
+    assert len(names) >= 70
+    programs = [program for name in names for program in (GOOD, HOSTILE[name][0], GOOD + f"\n# {name}")]
+    found = run_all(programs, cpu_seconds=0.3)
+    wrong = {}
+    for place, name in enumerate(names):
+        first, hostile, second = found[3 * place : 3 * place + 3]
+        assert first.outputs == second.outputs == (MIRRORED,), name
+        output, wanted = hostile.outputs[0], HOSTILE[name][1]
+        if wanted is not None and not (isinstance(output, Failure) and output.type == wanted):
+            wrong[name] = output
+        # Where any failure will do, what must not happen is that the program got what it wanted.
+        elif wanted is None and not isinstance(output, Failure):
+            assert output in (GRID, ((0,),)), name
+    assert wrong == {}
+    assert descendants() == before
+    assert not list(Path("/tmp").glob("soar-evil*"))
+    assert psutil.Process().memory_info().rss - memory < 50 << 20
+
+
+def test_a_program_leaves_no_trace_in_the_next_of_its_batch():
+    first = random.Random(0).random()
+    witness = WITNESS.replace("FIRST", repr(first))
+    programs = [program for leak in LEAKS.values() for program in (leak, witness + f"# {leak!r}")]
+    found = run_all(programs, workers=1)
+    for name, execution in zip(LEAKS, found[1::2], strict=True):
+        assert execution.outputs == (((1,) * 13,),), name
+    for name, execution in zip(LEAKS, found[::2], strict=True):
+        assert execution.outputs == (GRID,), name
+
+
+def test_failures_name_type_line_source_and_stage():
+    failure = run_all(["def transform(grid):\n    x = 1\n    return x / 0"])[0].outputs[0]
+    assert failure == Failure("ZeroDivisionError", "division by zero", 3, "return x / 0", "run")
+    failure = run_all(["x = 1\ny = x.z\ndef transform(grid): return grid"])[0].outputs[0]
+    assert failure == Failure("AttributeError", "'int' object has no attribute 'z'", 2, "y = x.z", "load")
+    failure = run_all(["def transform(grid):\n    return [[1, 2], [3, 1.5]]"])[0].outputs[0]
+    assert failure.type == "InvalidOutput"
+    assert failure.stage == "result"
+    assert "[1][1] is the float 1.5" in failure.message
+
+
+def test_a_timeout_names_the_line_also_inside_c():
+    python, c = run_all(
+        [
+            "def transform(grid):\n    x = 0\n    while True:\n        x += 1",
+            "def transform(grid):\n    x = 1\n    return 10 ** 10 ** 8",
+        ],
+        cpu_seconds=0.3,
+    )
+    assert python.outputs[0].type == c.outputs[0].type == "Timeout"
+    assert python.outputs[0].line in (3, 4)
+    assert c.outputs[0].line == 3
+
+
+def test_each_input_gets_its_own_verdict():
+    code = "def transform(grid):\n    return [[1]] if len(grid) == 1 else grid[9]"
+    outputs = run_all([code], inputs=(((5,),), GRID, ((6,),)))[0].outputs
+    assert outputs[0] == outputs[2] == ((1,),)
+    assert isinstance(outputs[1], Failure)
+
+
+def test_arrays_and_numpy_integers_are_grids():
+    codes = [
+        "import numpy as np\ndef transform(g): return np.array(g)",
+        "import numpy as np\ndef transform(g): return [list(r) for r in np.array(g, dtype=np.uint8)]",
+        "import numpy as np\ndef transform(g): return [r for r in np.array(g)]",
+        "def transform(g): return tuple(tuple(r) for r in g)",
+    ]
+    assert all(execution.outputs == (GRID,) for execution in run_all(codes))
+
+
+def test_a_program_cannot_change_the_input_of_the_next():
+    code = "def transform(grid):\n    grid[0][0] = 9\n    return grid"
+    found = run_all([code, "def transform(grid):\n    return grid"], inputs=(GRID, GRID), workers=1)
+    assert found[1].outputs == (GRID, GRID)
+
+
+def test_other_values_than_grids_pass_as_json():
+    code = "def transform(x):\n    return [x, {'a': 1}][len(x) > 2]"
+    found = run_all([code], inputs=("ab", "abc"), results="json")[0].outputs
+    assert found[0] == "ab"
+    assert isinstance(found[1], Failure)
+
+
+def test_random_programs_are_repeatable_and_programs_that_are_not_are_marked():
+    async def work():
+        async with open_sandbox(workers=1) as sandbox:
+            seeded = "import random\ndef transform(g): return [[random.randrange(10) for _ in range(20)]]"
+            clock = "import time\ndef transform(g): return [[int(d) for d in str(time.perf_counter_ns())[-8:]]]"
+            for code, differs in ((seeded, False), (clock, True)):
+                first = await sandbox.run(code, (GRID,))
+                assert (await confirm(sandbox, code, (GRID,), first)).nondeterministic == differs
+
+    asyncio.run(work())
+
+
+@pytest.mark.slow
+def test_verdicts_equal_bare_execution_in_any_order_in_batches_and_alone():
+    programs = [
+        f"import numpy as np\ndef transform(grid):\n    g = np.array(grid)\n    return {body}"
+        for body in (
+            *(f"np.roll(g, {k}, {axis})" for k in range(5) for axis in (0, 1)),
+            *(f"np.where(g == {c}, {d}, g)" for c in range(4) for d in range(5)),
+            *(f"np.rot90(g, {k})" for k in range(4)),
+            *(f"np.kron(g, np.ones(({k}, {j}), int))" for k in range(1, 4) for j in range(1, 4)),
+        )
+    ]
+    wanted = {}
+    for code in programs:
+        namespace = {}
+        exec(code, namespace)
+        wanted[code] = tuple(tuple(int(cell) for cell in row) for row in namespace["transform"](GRID))
+
+    async def work():
+        async with open_sandbox() as sandbox:
+            for seed in range(5):
+                order = random.Random(seed).sample(programs, len(programs))
+                for alone in (False, True):
+                    found = await asyncio.gather(*(sandbox.run(code, (GRID,), alone=alone) for code in order))
+                    assert [e.outputs[0] for e in found] == [wanted[code] for code in order]
+
+    asyncio.run(work())
+
+
+@pytest.mark.slow
+def test_zygotes_and_workers_killed_at_random_lose_no_verdict_and_bring_none_twice():
+    count = 5000
+    codes = [
+        f"def transform(grid):\n    return [[{i % 10}, {i // 10 % 10}, {i // 100 % 10}, {i // 1000}]]"
+        for i in range(count)
+    ]
+    chance = random.Random(0)
+    before = descendants()
+
+    async def killer(done: asyncio.Event) -> int:
+        kills = 0
+        while not done.is_set() and kills < 100:
+            await asyncio.sleep(0.02)
+            victims = list(descendants() - before)
+            if victims:
+                try:
+                    os.kill(chance.choice(victims), signal.SIGKILL)
+                    kills += 1
+                except ProcessLookupError:
+                    pass
+        return kills
+
+    async def one(sandbox, code) -> Execution:
+        return await sandbox.run(code, (GRID,))
+
+    async def work():
+        async with open_sandbox() as sandbox:
+            done = asyncio.Event()
+            killing = asyncio.create_task(killer(done))
+            verdicts = 0
+            rounds = 0
+            while not killing.done() and rounds < 50:
+                found = await asyncio.gather(*(one(sandbox, code) for code in codes[:: 1 if rounds == 0 else 10]))
+                wanted = [
+                    (tuple(int(d) for d in (i % 10, i // 10 % 10, i // 100 % 10, i // 1000)),) for i in range(count)
+                ]
+                assert [e.outputs[0] for e in found] == wanted[:: 1 if rounds == 0 else 10]
+                verdicts += len(found)
+                rounds += 1
+            done.set()
+            assert await killing == 100
+            assert verdicts >= count
+
+    asyncio.run(work())
+    assert descendants() == before
+
+
+@pytest.mark.slow
+def test_no_text_makes_the_supervisor_raise():
+    chance = np.random.default_rng(0)
+    seeds = [program for program, _ in HOSTILE.values() if "while" not in program and "**" not in program]
+    programs = []
+    for _ in range(10_000):
+        text = bytearray(seeds[chance.integers(len(seeds))].encode("utf-8", "replace"))
+        for _ in range(chance.integers(1, 6)):
+            if text:
+                text[chance.integers(len(text))] = chance.integers(256)
+        programs.append(bytes(text[: chance.integers(len(text) + 1)]).decode("utf-8", "replace"))
+    found = run_all(programs, cpu_seconds=0.3)
+    assert len(found) == 10_000
+    assert all(len(execution.outputs) == 1 for execution in found)
+
+
+def test_an_unknown_level_is_refused():
+    with pytest.raises(ConfigError, match="full, weak"):
+        open_sandbox(level="none")
+
+
+def test_the_sandbox_refuses_to_start_where_it_cannot_confine(monkeypatch, tmp_path):
+    """A zygote whose canary could open a socket stands for a kernel without seccomp."""
+    script = tmp_path / "zygote.py"
+    hello = '{"landlock": 0, "seccomp": false, "reason": "no seccomp", "open": ["open a socket"]}'
+    script.write_text(f"import os, struct\nd = b'{hello}'\nos.write(1, b'h' + struct.pack('<I', len(d)) + d)\n")
+    monkeypatch.setattr("soar.sandbox.supervisor.ZYGOTE", script)
+    with pytest.raises(SandboxError, match=r"open a socket.*no seccomp.*weak"):
+        run_all([GOOD])
