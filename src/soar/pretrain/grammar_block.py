@@ -60,18 +60,14 @@ def split_list(d: Draw) -> str:
     k = d.weighted((3, 3), (2, 2), (1, 4))
     n = f"n = len(g{d.one('', '[0]')}) // {k}"
     rows = "b = [g[i : i + n] for i in range(0, len(g) - n + 1, n)]"
+    across = "for i in range(0, len(g) - n + 1, n) for j in range(0, len(g[0]) - n + 1, n)"
+    squares = "for i in range(0, len(g), k) for j in range(0, len(g[0]), k)"
     columns = "b = [g[:, i : i + n] for i in range(0, len(g[0]) - n + 1, n)]"
     return d.weighted(
-        (
-            2,
-            "k = min(g.shape)\nb = [g[i : i + k, j : j + k] for i in range(0, len(g), k) for j in range(0, len(g[0]), k)]",
-        ),
+        (2, f"k = min(g.shape)\nb = [g[i : i + k, j : j + k] {squares}]"),
         (1, f"n = len(g) // {k}\n{rows}"),
         (1, f"n = len(g[0]) // {k}\n{columns}"),
-        (
-            1,
-            f"{n}\nb = [g[i : i + n, j : j + n] for i in range(0, len(g) - n + 1, n) for j in range(0, len(g[0]) - n + 1, n)]",
-        ),
+        (1, f"{n}\nb = [g[i : i + n, j : j + n] {across}]"),
         (2, "a, k = len(g) // 2, len(g[0]) // 2\nb = [g[:a, :k], g[:a, -k:], g[-a:, :k], g[-a:, -k:]]"),
     )
 

@@ -40,10 +40,13 @@ def outside(d: Draw) -> str:
     """Flood from the border."""
     eight = d.weighted((3, ""), (1, EIGHT))
     c = d.weighted((4, 0), (1, d.colour()))
-    return f"h = np.pad(g, 1, constant_values={c})\nl, n = ndimage.label(h == {c}{eight})\nm = (l == 1)[1:-1, 1:-1]\n" + d.weighted(
-        (3, f"g[m] = {d.paint()}"),
-        (3, f"g[~m & (g == {c})] = {d.paint()}"),
-        (2, f"g = np.where(m, {d.paint_or_zero()}, {d.paint_or_zero()})"),
+    return (
+        f"h = np.pad(g, 1, constant_values={c})\nl, n = ndimage.label(h == {c}{eight})\nm = (l == 1)[1:-1, 1:-1]\n"
+        + d.weighted(
+            (3, f"g[m] = {d.paint()}"),
+            (3, f"g[~m & (g == {c})] = {d.paint()}"),
+            (2, f"g = np.where(m, {d.paint_or_zero()}, {d.paint_or_zero()})"),
+        )
     )
 
 
@@ -75,7 +78,8 @@ def dilate_twice(d: Draw) -> str:
 def dilate_colours(d: Draw) -> str:
     """Let every colour grow by its own neighbourhood."""
     size = d.weighted((4, "3"), (1, "(1, 3)"), (1, "(3, 1)"), (0.5, "5"))
-    grow = f"ndimage.{d.weighted((3, 'grey_dilation'), (1, 'grey_erosion'), (0.5, 'grey_closing'), (0.5, 'grey_opening'))}(g, {size})"
+    how = d.weighted((3, "dilation"), (1, "erosion"), (0.5, "closing"), (0.5, "opening"))
+    grow = f"ndimage.grey_{how}(g, {size})"
     return d.weighted((3, f"g = {grow}"), (4, f"g = np.where(g == 0, {grow}, g)"))
 
 

@@ -81,7 +81,7 @@ class Draw:
         return self.weighted(*((1 / (1 + value - low), value) for value in range(low, high + 1)))
 
     def mask(self) -> str:
-        """Return an expression of cells: those of a colour, of any colour but the background, …"""
+        """Return an expression of cells: those of a colour, or of any but the background, and the like."""
         return self.weighted(
             (10, f"g == {self.colour()}"),
             (4, "g > 0"),

@@ -71,7 +71,8 @@ def rows_and_columns(d: Draw) -> str:
         (1, "m = (g > 0).all(1)[:, None] | (g > 0).all(0)"),
         (1, f"m = (g == {c}).all(1)[:, None] | (g == {c}).all(0)"),
     )
-    return f"{m}\ng = np.where(m{d.weighted((5, ' & (g == 0)'), (2, ''), (1, f' & (g == {d.colour()})'))}, {d.weighted((1, c), (2, d.paint()))}, g)"
+    where = d.weighted((5, "m & (g == 0)"), (2, "m"), (1, f"m & (g == {d.colour()})"))
+    return f"{m}\ng = np.where({where}, {d.weighted((1, c), (2, d.paint()))}, g)"
 
 
 def empty_lines(d: Draw) -> str:
@@ -108,14 +109,10 @@ def shadow(d: Draw) -> str:
 def between(d: Draw) -> str:
     """Fill between equal cells of a row or a column."""
     c = d.colour()
-    axes = d.weighted((3, ("m",)), (3, ("m.T",)), (3, ("m", "m.T")))
+    turns = d.weighted((3, ("",)), (3, (".T",)), (3, ("", ".T")))
     paint = d.weighted((2, c), (2, d.paint()))
-    parts = []
-    for axis in axes:
-        parts.append(
-            f"h = {axis}\nh = np.maximum.accumulate(h) & np.maximum.accumulate(h[::-1])[::-1]\n"
-            f"g{'.T' if axis == 'm.T' else ''}[h & (g{'.T' if axis == 'm.T' else ''} == 0)] = {paint}"
-        )
+    span = "np.maximum.accumulate(h) & np.maximum.accumulate(h[::-1])[::-1]"
+    parts = [f"h = m{turn}\nh = {span}\ng{turn}[h & (g{turn} == 0)] = {paint}" for turn in turns]
     return f"m = g == {c}\n" + "\n".join(parts)
 
 
@@ -123,13 +120,11 @@ def between_pairs(d: Draw) -> str:
     """Connect cells of any colour with the next of their colour in the same row or column."""
     axes = d.weighted((3, ("g",)), (3, ("g.T",)), (3, ("g", "g.T")))
     paint = d.weighted((2, "c"), (2, str(d.paint())))
-    lines = []
-    for axis in axes:
-        lines.append(
-            f"for r in {axis}:\n    for c in np.unique(r[r > 0]):\n        x = np.flatnonzero(r == c)\n"
-            f"        b = r[x[0] : x[-1]]\n        b[b == 0] = {paint}"
-        )
-    return "\n".join(lines)
+    return "\n".join(
+        f"for r in {axis}:\n    for c in np.unique(r[r > 0]):\n        x = np.flatnonzero(r == c)\n"
+        f"        b = r[x[0] : x[-1]]\n        b[b == 0] = {paint}"
+        for axis in axes
+    )
 
 
 def meet_in_the_middle(d: Draw) -> str:

@@ -40,7 +40,7 @@ def choose(d: Draw) -> str:
         (6, "g = g[b]"),
         (1, "g = np.where(l == l[b].max(), g, 0)[b]"),
         (1, "g = g[b]\ng = g[1:-1, 1:-1]"),
-        (0.5, f"h = 0 * g\nh[b] = g[b]\ng = h"),
+        (0.5, "h = 0 * g\nh[b] = g[b]\ng = h"),
         (0.5, "g = np.array([[g[b].max()]])"),
     )
     return f"{start}\ns = ndimage.find_objects(l)\nb = {d.one('max', 'min')}(s, key=lambda b: {key(d)})\n{end}"
@@ -58,7 +58,11 @@ def by_size(d: Draw) -> str:
     things = d.weighted((3, "g > 0"), (4, f"g == {d.colour()}"), (2, "g == 0"))
     k = d.small(1, 8)
     test = d.weighted(
-        (3, f"n > {k}"), (2, f"n == {k}"), (2, f"n < {k + 1}"), (2, "n == n[l > 0].max()"), (2, "n == n[l > 0].min()"),
+        (3, f"n > {k}"),
+        (2, f"n == {k}"),
+        (2, f"n < {k + 1}"),
+        (2, "n == n[l > 0].max()"),
+        (2, "n == n[l > 0].min()"),
         (1, "n % 2 == 0"),
     )
     paint = d.paint_or_zero()
@@ -154,7 +158,9 @@ def colour_within(d: Draw) -> str:
     count = "\nn = np.bincount(l.ravel())" if "n[i]" in choice else ""
     loop = f"for i in range(1, {'len(n)' if count else 'n + 1'}):"
     where = d.weighted((4, "g[m]"), (1, f"g[m & (g == {c})]"), (1, f"g[m & (g != {c})]"))
-    return f"{d.label(d.weighted((3, 'g > 0'), (1, f'g != {c}')))}{count}\n{loop}\n    m = l == i\n    {where} = {choice}"
+    return (
+        f"{d.label(d.weighted((3, 'g > 0'), (1, f'g != {c}')))}{count}\n{loop}\n    m = l == i\n    {where} = {choice}"
+    )
 
 
 def boxes(d: Draw) -> str:
@@ -219,7 +225,9 @@ def most_objects(d: Draw) -> str:
     """Answer with the colour that has most or fewest objects."""
     form = d.weighted((3, "g = np.array([[c]])"), (1, "g[g != c] = 0"), (1, "g[:] = c"))
     eight = d.weighted((1, ""), (1, EIGHT))
-    return f"u = np.unique(g[g > 0])\nc = {d.one('max', 'min')}(u, key=lambda c: ndimage.label(g == c{eight})[1])\n{form}"
+    return (
+        f"u = np.unique(g[g > 0])\nc = {d.one('max', 'min')}(u, key=lambda c: ndimage.label(g == c{eight})[1])\n{form}"
+    )
 
 
 def in_a_row(d: Draw) -> str:
@@ -245,9 +253,16 @@ def overlay_objects(d: Draw) -> str:
 
 def crop_mask(d: Draw) -> str:
     """Crop to a mask, or to what lies within."""
-    y = d.weighted((5, "y.min() : y.max() + 1, x.min() : x.max() + 1"), (2, "y.min() + 1 : y.max(), x.min() + 1 : x.max()"))
-    what = d.weighted((4, f"g == {d.colour()}"), (3, "g > 0"), (1, f"g != {d.colour()}"), (1, "g != g[0, 0]"),
-                      (1, "g != np.bincount(g.ravel()).argmax()"))
+    y = d.weighted(
+        (5, "y.min() : y.max() + 1, x.min() : x.max() + 1"), (2, "y.min() + 1 : y.max(), x.min() + 1 : x.max()")
+    )
+    what = d.weighted(
+        (4, f"g == {d.colour()}"),
+        (3, "g > 0"),
+        (1, f"g != {d.colour()}"),
+        (1, "g != g[0, 0]"),
+        (1, "g != np.bincount(g.ravel()).argmax()"),
+    )
     return f"y, x = np.where({what})\ng = g[{y}]"
 
 
@@ -269,10 +284,14 @@ def colour_boxes(d: Draw) -> str:
 def choose_colour_box(d: Draw) -> str:
     """Crop to the box of the colour that is most or least by a key."""
     keys = (
-        (3, "(g == c).sum()"), (2, "np.prod(np.ptp(np.argwhere(g == c), 0) + 1)"), (1, "c"),
+        (3, "(g == c).sum()"),
+        (2, "np.prod(np.ptp(np.argwhere(g == c), 0) + 1)"),
+        (1, "c"),
         (1, "np.ptp(np.argwhere(g == c), 0).sum()"),
     )
-    inner = d.weighted((3, "y.min() : y.max() + 1, x.min() : x.max() + 1"), (1, "y.min() + 1 : y.max(), x.min() + 1 : x.max()"))
+    inner = d.weighted(
+        (3, "y.min() : y.max() + 1, x.min() : x.max() + 1"), (1, "y.min() + 1 : y.max(), x.min() + 1 : x.max()")
+    )
     return (
         f"c = {d.one('max', 'min')}(np.unique(g[g > 0]), key=lambda c: {d.weighted(*keys)})\n"
         f"y, x = np.where(g == c)\ng = g[{inner}]"
@@ -301,8 +320,8 @@ def copy_shape(d: Draw) -> str:
     which = d.weighted((3, "max"), (1, "min"))
     by = d.weighted((3, "(g[b] > 0).sum()"), (2, "len(np.unique(g[b]))"))
     return (
-        f"l, n = ndimage.label(g > 0{EIGHT})\nb = {which}(ndimage.find_objects(l), key=lambda b: {by})\nh = g[b].copy()\n"
-        f"a, k = len(h) // 2, len(h[0]) // 2\nfor y, x in np.argwhere(g == {c}):\n"
+        f"l, n = ndimage.label(g > 0{EIGHT})\nb = {which}(ndimage.find_objects(l), key=lambda b: {by})\n"
+        f"h = g[b].copy()\na, k = len(h) // 2, len(h[0]) // 2\nfor y, x in np.argwhere(g == {c}):\n"
         "    if y >= a and x >= k:\n        b = g[y - a : y - a + len(h), x - k : x - k + len(h[0])]\n"
         "        b[:] = np.maximum(b, h[: len(b), : len(b[0])])"
     )

@@ -153,8 +153,8 @@ def symmetrise(d: Draw) -> str:
 def hidden_part(d: Draw) -> str:
     """Answer with what a covering colour hides, by the symmetry of the rest."""
     c = d.colour()
-    flip = d.mirror()
-    return f"m = g == {c}\nh = np.where(m, {flip}, g)\ny, x = np.where(m)\ng = h[y.min() : y.max() + 1, x.min() : x.max() + 1]"
+    box = "y, x = np.where(m)\ng = h[y.min() : y.max() + 1, x.min() : x.max() + 1]"
+    return f"m = g == {c}\nh = np.where(m, {d.mirror()}, g)\n{box}"
 
 
 def self_product(d: Draw) -> str:

@@ -4,6 +4,7 @@ Knows nothing of tasks or programs.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -45,7 +46,7 @@ def rectangles(size: tuple[int, int], colours: np.ndarray, rng: Rng) -> np.ndarr
 def blobs(size: tuple[int, int], colours: np.ndarray, rng: Rng) -> np.ndarray:
     """Return irregular components, one colour each."""
     noise = ndimage.uniform_filter(rng.random(size), 2)
-    labels, count = ndimage.label(noise > np.quantile(noise, 0.65))  # pyright: ignore[reportGeneralTypeIssues]
+    labels, count = cast(tuple[np.ndarray, int], ndimage.label(noise > np.quantile(noise, 0.65)))
     table = np.concatenate([[0], rng.choice(colours, count)]).astype(np.uint8)
     return table[labels]
 
