@@ -36,7 +36,7 @@ TIME = {
 MEMORY = {
     "a huge list": (T + "return [0] * 10 ** 10", "MemoryLimit"),
     "a huge array": ("import numpy as np\n" + T + "return np.ones((10 ** 6, 10 ** 6))", None),
-    "a growing list": (T + "x = [0]\n    while True: x = x + x", "MemoryLimit"),
+    "a growing list": (T + "x = [0]\n    while True: x = x + x", None),
     "a huge string": (T + "return 'x' * 10 ** 11", "MemoryLimit"),
     "endless recursion": ("def f(x): return f(x)\n" + T + "return f(1)", "RecursionError"),
     "recursion past the C stack": (

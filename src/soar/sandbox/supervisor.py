@@ -88,8 +88,17 @@ class ConfinedSandbox:
         if self._tasks:
             return
         # The first zygote proves the level before any program runs.
-        first = await self._zygote()
+        first = await self._started_zygote()
         self._tasks = [asyncio.create_task(self._work(first if i == 0 else None)) for i in range(self._workers)]
+
+    async def _started_zygote(self) -> asyncio.subprocess.Process:
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._zygote()
+            except ConnectionError as error:
+                if attempt == ATTEMPTS - 1:
+                    raise SandboxError(str(error)) from None
+        raise AssertionError
 
     async def _zygote(self) -> asyncio.subprocess.Process:
         """Start a zygote and check that it is as confined as the level demands."""
@@ -114,7 +123,7 @@ class ConfinedSandbox:
             _, payload = await _frame(zygote)
         except (asyncio.IncompleteReadError, ConnectionError):
             await self._lose(zygote)
-            raise SandboxError("the sandbox's process ended while starting; try `soar doctor`") from None
+            raise ConnectionError("the sandbox's process ended while starting; try `soar doctor`") from None
         self.hello = json.loads(payload)
         if self.hello["open"] and self.level == "full":
             await self._lose(zygote)
@@ -133,7 +142,7 @@ class ConfinedSandbox:
         while True:
             batch = await self._batch()
             try:
-                zygote = zygote or await self._zygote()
+                zygote = zygote or await self._started_zygote()
                 await self._serve(zygote, batch)
             except (asyncio.IncompleteReadError, ConnectionError):
                 if zygote is not None:
