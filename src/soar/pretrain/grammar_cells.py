@@ -58,6 +58,36 @@ def flood(d: Draw) -> str:
     return f"m = g == {a}\nm = ndimage.binary_propagation(m{eight}, mask=m | ({through}))\n{use}"
 
 
+def spread(d: Draw) -> str:
+    """Let the cells of a colour spread in straight lines until something is in the way."""
+    c = d.colour()
+    ways = d.weighted(
+        (2, "[[0, 0, 0], [1, 1, 1], [0, 0, 0]]"),
+        (2, "[[0, 1, 0], [0, 1, 0], [0, 1, 0]]"),
+        (1, "[[0, 0, 0], [0, 1, 1], [0, 0, 0]]"),
+        (1, "[[0, 0, 0], [1, 1, 0], [0, 0, 0]]"),
+        (1, "[[0, 0, 0], [0, 1, 0], [0, 1, 0]]"),
+        (1, "[[0, 1, 0], [0, 1, 0], [0, 0, 0]]"),
+        (1, "[[1, 0, 0], [0, 1, 0], [0, 0, 1]]"),
+        (1, "[[0, 0, 1], [0, 1, 0], [1, 0, 0]]"),
+        (1, "[[1, 0, 1], [0, 1, 0], [1, 0, 1]]"),
+        (0.5, "[[0, 0, 0], [0, 1, 0], [1, 1, 1]]"),
+    )
+    through = d.weighted((5, "g == 0"), (1, f"g != {d.colour()}"))
+    paint = d.weighted((1, c), (1, d.paint()))
+    return f"m = g == {c}\nm = ndimage.binary_propagation(m, {ways}, mask=m | ({through}))\ng[m & (g == 0)] = {paint}"
+
+
+def biggest_square(d: Draw) -> str:
+    """Find the biggest squares, or the longest lines, that fit into a mask."""
+    things = d.weighted((3, "g == 0"), (1, f"g == {d.colour()}"), (1, "g > 0"))
+    size = d.weighted((3, "(k, k)"), (1, "(1, k)"), (1, "(k, 1)"))
+    find = f"m = ndimage.binary_opening({things}, np.ones({size}))"
+    return f"k = len(g)\nm = g < 0\nwhile not m.any():\n    {find}\n    k -= 1\n" + d.weighted(
+        (4, f"g[m] = {d.paint()}"), (1, d.use(fill=0))
+    )
+
+
 def dilate(d: Draw) -> str:
     """Paint the neighbours of a mask."""
     things = d.weighted((5, f"g == {d.colour()}"), (2, "g > 0"), (1, d.mask()))

@@ -33,6 +33,17 @@ def swap_colours(d: Draw) -> str:
     return f"p = np.arange(10)\np[{pair}] = {pair[::-1]}\ng = p[g]"
 
 
+def reverse_colours(d: Draw) -> str:
+    """Send the colours, in the order they occur or of how common they are, to that order reversed or turned."""
+    order = d.weighted(
+        (2, "u = g.ravel()[np.sort(np.unique(g, return_index=True)[1])]"),
+        (1, "u = np.argsort(np.bincount(g.ravel(), minlength=10))[-len(np.unique(g)) :]"),
+        (1, "u = np.unique(g[g > 0])"),
+    )
+    new = d.weighted((3, "u[::-1]"), (1, "np.roll(u, 1)"), (1, "np.roll(u, -1)"))
+    return f"{order}\np = np.arange(10)\np[u] = {new}\ng = p[g]"
+
+
 def keep_colour(d: Draw) -> str:
     """Clear everything but one colour, constant or read from the grid."""
     return d.weighted(

@@ -135,12 +135,15 @@ def paint_if(d: Draw) -> str:
         (1, f"g[ndimage.binary_dilation(m{EIGHT}) & ~m] = {d.paint()}"),
         (1, f"g[b][g[b] == 0] = {d.paint()}"),
     )
+    test = condition(d)
+    if d.chance(0.2):
+        test = f"{test} and {condition(d)}"
     other = ""
     if d.chance(0.25):
         other = f"\n    else:\n        g[m] = {d.paint_or_zero()}"
     return (
         f"{d.label(things)}\nfor i, b in enumerate(ndimage.find_objects(l), 1):\n    m = l == i\n"
-        f"    if {condition(d)}:\n        {act}{other}"
+        f"    if {test}:\n        {act}{other}"
     )
 
 
@@ -181,6 +184,7 @@ def boxes(d: Draw) -> str:
         (1, "h[:] = np.maximum(h, np.maximum(h[::-1], h[:, ::-1]))"),
         (1, "h[:] = np.bincount(h[h > 0]).argmax()"),
         (1, "h[h == 0] = np.bincount(h[h > 0]).argmin()"),
+        (1.5, "u = np.unique(h[h > 0])[[0, -1]]\n    h[:] = np.where(h == u[0], u[1], np.where(h == u[1], u[0], h))"),
         (1, f"h[::2] = {d.paint_or_zero()}"),
         (1, f"h[:, 1::2] = {d.paint_or_zero()}"),
         (1, f"h[len(h) // 2] = {c}"),
@@ -198,6 +202,11 @@ def boxes_bigger(d: Draw) -> str:
         (3, f"h = g[max(y.start - 1, 0) : y.stop + 1, max(x.start - 1, 0) : x.stop + 1]\n    h[h == 0] = {c}"),
         (2, f"h = g[y]\n    h[h == 0] = {c}"),
         (2, f"h = g[:, x]\n    h[h == 0] = {c}"),
+        (
+            2,
+            "h = g[:, x] if y.stop - y.start > x.stop - x.start else g[y]\n"
+            f"    h[h == 0] = {d.weighted((1, str(c)), (1, 'g[y, x].max()'))}",
+        ),
         (1, f"h = g[y, x.stop :]\n    h[h == 0] = {c}"),
         (1, f"h = g[y.stop :, x]\n    h[h == 0] = {c}"),
         (1, f"h = g[y.start + 1 : y.stop - 1]\n    h[h == 0] = {c}"),

@@ -5,6 +5,9 @@ Every function draws one step of a program as text. Knows nothing of objects; ha
 
 from soar.pretrain.grammar_draw import Draw
 
+FLIPS = (("g[::-1]", 0), ("g[:, ::-1]", 1))
+"""The two mirror images, each with the axis along which it is mirrored."""
+
 
 def turn(d: Draw) -> str:
     """Mirror, turn or transpose."""
@@ -148,6 +151,26 @@ def symmetrise(d: Draw) -> str:
     if c == 0 and d.chance(0.6):
         return "\n".join(f"g = np.maximum(g, {flip})" for flip in dict.fromkeys(flips))
     return "\n".join(f"g = np.where(g == {c}, {flip}, g)" for flip in dict.fromkeys(flips))
+
+
+def symmetrise_somewhere(d: Draw) -> str:
+    """Find where the axis of symmetry is and complete the hidden cells by it."""
+    c = d.weighted((2, 0), (3, d.colour()))
+    steps = [
+        f"for k in range(-9, 10):\n    h = np.roll({flip}, k, {axis})\n"
+        f"    if ((g == h) | (g == {c}) | (h == {c})).all():\n        g = np.where(g == {c}, h, g)"
+        for flip, axis in d.weighted((1, (("g[::-1]", 0),)), (1, (("g[:, ::-1]", 1),)), (2, FLIPS))
+    ]
+    return "\n".join(steps)
+
+
+def skew(d: Draw) -> str:
+    """Roll each row or column a little further than the one before, or every second one."""
+    k = d.weighted((3, "i"), (2, "-i"), (2, "i % 2"), (1, "-(i % 2)"))
+    return d.one(
+        f"for i in range(len(g)):\n    g[i] = np.roll(g[i], {k})",
+        f"for i in range(len(g[0])):\n    g[:, i] = np.roll(g[:, i], {k})",
+    )
 
 
 def hidden_part(d: Draw) -> str:
