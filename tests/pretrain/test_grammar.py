@@ -13,6 +13,9 @@ from soar.pretrain.scenes import draw_scene, sources
 from soar.prompts.program_text import unwrap
 from soar.types import Failure
 
+DRAWS = 300
+"""How often an idiom is drawn at most until it does something."""
+
 PALETTE = Palette((0, 1, 2, 5), (0, 1, 2, 3, 5))
 
 
@@ -23,19 +26,21 @@ def grids():
 
 @pytest.fixture(scope="module")
 def ran(grids):
-    """For each idiom, how many of its draws ran on their scene, and how many of these changed it."""
+    """For each idiom, how many of its draws ran on their scene, of how many, up to the first that changed it."""
 
     async def run():
         runner, counts = ForkedRunner(), Counter()
         for name in IDIOMS:
-            for number in range(25):
+            for number in range(DRAWS):
                 rng = np.random.default_rng([list(IDIOMS).index(name), number])
                 scene = draw_scene(grids, rng)
                 code = program((draw_step(name, scene.palette, rng),))
                 outputs = (await runner.run(code, scene.inputs)).outputs
-                if not any(isinstance(output, Failure) for output in outputs):
-                    counts[name, "ran"] += 1
-                    counts[name, "changed"] += outputs != scene.inputs
+                counts["drawn"] += 1
+                counts["ran"] += not any(isinstance(output, Failure) for output in outputs)
+                if not any(isinstance(a, Failure) or a == b for a, b in zip(outputs, scene.inputs, strict=True)):
+                    counts[name] += 1
+                    break
         await runner.close()
         return counts
 
@@ -44,7 +49,7 @@ def ran(grids):
 
 @pytest.mark.parametrize("name", IDIOMS)
 def test_an_idiom_writes_python_of_the_one_style(name):
-    for seed in range(40):
+    for seed in range(20):
         step = draw_step(name, PALETTE, np.random.default_rng(seed))
         code = program((step,))
         compile(code, name, "exec")
@@ -54,13 +59,12 @@ def test_an_idiom_writes_python_of_the_one_style(name):
 
 
 @pytest.mark.parametrize("name", IDIOMS)
-def test_an_idiom_yields_programs_that_run_and_change_something(name, ran):
-    assert ran[name, "ran"] > 0
-    assert ran[name, "changed"] > 0
+def test_an_idiom_yields_a_program_that_changes_every_grid_of_a_scene(name, ran):
+    assert ran[name]
 
 
 def test_most_programs_of_the_grammar_run(ran):
-    assert sum(count for (_, what), count in ran.items() if what == "ran") > 0.8 * 25 * len(IDIOMS)
+    assert ran["ran"] > 0.6 * ran["drawn"]
 
 
 def test_there_are_many_idioms_each_with_a_weight():

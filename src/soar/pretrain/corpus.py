@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from soar.pretrain.scenes import Grid
+from soar.pretrain.leaks import Grid
 from soar.types import Example, Origin, Program, Task, content_hash, train_accuracy
 
 

@@ -22,9 +22,9 @@ from soar.domains.arc import Arc
 from soar.pretrain.corpus import Exercise, shard_path, shards_of, write_shard
 from soar.pretrain.forked import ForkedRunner
 from soar.pretrain.grammar import IDIOMS, WEIGHTS, Grammar, Step, program
-from soar.pretrain.leaks import RealPairs
+from soar.pretrain.leaks import Grid, RealPairs, real_pairs
 from soar.pretrain.mutate import mutate, without_each
-from soar.pretrain.scenes import Grid, Scene, draw_scene, sources
+from soar.pretrain.scenes import Scene, draw_scene, sources
 from soar.sandbox.protocol import Sandbox
 from soar.seeds import rng as keyed
 from soar.types import Failure, content_hash
@@ -66,15 +66,21 @@ class Candidate:
 
 
 async def make_shard(
-    seed: int, shard: int, size: int, grids: Mapping[str, tuple[Grid, ...]], real: RealPairs, sandbox: Sandbox
+    seed: int,
+    shard: int,
+    size: int,
+    *,
+    grids: Mapping[str, tuple[Grid, ...]],
+    real: RealPairs,
+    sandbox: Sandbox,
+    batch: int = BATCH,
 ) -> tuple[list[Exercise], Tally]:
-    """Return `size` exercises of a shard and what became of all candidates."""
+    """Return `size` exercises of a shard, and what became of all candidates; `batch` candidates run at once."""
     tally, kept, seen = Tally(), [], set()
-    batch = 0
+    start = 0
     while len(kept) < size:
         grammar = Grammar(balanced(tally))
-        numbers = range(batch * BATCH, (batch + 1) * BATCH)
-        purposes = [keyed(seed, "corpus", shard, number) for number in numbers]
+        purposes = [keyed(seed, "corpus", shard, number) for number in range(start, start + batch)]
         found = await asyncio.gather(*(_candidate(grids, grammar, rng, sandbox) for rng in purposes))
         for candidate in found:
             if len(kept) == size:
@@ -82,7 +88,7 @@ async def make_shard(
                 tally.surplus += 1
             elif (exercise := _judge(candidate, seen, real, tally)) is not None:
                 kept.append(exercise)
-        batch += 1
+        start += batch
     return kept, tally
 
 
@@ -218,9 +224,9 @@ def _make(job: tuple[Path, int, int, int]) -> str:
 async def _shard(seed: int, shard: int, size: int) -> tuple[list[Exercise], Tally]:
     arc = Arc()
     training, evaluation = arc.load("arc1-training"), arc.load("arc1-evaluation")
-    real, grids = RealPairs([*training, *evaluation]), sources(training, evaluation)
+    real, grids = real_pairs([*training, *evaluation]), sources(training, evaluation)
     sandbox = ForkedRunner()
     try:
-        return await make_shard(seed, shard, size, grids, real, sandbox)
+        return await make_shard(seed, shard, size, grids=grids, real=real, sandbox=sandbox)
     finally:
         await sandbox.close()

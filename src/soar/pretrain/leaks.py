@@ -5,6 +5,7 @@ input and output. Knows grids; knows no program.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import TypeAlias, cast
 
@@ -18,35 +19,34 @@ Invariant: TypeAlias = tuple[object, ...]
 
 
 class RealPairs:
-    """The pairs of real tasks, to be asked whether a generated pair is one of them."""
+    """Pairs to be asked whether a given one is among them, up to colours and geometry."""
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        pairs = [
-            (cast(Grid, example.input), cast(Grid, example.output))
-            for task in tasks
-            for example in (*task.train, *task.test)
-            if example.output is not None
-        ]
-        self._invariants = {invariant(*pair) for pair in pairs}
-        self._hashes = {pair_hash(*pair) for pair in pairs}
-
-    def __len__(self) -> int:
-        return len(self._hashes)
+    def __init__(self, pairs: Iterable[tuple[Grid, Grid]]) -> None:
+        self._alike: defaultdict[Invariant, set[tuple[Grid, Grid]]] = defaultdict(set)
+        for pair in pairs:
+            self._alike[invariant(*pair)].add(pair)
+        self._hashes: dict[Invariant, frozenset[bytes]] = {}
 
     def has(self, grid: Grid, output: Grid) -> bool:
-        """Return whether this pair is a real one, up to colours and geometry."""
-        return invariant(grid, output) in self._invariants and pair_hash(grid, output) in self._hashes
+        """Return whether this pair is one of them, up to colours and geometry."""
+        key = invariant(grid, output)
+        if key not in self._alike:
+            return False
+        if key not in self._hashes:
+            self._hashes[key] = frozenset(pair_hash(*pair) for pair in self._alike[key])
+        return pair_hash(grid, output) in self._hashes[key]
 
 
-class RealInputs:
-    """The input grids of real tasks, to be asked whether a grid is one of them up to colours and geometry."""
+def real_pairs(tasks: Iterable[Task]) -> RealPairs:
+    """Return all pairs of the tasks whose outputs are known."""
+    examples = (example for task in tasks for example in (*task.train, *task.test))
+    return RealPairs((cast(Grid, e.input), cast(Grid, e.output)) for e in examples if e.output is not None)
 
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        self._hashes = {pair_hash(grid, grid) for task in tasks for grid in cast(tuple[Grid, ...], task.inputs)}
 
-    def has(self, grid: Grid) -> bool:
-        """Return whether this grid is a real input, up to colours and geometry."""
-        return pair_hash(grid, grid) in self._hashes
+def real_inputs(tasks: Iterable[Task]) -> RealPairs:
+    """Return the inputs of the tasks, each as the pair of a grid with itself."""
+    grids = (cast(Grid, grid) for task in tasks for grid in task.inputs)
+    return RealPairs((grid, grid) for grid in grids)
 
 
 def invariant(grid: Grid, output: Grid) -> Invariant:

@@ -6,17 +6,15 @@ knows no program, and never reads an output.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import cast
 
 import numpy as np
 
 from soar.pretrain.grammar_draw import Palette, palette_of
-from soar.pretrain.leaks import RealInputs
+from soar.pretrain.leaks import Grid, real_inputs
 from soar.pretrain.patterns import draw_grids
 from soar.seeds import rng as keyed
 from soar.types import Task
-
-Grid: TypeAlias = tuple[tuple[int, ...], ...]
 
 HELD_OUT_TASKS = 100
 """How many of the training tasks are no source of inputs: choices are made on them."""
@@ -48,9 +46,9 @@ def sources(training: Sequence[Task], evaluation: Sequence[Task]) -> dict[str, t
 
     An input that is also one of the evaluation tasks, up to colours and geometry, is left out.
     """
-    unused, real = held_out(training), RealInputs(evaluation)
+    unused, real = held_out(training), real_inputs(evaluation)
     found = {task.id: cast(tuple[Grid, ...], task.inputs) for task in training if task.id not in unused}
-    grids = {name: tuple(grid for grid in inputs if not real.has(grid)) for name, inputs in found.items()}
+    grids = {name: tuple(grid for grid in inputs if not real.has(grid, grid)) for name, inputs in found.items()}
     return {name: inputs for name, inputs in grids.items() if inputs}
 
 
