@@ -20,7 +20,7 @@ from soar.domains.protocol import Domain
 from soar.ensemble import VOTERS, Ballot, votable
 from soar.errors import Interrupted
 from soar.files import is_published, write_atomically
-from soar.learning.examples import Row, write_examples
+from soar.learning.examples import Row, replay_examples, write_examples
 from soar.learning.finetune import TRAINERS
 from soar.learning.select import examples_of
 from soar.lm.open import default_weights, open_language_model
@@ -30,7 +30,7 @@ from soar.run import RunDirectory, Step, steps
 from soar.sandbox.protocol import Sandbox
 from soar.search import SearchContext, search
 from soar.search.selectors import SELECTORS, rex
-from soar.seeds import seed_of
+from soar.seeds import rng, seed_of
 from soar.types import Program, Task, solves_train, test_matches
 
 
@@ -151,11 +151,12 @@ async def learn(run: Run, step: Step, base: Path | None, out: Path) -> None:
         return
     data = run.directory.data(step.number)
     rows = [row for task in run.tasks[step.stage.name] for row in lessons(run, step, task)]
-    write_examples(data, rows)
-    run.notify(f"finetuning on {len(rows)} examples")
+    seed = seed_of(run.config.seed, "finetune", step.stage.name, step.iteration) & 0x7FFFFFFF
+    replayed = replay_examples(default_weights(run.config.lm), run.config.learning.replay, rng(seed, "replay"))
+    write_examples(data, [*rows, *replayed])
+    run.notify(f"finetuning on {len(rows)} examples of its own and {len(replayed)} replayed")
     trainer = resolve(run.config.finetune.trainer, TRAINERS, "trainer")
     origin = base or default_weights(run.config.lm)
-    seed = seed_of(run.config.seed, "finetune", step.stage.name, step.iteration) & 0x7FFFFFFF
     await asyncio.to_thread(trainer, data, origin, out, run.config.finetune, seed, partial(_on_log, run))
 
 

@@ -4,6 +4,7 @@ Test outputs are in no prompt. The order of the training pairs is shuffled per e
 outputs together.
 """
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from numpy.random import Generator
 
+from soar.errors import ConfigError
 from soar.files import write_atomically
 from soar.learning.relabel import relabel
 from soar.prompts.protocol import Rendering
@@ -53,6 +55,22 @@ def _row(kind: str, prompt: Prompt, completion: str, task: Task, program: Progra
 
 def _plain(prompt: Prompt) -> object:
     return prompt if isinstance(prompt, str) else [asdict(message) for message in prompt]
+
+
+def replay_examples(folder: Path, count: int, rng: Generator) -> list[Row]:
+    """Return `count` rows of the data that a model was made from, which lie with its weights as ``replay.jsonl.gz``.
+
+    They keep a small model from forgetting. `ConfigError` when the model brings none.
+    """
+    path = folder / "replay.jsonl.gz"
+    if count == 0:
+        return []
+    try:
+        lines = gzip.decompress(path.read_bytes()).splitlines()
+    except OSError as error:
+        raise ConfigError(f"learning.replay = {count}, but the model brings no data ({error}): set it to 0") from None
+    chosen = rng.permutation(len(lines))[:count]
+    return [{**json.loads(lines[i]), "kind": "replay", "task": None, "program": None} for i in sorted(chosen)]
 
 
 def write_examples(path: Path, rows: Sequence[Row]) -> None:
