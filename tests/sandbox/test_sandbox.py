@@ -11,7 +11,7 @@ from hostile import HOSTILE, LEAKS, WITNESS
 
 from soar.errors import ConfigError, SandboxError
 from soar.sandbox import confirm, open_sandbox
-from soar.types import Execution, Failure
+from soar.types import Failure
 
 GRID = ((1, 2), (3, 4))
 GOOD = "def transform(grid):\n    return [row[::-1] for row in grid]"
@@ -169,39 +169,26 @@ def test_zygotes_and_workers_killed_at_random_lose_no_verdict_and_bring_none_twi
     chance = random.Random(0)
     before = descendants()
 
-    async def killer(done: asyncio.Event) -> int:
+    wanted = [((i % 10, i // 10 % 10, i // 100 % 10, i // 1000),) for i in range(count)]
+
+    async def kill_a_hundred() -> None:
         kills = 0
-        while not done.is_set() and kills < 100:
-            await asyncio.sleep(0.02)
-            victims = list(descendants() - before)
-            if victims:
-                try:
-                    os.kill(chance.choice(victims), signal.SIGKILL)
-                    kills += 1
-                except ProcessLookupError:
-                    pass
-        return kills
+        while kills < 100:
+            await asyncio.sleep(chance.random())
+            victims = sorted(descendants() - before)
+            try:
+                os.kill(chance.choice(victims), signal.SIGKILL)
+                kills += 1
+            except (ProcessLookupError, IndexError):
+                pass
 
-    async def one(sandbox, code) -> Execution:
-        return await sandbox.run(code, (GRID,))
-
-    async def work():
+    async def work() -> None:
         async with open_sandbox() as sandbox:
-            done = asyncio.Event()
-            killing = asyncio.create_task(killer(done))
-            verdicts = 0
-            rounds = 0
-            while not killing.done() and rounds < 50:
-                found = await asyncio.gather(*(one(sandbox, code) for code in codes[:: 1 if rounds == 0 else 10]))
-                wanted = [
-                    (tuple(int(d) for d in (i % 10, i // 10 % 10, i // 100 % 10, i // 1000)),) for i in range(count)
-                ]
-                assert [e.outputs[0] for e in found] == wanted[:: 1 if rounds == 0 else 10]
-                verdicts += len(found)
-                rounds += 1
-            done.set()
-            assert await killing == 100
-            assert verdicts >= count
+            killing = asyncio.create_task(kill_a_hundred())
+            while not killing.done():
+                found = await asyncio.gather(*(sandbox.run(code, (GRID,)) for code in codes))
+                assert [execution.outputs[0] for execution in found] == wanted
+            await killing
 
     asyncio.run(work())
     assert descendants() == before
