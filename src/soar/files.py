@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from soar.errors import StoreError
@@ -25,13 +26,10 @@ def write_atomically(path: Path, text: str) -> None:
         raise StoreError(f"cannot write {path}: {error}; free space and go on") from None
 
 
-def publish(aside: Path, path: Path, about: dict[str, object]) -> None:
-    """Make a finished folder known under its name: hash its files, write the manifest last, rename the folder."""
+def publish(aside: Path, path: Path, about: Mapping[str, object]) -> None:
+    """Make a finished folder known under its name: `seal` it, then rename it. What was there before is replaced."""
+    seal(aside, about)
     try:
-        hashes = {str(file.relative_to(aside)): sha256(file) for file in sorted(aside.rglob("*")) if file.is_file()}
-        for name in hashes:
-            _sync(aside / name)
-        write_atomically(aside / MANIFEST, json.dumps({**about, "sha256": hashes}, indent=1, sort_keys=True))
         if path.exists():
             shutil.rmtree(path)
         aside.replace(path)
@@ -40,16 +38,29 @@ def publish(aside: Path, path: Path, about: dict[str, object]) -> None:
         raise StoreError(f"cannot publish {path}: {error}; free space and go on") from None
 
 
-def is_published(path: Path) -> bool:
-    """Return whether a folder was published; `StoreError` names the file if one was damaged since."""
+def seal(folder: Path, about: Mapping[str, object]) -> None:
+    """Write a folder's manifest, after all else is on the disk: `about`, and the hash of every file."""
+    try:
+        files = sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / MANIFEST)
+        hashes = {str(file.relative_to(folder)): sha256(file) for file in files}
+        for file in files:
+            _sync(file)
+        write_atomically(folder / MANIFEST, json.dumps({**about, "sha256": hashes}, indent=1, sort_keys=True))
+        _sync(folder)
+    except OSError as error:
+        raise StoreError(f"cannot seal {folder}: {error}; free space and go on") from None
+
+
+def is_published(path: Path, about: Mapping[str, object] | None = None) -> bool:
+    """Return whether a folder was sealed, and with `about` where that is given; `StoreError` names the files that were
+    damaged since."""
     if not (path / MANIFEST).exists():
         return False
     try:
-        hashes = json.loads((path / MANIFEST).read_text())["sha256"]
-        damaged = [
-            name for name, wanted in hashes.items() if not (path / name).is_file() or sha256(path / name) != wanted
-        ]
-    except (OSError, ValueError, KeyError) as error:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        hashes = manifest["sha256"].items()
+        damaged = [name for name, sha in hashes if not (path / name).is_file() or sha256(path / name) != sha]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{path / MANIFEST} is damaged ({error}): remove {path} and go on, it will be made again"
         ) from None
@@ -57,7 +68,7 @@ def is_published(path: Path) -> bool:
         raise StoreError(
             f"{path} is damaged ({', '.join(damaged)}): remove the folder and go on, it will be made again"
         )
-    return True
+    return about is None or all(manifest.get(name) == value for name, value in about.items())
 
 
 def sha256(path: Path) -> str:

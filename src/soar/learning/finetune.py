@@ -4,61 +4,57 @@ Knows rows of prompt and completion, a folder with the base model, and where the
 Weights are published whole, with hashes, and never with a value that is not finite.
 """
 
-import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from soar.config import FinetuneConfig
-from soar.errors import DataError, StoreError
-from soar.files import publish, sha256
+from soar.errors import DataError, Interrupted, StoreError
+from soar.files import is_published, publish, seal, sha256
+from soar.learning.tokens import order, read_tokens
+from soar.seeds import rng, seed_of
 
 OnLog: TypeAlias = Callable[[Mapping[str, float]], None]
 Trainer: TypeAlias = Callable[[Path, Path, Path, FinetuneConfig, int, OnLog], None]
+"""``trainer(rows, base, out, settings, seed, on_log)`` publishes the finetuned model in `out`. `on_log` is called with
+numbers now and then; if it raises `Interrupted`, training stops with a checkpoint and goes on when called again."""
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 """All attention and MLP projections, as in the released code."""
+
+LOGS = 20
+"""How often a training reports, whatever its length."""
 
 
 def trl(rows_path: Path, base: Path, out: Path, settings: FinetuneConfig, seed: int, on_log: OnLog) -> None:
     """Finetune the model in `base` on the rows and publish a folder that loads like it in `out`.
 
-    LoRA is merged into the weights, which every engine reads alike. Interrupted, it goes on from the newest checkpoint
-    that is whole. Raises `DataError` when no row fits `max_length` or the loss stops being finite.
+    LoRA is merged into the weights, which every engine reads alike; the adapter by itself lies in ``adapter/``.
+    Interrupted or killed, it goes on from the newest checkpoint that is whole, with the same result. Raises `DataError`
+    when no row fits `max_length` or the loss stops being finite.
     """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.trainer_utils import get_last_checkpoint
-    from trl.trainer.sft_trainer import SFTTrainer
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    dataset, dropped = tokenized(rows_path, tokenizer, settings.max_length)
-    on_log({"examples": len(dataset), "too_long": dropped})
-    torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32 if settings.method == "full" else "auto")
+    data = {"data_sha256": sha256(rows_path), "settings": settings.model_dump(mode="json"), "seed": seed}
     work = out.with_name(out.name + ".work")
-    trainer = SFTTrainer(
-        model=model,
-        args=_arguments(work, settings, seed, len(dataset)),
-        train_dataset=dataset,
-        processing_class=tokenizer,
-        peft_config=_lora(settings) if settings.method == "lora" else None,
-        callbacks=[_watch(on_log)],
-    )
-    resume = get_last_checkpoint(str(work)) if work.is_dir() else None
-    trainer.train(resume_from_checkpoint=_whole(resume))
-    trained: Any = trainer.model
-    merged = trained.merge_and_unload() if settings.method == "lora" else trained
-    _refuse_non_finite(merged)
-    aside = out.with_name(out.name + ".tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    merged.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
-    publish(aside, out, {"data_sha256": sha256(rows_path), "examples": len(dataset), "too_long": dropped, "seed": seed})
+    with _quiet(), _all_threads():
+        trainer, counts = _trainer(rows_path, base, work, settings, seed)
+        on_log(counts)
+        watch = _watch(on_log, data)
+        trainer.add_callback(watch)
+        trainer.train(resume_from_checkpoint=newest_checkpoint(work, data))
+        if watch.interrupted:
+            raise watch.interrupted
+        aside = out.with_name(out.name + ".tmp")
+        shutil.rmtree(aside, ignore_errors=True)
+        _save(trainer, aside, settings.method, _base_dtype(base))
+        about = {**data, **counts, "computed_in": str(torch.bfloat16 if trainer.args.bf16 else torch.float32)}
+        publish(aside, out, about)
     shutil.rmtree(work, ignore_errors=True)
 
 
@@ -68,78 +64,107 @@ def scripted(rows_path: Path, base: Path, out: Path, settings: FinetuneConfig, s
     aside = out.with_name(out.name + ".tmp")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    on_log({"examples": sum(1 for _ in rows_path.open())})
+    with rows_path.open(encoding="utf-8") as rows:
+        on_log({"examples": sum(1 for _ in rows)})
     publish(aside, out, {"data_sha256": sha256(rows_path), "seed": seed})
 
 
 TRAINERS: dict[str, Trainer] = {"trl": trl, "scripted": scripted}
 
 
-def tokenized(rows_path: Path, tokenizer: Any, max_length: int) -> tuple[Any, int]:
-    """Return the dataset of ``input_ids`` and ``completion_mask``, and how many rows were too long for it."""
+def newest_checkpoint(work: Path, data: Mapping[str, object]) -> str | None:
+    """Return the newest checkpoint that is whole and was made from this data, None if there is none.
+
+    Others are removed: the trainer itself would take up a damaged one without a word.
+    """
+    found = sorted(work.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]), reverse=True)
+    for folder in found:
+        try:
+            if is_published(folder, data):
+                return str(folder)
+        except StoreError:
+            pass
+        shutil.rmtree(folder)
+    return None
+
+
+def _trainer(
+    rows_path: Path, base: Path, work: Path, settings: FinetuneConfig, seed: int
+) -> tuple[Any, dict[str, int]]:
+    """Return the trainer of one finetuning, and how many examples it takes and leaves out as too long."""
+    import torch
     from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+    from trl.trainer.sft_trainer import SFTTrainer
 
-    rows = [_tokens(json.loads(line), tokenizer) for line in rows_path.read_text(encoding="utf-8").splitlines()]
-    fit = [(prompt, completion) for prompt, completion in rows if len(prompt) + len(completion) <= max_length]
-    if not fit:
-        raise DataError(
-            f"{rows_path}: none of {len(rows)} examples fits finetune.max_length = {max_length} tokens; the search gave"
-            " nothing to learn from, or the limit is too small"
-        )
-    columns = {
-        "input_ids": [prompt + completion for prompt, completion in fit],
-        "completion_mask": [[0] * len(prompt) + [1] * len(completion) for prompt, completion in fit],
-    }
-    return Dataset.from_dict(columns), len(rows) - len(fit)
-
-
-def _tokens(row: Mapping[str, Any], tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Return the token ids of a row's prompt and completion, as inference sees and ends them."""
-    if isinstance(row["prompt"], str):
-        prompt = tokenizer(row["prompt"], add_special_tokens=False)["input_ids"]
-        return prompt, [*tokenizer(row["completion"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-    chat = tokenizer.apply_chat_template
-    prompt = chat(row["prompt"], add_generation_prompt=True, return_dict=False)
-    whole = chat([*row["prompt"], *row["completion"]], return_dict=False)
-    if whole[: len(prompt)] != prompt:
-        raise DataError(
-            "the model's chat template changes the prompt once it is answered; it cannot be finetuned on chat"
-        )
-    return prompt, whole[len(prompt) :]
+    tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    examples, dropped = read_tokens(rows_path, tokenizer, settings.max_length)
+    sequence = order(
+        [len(tokens.ids) for tokens in examples],
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        rng=rng(seed, "order"),
+    )
+    columns = {"input_ids": [list(e.ids) for e in examples], "labels": [e.labels for e in examples]}
+    torch.manual_seed(seed_of(seed, "initial"))
+    bf16 = settings.dtype == "bfloat16" and has_fast_bf16()
+    whole = settings.method == "full" or not bf16
+    trainer = SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(
+            base, dtype=torch.float32 if whole else torch.bfloat16, local_files_only=True
+        ),
+        args=_arguments(work, settings, seed, rows=len(sequence), bf16=bf16),
+        train_dataset=Dataset.from_dict(columns).select(sequence),
+        processing_class=tokenizer,
+        peft_config=_lora(settings) if settings.method == "lora" else None,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, {"examples": len(examples), "too_long": dropped}
 
 
-def _arguments(work: Path, settings: FinetuneConfig, seed: int, rows: int) -> Any:
+def has_fast_bf16() -> bool:
+    """Return whether this machine computes in bfloat16 itself; where it does not, float32 is ten times faster."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name) is True for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _arguments(work: Path, settings: FinetuneConfig, seed: int, *, rows: int, bf16: bool) -> Any:
+    """Return TRL's settings. The rows come in the order of learning, all epochs in one."""
     import torch
     from trl.trainer.sft_config import SFTConfig
 
     gpu = torch.cuda.is_available()
-    steps = settings.max_steps or math.ceil(rows / (settings.batch_size * settings.accumulation) * settings.epochs)
+    steps = settings.max_steps or math.ceil(rows / (settings.batch_size * settings.accumulation))
     return SFTConfig(
         output_dir=str(work),
         per_device_train_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.accumulation,
-        num_train_epochs=settings.epochs,
+        num_train_epochs=1,
         max_steps=settings.max_steps or -1,
+        train_sampling_strategy="sequential",
         learning_rate=settings.lr,
         warmup_steps=settings.warmup,
         lr_scheduler_type=settings.schedule,
         weight_decay=settings.weight_decay,
         max_length=None,
         completion_only_loss=True,
-        train_sampling_strategy="group_by_length",
         pad_to_multiple_of=16,
-        bf16=settings.dtype == "bfloat16",
+        bf16=bf16,
         use_cpu=not gpu,
-        gradient_checkpointing=gpu,
+        activation_checkpointing=gpu,
         dataloader_pin_memory=gpu,
-        logging_steps=max(1, steps // 20),
+        logging_steps=max(1, steps // LOGS),
         logging_nan_inf_filter=False,
         disable_tqdm=True,
         report_to="none",
         save_strategy="steps",
-        save_steps=max(1, settings.checkpoint_steps),
+        save_steps=settings.checkpoint_steps,
         save_total_limit=2,
-        seed=seed,
+        seed=seed & 0x7FFFFFFF,
     )
 
 
@@ -151,30 +176,87 @@ def _lora(settings: FinetuneConfig) -> Any:
     )
 
 
-def _watch(on_log: OnLog) -> Any:
-    """Return a callback that passes log entries on and ends the training when the loss is not finite."""
+def _watch(on_log: OnLog, data: Mapping[str, object]) -> Any:
+    """Return a callback that passes log entries on, seals checkpoints, and ends the training when the loss is not
+    finite or `on_log` raises `Interrupted`: then after a checkpoint, with the exception in its ``interrupted``."""
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
+        interrupted: Interrupted | None = None
+
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
-            del args, state, control, more
-            entry = {name: logs[name] for name in ("epoch", "loss", "grad_norm") if name in (logs or {})}
-            if not all(math.isfinite(value) for value in entry.values()):
-                raise DataError(f"finetuning diverged ({entry}): nothing was published; lower finetune.lr")
-            on_log(entry)
+            del args, more
+            numbers = {name: float(logs[name]) for name in ("loss", "grad_norm") if name in (logs or {})}
+            if not all(math.isfinite(number) for number in numbers.values()):
+                raise DataError(f"finetuning diverged ({numbers}): nothing was published; lower finetune.lr")
+            if not numbers:
+                return
+            try:
+                on_log({"step": state.global_step, "of": state.max_steps, **numbers})
+            except Interrupted as stop:
+                self.interrupted = stop
+                control.should_save = control.should_training_stop = True
+
+        def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            del control, more
+            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", data)
 
     return Watch()
 
 
-def _whole(checkpoint: str | None) -> str | None:
-    """Return the checkpoint if the trainer finished writing it, None to begin anew."""
-    wanted = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
-    return checkpoint if checkpoint and all((Path(checkpoint) / name).is_file() for name in wanted) else None
-
-
-def _refuse_non_finite(model: Any) -> None:
+def _save(trainer: Any, folder: Path, method: str, dtype: Any) -> None:
+    """Write the finetuned model in the base's number format, and its tokenizer; `StoreError` if not finite."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    if method == "lora":
+        model.save_pretrained(folder / "adapter")
+        model = model.merge_and_unload()
+    model = model.to(dtype)
     bad = [name for name, tensor in model.state_dict().items() if not bool(tensor.isfinite().all())]
     if bad:
-        raise StoreError(
-            f"finetuning ended with values that are not finite in {', '.join(bad[:3])}: nothing was published"
-        )
+        raise StoreError(f"finetuning ended with values that are not finite in {', '.join(bad[:3])}: not published")
+    model.save_pretrained(folder)
+    trainer.processing_class.save_pretrained(folder)
+
+
+def _base_dtype(base: Path) -> Any:
+    import torch
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(base, local_files_only=True).dtype or torch.float32
+
+
+@contextmanager
+def _all_threads() -> Iterator[None]:
+    """Compute on every core meanwhile, unless the environment sets the number of threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' progress bars and their warnings to each other off the terminal, and everyone off the
+    network, meanwhile."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import datasets
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        if shown[0]:
+            logging.enable_progress_bar()
+        if not shown[1]:
+            datasets.enable_progress_bars()
