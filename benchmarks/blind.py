@@ -26,15 +26,13 @@ BUDGETS = (1, 8, 64, 256, 1000)
 async def run_task(task: Task, programs: int, seed: int, runner: ForkedRunner) -> dict[str, Any]:
     """Return what `programs` distinct or equal draws did on one task: how many are right, and the seconds it took."""
     started = time.perf_counter()
-    verdicts: dict[str, bool] = {}
-    right = 0
-    for code in blind_programs(task, programs, rng(seed, "blind", task.id)):
-        if code not in verdicts:
-            verdicts[code] = await _is_right(task, code, runner)
-        right += verdicts[code]
+    codes = blind_programs(task, programs, rng(seed, "blind", task.id))
+    distinct = list(dict.fromkeys(codes))
+    verdicts = dict(zip(distinct, await asyncio.gather(*(_is_right(task, c, runner) for c in distinct)), strict=True))
+    right = [code for code in codes if verdicts[code]]
     seconds = time.perf_counter() - started
-    first = next((code for code, ok in verdicts.items() if ok), None)
-    return {"programs": programs, "distinct": len(verdicts), "right": right, "seconds": seconds, "code": first}
+    found = {"distinct": len(distinct), "right": len(right), "seconds": round(seconds, 3)}
+    return {**found, "code": min(right, key=len, default=None)}
 
 
 async def _is_right(task: Task, code: str, runner: ForkedRunner) -> bool:
