@@ -1,1 +1,17 @@
 """SOAR: a language model writes programs for tasks given by examples, and learns from its own search."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soar.sandbox import open_sandbox
+
+__all__ = ["open_sandbox"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first asked for, so that `soar --help` waits for nothing.
+    if name == "open_sandbox":
+        from soar.sandbox import open_sandbox
+
+        return open_sandbox
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -149,7 +149,7 @@ ENDINGS = {
     "a syntax error": ("def transform(grid:\n    return grid", "SyntaxError"),
     "deep nesting": ("x = " + "(" * 5000 + ")" * 5000, None),
     "a null byte": ("def transform(grid):\n    return grid\0", None),
-    "a lone surrogate": (T + "return '\ud800'", "InvalidOutput"),
+    "a lone surrogate": (T + "return '\ud800'", "UnicodeEncodeError"),
     "no program": ("", "NameError"),
     "no function": ("transform = 3", "NameError"),
     "an unknown module": ("import nothing_of_this_name\n" + T + "return grid", "ModuleNotFoundError"),

@@ -219,7 +219,7 @@ def test_the_sandbox_refuses_to_start_where_it_cannot_confine(monkeypatch, tmp_p
     """A zygote whose canary could open a socket stands for a kernel without seccomp."""
     script = tmp_path / "zygote.py"
     hello = '{"landlock": 0, "seccomp": false, "reason": "no seccomp", "open": ["open a socket"]}'
-    script.write_text(f"import os, struct\nd = b'{hello}'\nos.write(1, b'h' + struct.pack('<I', len(d)) + d)\n")
-    monkeypatch.setattr("soar.sandbox.supervisor.ZYGOTE", script)
+    script.write_text(f"import os, struct\nd = b'{hello}'\nos.write(0, b'h' + struct.pack('<I', len(d)) + d)\n")
+    monkeypatch.setattr("soar.sandbox.link.SCRIPT", script)
     with pytest.raises(SandboxError, match=r"open a socket.*no seccomp.*weak"):
         run_all([GOOD])

@@ -1,0 +1,30 @@
+"""Many programs through a sandbox: results in the order of the programs, a bounded number under way.
+
+Knows the sandbox as the protocol only.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from soar.sandbox.protocol import Sandbox
+from soar.types import Execution, Value
+
+IN_FLIGHT = 512
+
+
+async def run_all(
+    sandbox: Sandbox, programs: Iterable[tuple[str, Sequence[Value]]], *, in_flight: int = IN_FLIGHT
+) -> AsyncIterator[Execution]:
+    """Yield the execution of each (code, inputs), in their order, reading at most `in_flight` of them ahead."""
+    running: deque[asyncio.Task[Execution]] = deque()
+    try:
+        for code, inputs in programs:
+            running.append(asyncio.ensure_future(sandbox.run(code, inputs)))
+            while len(running) >= in_flight or (running and running[0].done()):
+                yield await running.popleft()
+        while running:
+            yield await running.popleft()
+    finally:
+        for task in running:
+            task.cancel()

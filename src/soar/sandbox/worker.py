@@ -1,0 +1,296 @@
+"""What happens inside a worker: programs one after the other, each judged by what it returns for each input.
+
+Runs confined, together with the programs it runs, so what it writes is decoded by the supervisor and never believed.
+Knows no expected output. Builtins are bound here before any program can replace them.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+from builtins import callable, compile, exec, isinstance, len, next, str, type  # noqa: A004, UP029
+from collections.abc import Callable
+from types import CodeType, ModuleType
+from typing import Any, NoReturn
+
+from soar.sandbox import guard, returned, triage, wire
+
+NAME = "<program>"
+RESULTS, TRACES = 3, 4
+PRINTABLE = 1 << 20
+MAX_MESSAGE, MAX_LINE = 240, 160
+AGAIN = 0.1
+ENDURED = 3
+_dumps, _write, _exit = json.dumps, os.write, os._exit
+_setitimer, _cpu = signal.setitimer, time.process_time
+_PROF, _VIRTUAL = signal.ITIMER_PROF, signal.ITIMER_VIRTUAL
+_NAME_OF = type.__dict__["__name__"]
+
+
+class Timeout(BaseException):
+    """Raised in a program when its CPU time is over; no `Exception`, so that few programs swallow it."""
+
+
+class TooMuchOutput(Exception):
+    """Raised in a program that prints more than `PRINTABLE` characters."""
+
+
+class Sink:
+    """Standard output that counts and forgets."""
+
+    encoding = "utf-8"
+    closed = False
+
+    def __init__(self) -> None:
+        self.left = PRINTABLE
+
+    def write(self, text: str) -> int:
+        """Count the text; raise `TooMuchOutput` beyond the limit."""
+        self.left -= len(text)
+        if self.left < 0:
+            raise TooMuchOutput(f"printed more than {PRINTABLE} characters")
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Count the lines."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def isatty(self) -> bool:
+        """Return False."""
+        return False
+
+
+class Alarm:
+    """The CPU time of one call. Raises `Timeout` in the program when it is over and again while that is swallowed; at
+    the third time calls `give_up`, which does not return. Inside C code, where Python cannot be interrupted, the second
+    timer ends the process by its signal, and the traceback that faulthandler wrote says where."""
+
+    def __init__(self, seconds: float, give_up: "Callable[[Alarm], NoReturn]") -> None:
+        self.seconds = seconds
+        self.armed = False
+        self.fired = 0
+        self.line: int | None = None
+        self._give_up = give_up
+        signal.signal(signal.SIGPROF, self._fire)
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGPROF, file=TRACES, all_threads=False, chain=True)
+
+    def start(self) -> None:
+        """Count from here."""
+        self.fired, self.line = 0, None
+        self.armed = True
+        _setitimer(_PROF, self.seconds, AGAIN)
+        _setitimer(_VIRTUAL, self.seconds * 1.5 + 0.5)
+
+    def stop(self) -> None:
+        """Raise nothing any more. The timers run on until the next start: cheaper, and still a limit on us."""
+        self.armed = False
+
+    def _fire(self, number: int, frame: Any) -> None:
+        del number
+        if not self.armed:
+            return
+        self.fired += 1
+        if self.fired == 1:
+            self.line = _line_in(frame)
+        if self.fired >= ENDURED:
+            self._give_up(self)
+        raise Timeout
+
+    def failure(self, stage: str, source: str) -> bytes:
+        """Return the failure of a call that took too long."""
+        return _failure("Timeout", f"more than {self.seconds:g} s of CPU time", self.line, stage, source)
+
+
+class Worker:
+    """Runs the programs of one request and writes records of what each did."""
+
+    def __init__(self, request: wire.Request, watch: guard.Guard, shunned: frozenset[str], sink: Sink) -> None:
+        self._request = request
+        self._guard = watch
+        self._shunned = shunned
+        self._sink = sink
+        self._alarm = Alarm(request.cpu_seconds, self._give_up)
+        self._encode = returned.json_bytes if request.json_results else returned.grid_bytes
+        self._kind = wire.JSON if request.json_results else wire.GRID
+        self._seen: dict[tuple, list[tuple[int, CodeType]]] = {}
+        self._share = len(request.inputs) < len(request.programs)
+        self._place, self._index, self._source, self._stage = 0, 0, "", "load"
+        self._spoilt = self._failed = False
+
+    def work(self) -> None:
+        """Run programs until all are done, the time slice is over, or one has left a trace."""
+        for place, (inputs, first, code) in enumerate(self._request.programs):
+            if place and _cpu() > self._request.slice_seconds:
+                break
+            self._place, self._source = place, code.decode("utf-8", "surrogatepass")
+            self._spoilt = self._failed = False
+            self._sink.left = PRINTABLE
+            deep = self._run(inputs, first)
+            if self._spoilt or not self._guard.clean(deep=deep):
+                break
+        self._say(wire.STOP)
+
+    def _run(self, inputs: int, first: int) -> bool:
+        """Run one program on its inputs from `first` on; return whether it might have changed more than modules."""
+        begun = _cpu()
+        code = self._guarded("load", lambda: compile(self._source, NAME, "exec", dont_inherit=True))
+        if code is None:
+            return False
+        look = triage.look(code, self._shunned)
+        if look.alone and not self._request.alone:
+            self._say(wire.ALONE)
+            return False
+        earlier = self._earlier(code, (inputs, first, look.names)) if self._share else None
+        if earlier is not None:
+            self._say(wire.SAME, earlier)
+            return False
+        if look.random or self._request.alone:
+            guard.seed()
+        transform = self._guarded("load", lambda: _load(code))
+        if transform is None:
+            return True
+        self._call(transform, wire.unpack_inputs(self._request.inputs[inputs])[first:], first, begun)
+        if self._share and not self._failed:
+            self._seen.setdefault((inputs, first, look.names), []).append((self._place, code))
+        return look.stores
+
+    def _earlier(self, code: CodeType, kin: tuple) -> int | None:
+        """Return the place of an earlier program of equal code, run on the same inputs without a failure."""
+        known = self._seen.get(kin)
+        if not known:
+            return None
+        mine = triage.key(code)
+        return next((place for place, other in known if triage.key(other) == mine), None)
+
+    def _call(self, transform: Any, values: list[tuple[int, bytes]], first: int, begun: float) -> None:
+        said = b""
+        for index, (kind, data) in enumerate(values, first):
+            if said:
+                _send(said)
+            self._index = index
+            self._sink.left = PRINTABLE
+            value = wire.fresh_input(kind, data)
+            encoded = self._guarded("run", lambda: self._result(transform, value))  # noqa: B023
+            if self._place and not self._request.alone and self._no_memory:
+                self._say(wire.ALONE)
+                return
+            said = self._pending if encoded is None else wire.pack_record(self._kind, self._place, index, encoded)
+        _send(said + wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun)))
+
+    def _result(self, transform: Any, value: Any) -> bytes:
+        result = transform(value)
+        self._stage = "result"
+        return self._encode(result)
+
+    def _guarded(self, stage: str, step: Callable[[], Any]) -> Any:
+        """Return what a step gives within its CPU time, or None after its failure is noted (or, at loading, said)."""
+        alarm = self._alarm
+        self._stage, self._pending, self._no_memory = stage, b"", False
+        failure = result = None
+        try:
+            alarm.start()
+            try:
+                result = step()
+            except BaseException as error:  # noqa: BLE001
+                failure = self._described(error)
+            alarm.stop()
+        except BaseException:  # noqa: BLE001
+            # A timeout that fell between two steps of ours, or an exception that could not be described.
+            alarm.stop()
+            failure = failure or _failure("Exception", "an exception that cannot be shown", None, stage, self._source)
+        if alarm.fired:
+            failure, self._spoilt = alarm.failure(self._stage, self._source), True
+        elif self._sink.left < 0:
+            failure = _failure("TooMuchOutput", f"printed more than {PRINTABLE} characters", None, "run", "")
+        if failure is None:
+            return result
+        self._failed = True
+        self._pending = self._record(failure)
+        if stage == "load":
+            _send(self._pending)
+        return None
+
+    def _record(self, failure: bytes) -> bytes:
+        kind = wire.UNLOADED if self._stage == "load" else wire.FAILURE
+        return wire.pack_record(kind, self._place, self._index, failure)
+
+    def _described(self, error: BaseException) -> bytes:
+        """Return an exception as a failure: type, message, and the last line of the program that it passed."""
+        if isinstance(error, returned.Invalid):
+            return _failure("InvalidOutput", str(error), None, "result", "")
+        if isinstance(error, TooMuchOutput | returned.TooLarge):
+            return _failure("TooMuchOutput", str(error), None, self._stage, "")
+        line, trace = None, error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == NAME:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        if isinstance(error, MemoryError):
+            self._spoilt = self._no_memory = True
+            return _failure("MemoryLimit", "no memory left", line, self._stage, self._source)
+        if not isinstance(error, Exception) or isinstance(error, OSError):
+            self._spoilt = True
+        if isinstance(error, SyntaxError) and self._stage == "load" and error.filename == NAME:
+            return _failure(_name(error), str(error.msg), error.lineno, "load", self._source)
+        return _failure(_name(error), _message(error), line, self._stage, self._source)
+
+    def _give_up(self, alarm: Alarm) -> NoReturn:
+        """Say that the running program takes too long and will not stop, and end the process under it."""
+        alarm.stop()
+        _send(self._record(alarm.failure(self._stage, self._source)))
+        self._say(wire.STOP)
+        _exit(0)
+
+    def _say(self, kind: int, index: int = 0) -> None:
+        _send(wire.pack_record(kind, self._place, index))
+
+
+def _load(code: Any) -> Any:
+    module = ModuleType("program")
+    sys.modules["program"] = module
+    exec(code, vars(module))
+    transform = vars(module).get("transform")
+    if not callable(transform):
+        raise NameError("the program defines no function transform(grid)")
+    return transform
+
+
+def _send(data: bytes) -> None:
+    while data:
+        data = data[_write(RESULTS, data) :]
+
+
+def _name(error: BaseException) -> str:
+    name = _NAME_OF.__get__(type(error))
+    return name[:80] if type(name) is str else "Exception"
+
+
+def _message(error: BaseException) -> str:
+    """Return an exception's text; it is the program's code that makes it, and may fail or run for ever."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001
+        return ""
+    return text if type(text) is str else ""
+
+
+def _line_in(frame: Any) -> int | None:
+    while frame is not None:
+        if frame.f_code.co_filename == NAME:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def _failure(kind: str, message: str, line: int | None, stage: str, source: str) -> bytes:
+    """Return a failure as the JSON list that the supervisor reads: type, message, line, source line, stage."""
+    lines = source.split("\n") if line else []
+    text = lines[line - 1].strip()[:MAX_LINE] if line and 0 < line <= len(lines) else None
+    return _dumps([kind, message[:MAX_MESSAGE], line, text, stage]).encode()
