@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-
 from small_llama import save_small_llama
+
 from soar.errors import EndpointError
 from soar.lm.draw import draw, uniforms
 from soar.lm.llama import load_llama, prefill
@@ -41,10 +41,10 @@ def jobs(samples=4, new=20):
 
 def test_logits_after_ragged_prompts_are_those_of_transformers(models):
     reference, model = models
-    prefix = prefill(model, PROMPTS)
+    prefixes = prefill(model, PROMPTS)
     for row, prompt in enumerate(PROMPTS):
         expected = reference_logits(reference, prompt)[-1]
-        assert torch.allclose(prefix.logits[row], expected, atol=1e-4)
+        assert torch.allclose(prefixes[row].logits, expected, atol=1e-4)
 
 
 def test_every_token_is_the_one_that_transformers_logits_give(models):
@@ -70,7 +70,7 @@ def test_a_sample_does_not_depend_on_its_neighbours(models):
 
 def test_samples_end_by_themselves_or_at_their_limit(models):
     _, model = models
-    done = decode(model, jobs(new=6))
+    done = decode(model, jobs(samples=60, new=6))
     assert {each.finish_reason for each in done} == {"length", "stop"}
     for each in done:
         assert 3 not in each.tokens

@@ -33,7 +33,7 @@ PROMPT_TOKENS = 16384
 """How many tokens of prompts one thread keeps in its cache."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Request:
     """One caller's wish. `arrived` gets ``(index, completion)``, or an error that ends it."""
 
@@ -150,12 +150,12 @@ class Embedded:
         with self._wake:
             while not self._closed and not samples and not self._waiting:
                 self._wake.wait()
-            while self._waiting:
-                first = self._waiting[0]
-                samples, prompts = samples + len(first.jobs), prompts + len(first.prompt)
+            for request in _alike(self._waiting):
+                samples, prompts = samples + len(request.jobs), prompts + len(request.prompt)
                 if (decoder.active or taken) and (samples > SAMPLES or prompts > PROMPT_TOKENS):
                     break
-                taken.append(self._waiting.popleft())
+                self._waiting.remove(request)
+                taken.append(request)
         return taken
 
     def _deliver(self, done: Done) -> None:
@@ -165,6 +165,11 @@ class Embedded:
         count = len(done.tokens) + (done.finish_reason == "stop")
         seconds = time.monotonic() - request.begun
         request.put((index, Completion(text, done.finish_reason, len(request.prompt), count, seconds)))
+
+
+def _alike(waiting: Sequence[_Request]) -> list[_Request]:
+    """Return the requests in the order to take them: the oldest, then those whose prompts are about as long."""
+    return sorted(waiting, key=lambda request: abs(len(request.prompt) - len(waiting[0].prompt)))
 
 
 def _cores() -> int:

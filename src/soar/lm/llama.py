@@ -5,7 +5,7 @@ nothing is checked twice. Knows tensors; knows neither text nor how tokens are d
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from torch.nn import functional
 from soar.errors import EndpointError
 
 FAMILIES = ("llama", "qwen3")
+
+GROUP_TOKENS = 4096
+"""How many tokens of prompts are read in one pass: more do not fit the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -155,29 +158,55 @@ def logits(model: Llama, hidden: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Prefix:
-    """What prompts left in the cache: per layer keys and values ``(prompts, heads, length, head size)``, padded at
-    the end; each prompt's true length; the logits ``(prompts, vocabulary)`` of the token that follows it."""
+    """What a prompt left behind: per layer keys and values, ``(heads, length, head size)``, and the logits
+    ``(vocabulary,)`` of the token that follows it."""
 
-    keys: list[Tensor]
-    values: list[Tensor]
-    lengths: list[int]
+    length: int
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
     logits: Tensor
 
 
-def prefill(model: Llama, prompts: Sequence[Sequence[int]]) -> Prefix:
-    """Read prompts of any lengths side by side. Padding stands behind, where causal attention never looks."""
+def prefill(model: Llama, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
+    """Read prompts of any lengths, side by side where neighbours are about as long: best sorted by length."""
     lengths = [len(prompt) for prompt in prompts]
+    return [prefix for group in alike(lengths, GROUP_TOKENS) for prefix in _read(model, [prompts[i] for i in group])]
+
+
+def alike(lengths: Sequence[int], total: int) -> Iterator[range]:
+    """Yield ranges of neighbours that differ little in length and have not more than about `total` together."""
+    start = 0
+    for stop in range(1, len(lengths) + 1):
+        within = lengths[start : stop + 1]
+        if stop == len(lengths) or max(within) > 1.2 * min(within) + 16 or sum(within) > total:
+            yield range(start, stop)
+            start = stop
+
+
+def _read(model: Llama, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
+    """Read prompts side by side. Padding stands behind, where causal attention never looks."""
+    lengths = [len(prompt) for prompt in prompts]
+    rows, ends = torch.arange(len(prompts)), torch.tensor(lengths) - 1
     tokens = torch.zeros((len(prompts), max(lengths)), dtype=torch.long)
     for row, prompt in enumerate(prompts):
         tokens[row, : len(prompt)] = torch.tensor(prompt)
     turn = rotation(model, torch.arange(tokens.shape[1]))
     hidden = functional.embedding(tokens, model.embedding)
-    keys, values = [], []
+    caches = []
     for layer in model.layers:
         query, key, value = (part.transpose(1, 2) for part in project(model, layer, hidden, turn))
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-        hidden = finish(model, layer, hidden, attended.transpose(1, 2).flatten(2))
-        keys.append(key.contiguous())
-        values.append(value.contiguous())
-    last = hidden[torch.arange(len(prompts)), torch.tensor(lengths) - 1]
-    return Prefix(keys, values, lengths, logits(model, last))
+        caches.append((key, value))
+        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2).flatten(2)
+        if layer is model.layers[-1]:
+            hidden, attended = hidden[rows, ends], attended[rows, ends]
+        hidden = finish(model, layer, hidden, attended)
+    scores = logits(model, hidden)
+    return [
+        Prefix(
+            length,
+            tuple(key[row, :, :length] for key, _ in caches),
+            tuple(value[row, :, :length] for _, value in caches),
+            scores[row],
+        )
+        for row, length in enumerate(lengths)
+    ]

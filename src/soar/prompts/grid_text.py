@@ -42,7 +42,7 @@ GRID_LEXEMES: tuple[str, ...] = (
 )
 """Every lexeme that a grid, or what stands around it in a prompt, can have."""
 
-GRID_PATTERN = r'[A-J~][0-9]{0,2}\n?|["$][0-9]{0,2}\n|[0-9]{1,2}r|[0-9]{1,2}c\n|=\n'
+GRID_PATTERN = r'[A-J~][0-9]{0,2}\n?|["$][0-9]{0,2}\n|[0-9]{1,2}r|[0-9]{1,2}c\n|=\n|(?:right|failed|wrong)\n'
 """A regular expression that cuts grid text into its lexemes."""
 
 
