@@ -155,7 +155,194 @@ ENDINGS = {
     "an unknown module": ("import nothing_of_this_name\n" + T + "return grid", "ModuleNotFoundError"),
 }
 
-HOSTILE = {**TIME, **MEMORY, **PROCESSES, **FILES, **NETWORK, **RESULTS, **ENDINGS}
+C = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n" + T
+"""Calls of the C library: what must not happen returns [[1]]."""
+
+KERNEL = {
+    name: (C + f"return [[1 if libc.{call} >= 0 else 0]]", None)
+    for name, call in {
+        "a namespace of its own": "unshare(0x10000000)",
+        "another root": "chroot(b'/tmp')",
+        "a mount": "mount(b'none', b'/mnt', b'tmpfs', 0, 0)",
+        "the superuser": "setuid(0)",
+        "a parent that may die": "prctl(1, 0, 0, 0, 0)",
+        "debugging allowed again": "prctl(4, 1, 0, 0, 0)",
+        "a second filter": "prctl(22, 2, 0, 0, 0)",
+        "a file in memory": "memfd_create(b'x', 0)",
+        "shared memory": "shmget(0, 4096, 0o1600)",
+        "a message queue": "msgget(0, 0o1600)",
+        "a semaphore": "semget(0, 1, 0o1600)",
+        "watching files": "inotify_init()",
+        "an event descriptor": "eventfd(0, 0)",
+        "an epoll descriptor": "epoll_create1(0)",
+        "another clock": "clock_settime(0, b'0' * 16)",
+        "another host name": "sethostname(b'evil', 4)",
+        "raised limits": "setrlimit(9, b'\\xff' * 16)",
+        "other cores": "sched_setaffinity(0, 8, b'\\xff' * 8)",
+        "memory of its parent": "process_vm_readv(libc.getppid(), 0, 0, 0, 0, 0)",
+        "io_uring": "syscall(425, 8, b'0' * 120)",
+        "openat2": "syscall(437, -100, b'/etc/passwd', b'0' * 24, 24)",
+        "clone3": "syscall(435, b'0' * 88, 88)",
+        "a descriptor of its parent": "syscall(434, libc.getppid(), 0)",
+        "a signal to its parent": "kill(libc.getppid(), 9)",
+        "a pipe": "pipe(b'0' * 8)",
+        "a copied descriptor": "dup(3)",
+    }.items()
+}
+
+TRICKS = {
+    "a deadlock": (
+        "import threading\ndef transform(grid):\n    lock = threading.Lock()\n    lock.acquire()\n    lock.acquire()",
+        "Timeout",
+    ),
+    "a lock with a time limit, for ever": (
+        "import threading\ndef transform(grid):\n    lock = threading.Lock()\n    lock.acquire()\n"
+        "    while True: lock.acquire(timeout=1)",
+        "Timeout",
+    ),
+    "an event that nobody sets": ("import threading\n" + T + "threading.Event().wait()", "Timeout"),
+    "waiting for input": (T + "return input()", "EOFError"),
+    "select for ever": ("import select\n" + T + "select.select([], [], [])", "PermissionError"),
+    "a pause": ("import signal\n" + T + "signal.pause()", None),
+    "ignored signals": (
+        "import signal\ndef transform(grid):\n    for n in range(1, 65):\n"
+        "        try: signal.signal(n, signal.SIG_IGN)\n"
+        "        except (OSError, ValueError): pass\n    while True: pass",
+        "Timeout",
+    ),
+    "a blocked alarm": (
+        "import signal\ndef transform(grid):\n    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n"
+        "    while True: pass",
+        "Timeout",
+    ),
+    "a signal to itself": ("import os, signal\n" + T + "signal.raise_signal(signal.SIGKILL)", "Crash"),
+    "a stack overflow in C": (
+        "import sys, functools\nsys.setrecursionlimit(10 ** 9)\n"
+        "f = lambda x: functools.reduce(lambda a, b: f(b), [x, x])\n" + T + "return f(1)",
+        None,
+    ),
+    "an object that never dies": (
+        "class D:\n    def __del__(self):\n        while True: pass\n" + T + "D()\n    return grid",
+        "Timeout",
+    ),
+    "an exception that never ends": (
+        "class E(Exception):\n    def __str__(self):\n        while True: pass\n" + T + "raise E()",
+        "Timeout",
+    ),
+    "an exception with an endless name": ("E = type('E' * 10 ** 6, (Exception,), {})\n" + T + "raise E()", "E" * 80),
+    "an exception with half a character": (T + "raise ValueError(chr(0xd800))", "ValueError"),
+    "an exception group": (
+        T + "raise ExceptionGroup('many', [ValueError(str(i)) for i in range(9999)])",
+        "ExceptionGroup",
+    ),
+    "an exception that is no exception": (T + "raise 'text'", "TypeError"),
+    "its own class of timeout": ("class Timeout(BaseException): pass\n" + T + "raise Timeout()", "Timeout"),
+    "the callers' frames": (
+        "import sys\ndef transform(grid):\n    frame, found = sys._getframe(), []\n    while frame:\n"
+        "        found.append([name for name in frame.f_locals if 'expected' in name or 'answer' in name])\n"
+        "        frame = frame.f_back\n    return [[len(sum(found, []))]]",
+        None,
+    ),
+    "all objects": (
+        "import gc\ndef transform(grid):\n    for thing in gc.get_objects():\n"
+        "        if type(thing) is dict and '_write' in thing: thing['_write'] = None\n    return grid",
+        None,
+    ),
+    "descriptors written one by one": (
+        "import os\ndef transform(grid):\n    for n in range(256):\n        try: os.write(n, b'x' * 100)\n"
+        "        except OSError: pass\n    return grid",
+        "Crash",
+    ),
+    "a forged record": (
+        "import os, struct\n" + T + "os.write(3, struct.pack('<BHHI', 1, 0, 0, 3) + bytes([1, 1, 0]))\n    os._exit(0)",
+        None,
+    ),
+    "forged records of its neighbours": (
+        "import os, struct\ndef transform(grid):\n    for place in range(9):\n"
+        "        os.write(3, struct.pack('<BHHI', 1, place, 0, 3) + bytes([1, 1, 0]))\n"
+        "        os.write(3, struct.pack('<BHHId', 7, place, 0, 8, 0.0))\n    os._exit(0)",
+        None,
+    ),
+    "a record of two gigabytes": (
+        "import os, struct\n" + T + "os.write(3, struct.pack('<BHHI', 1, 0, 0, 2 ** 31))\n    os._exit(0)",
+        "Crash",
+    ),
+    "a flood of results": (
+        "import os\ndef transform(grid):\n    while True: os.write(3, bytes(10 ** 5))",
+        "TooMuchOutput",
+    ),
+    "a flood of traces": (
+        "import os\ndef transform(grid):\n    while True: os.write(4, bytes(10 ** 5))",
+        "TooMuchOutput",
+    ),
+    "a replaced standard output": (
+        "import sys\ndef transform(grid):\n    sys.stdout = sys.stderr = None\n    print(1)\n    return grid",
+        None,
+    ),
+    "patched builtins": (
+        "import builtins\ndef transform(grid):\n    for name in ('len', 'type', 'isinstance', 'list', 'map', 'set'):\n"
+        "        setattr(builtins, name, None)\n    return grid",
+        None,
+    ),
+    "every builtin removed": (
+        "import builtins\ndef transform(grid):\n    vars(builtins).clear()\n    return grid",
+        None,
+    ),
+    "every module removed": ("import sys\n" + T + "sys.modules.clear()\n    return grid", None),
+    "NumPy taken apart": (
+        "import numpy as np\ndef transform(grid):\n    np.ndarray = np.dtype = np.array = None\n    return grid",
+        None,
+    ),
+    "a trace function that never ends": (
+        "import sys\ndef transform(grid):\n    def t(*a):\n        while True: pass\n"
+        "    sys.settrace(t)\n    return sorted(grid)",
+        None,
+    ),
+    "work left for the end": (
+        "import atexit, os\n" + T + "atexit.register(os.system, 'touch /tmp/soar-evil')\n    return grid",
+        None,
+    ),
+    "a coroutine": ("async def transform(grid): return grid", None),
+    "a generator": (T + "yield grid", "InvalidOutput"),
+    "a class": ("class transform:\n    def __init__(self, grid): self.grid = grid", "InvalidOutput"),
+    "rows that are ranges": (T + "return [range(3)]", "InvalidOutput"),
+    "an iterator": (T + "return iter(grid)", "InvalidOutput"),
+    "an array of objects": ("import numpy as np\n" + T + "return np.array(grid, dtype=object)", "InvalidOutput"),
+    "an array without dimensions": ("import numpy as np\n" + T + "return np.array(5)", "InvalidOutput"),
+    "an array of a gigabyte that is not there": (
+        "import numpy as np\n" + T + "return np.broadcast_to(np.int8(1), (10 ** 9, 10 ** 9))",
+        "InvalidOutput",
+    ),
+    "a matrix": ("import numpy as np\n" + T + "return np.asmatrix(np.array(grid))", "InvalidOutput"),
+    "a masked array": ("import numpy as np\n" + T + "return np.ma.array(np.array(grid), mask=True)", "InvalidOutput"),
+    "memory out of bounds": (
+        "import numpy as np\nfrom numpy.lib.stride_tricks import as_strided\n"
+        + T
+        + "return as_strided(np.array(grid), (10 ** 9,), (10 ** 9,)).sum()",
+        None,
+    ),
+    "a row as long as memory": (T + "return [[1] * 10 ** 7]", "InvalidOutput"),
+    "a cell that is NaN": (T + "return [[float('nan')]]", "InvalidOutput"),
+    "no cell": (T + "return [[None]]", "InvalidOutput"),
+    "a digit as text": (T + "return [['1']]", "InvalidOutput"),
+    "bytes": (T + "return [b'12']", "InvalidOutput"),
+    "a transform that takes nothing": ("def transform(): return [[1]]", "TypeError"),
+    "a text of ten megabytes": ("x = '" + "y" * 10**7 + "'\n" + T + "return grid", None),
+    "a sum nested ten thousand deep": (T + "return [[" + "+".join("1" * 10000) + "]]", None),
+    "brackets that never close": ("(" * 10**5, "SyntaxError"),
+    "unary operators without end": (T + "return [[" + "-" * 10**5 + "1]]", None),
+    "an f-string in an f-string": ("x = " + "f'{" * 200 + "1" + "}'" * 200 + "\n" + T + "return grid", None),
+    "a decompression bomb": ("import zlib\n" + T + "return zlib.decompress(zlib.compress(bytes(10 ** 9)))", None),
+    "a pickle that runs code": (
+        "import pickle\n" + T + "pickle.loads(b\"cos\\nsystem\\n(S'touch /tmp/soar-evil'\\ntR.\")",
+        None,
+    ),
+    "a module from the working directory": ("import soar\n" + T + "return grid", "ModuleNotFoundError"),
+    "its own source": (T + "return open(transform.__code__.co_filename).read()", None),
+    "the path of the jail": ("import sys\n" + T + "return [[sum('soar' in name for name in sys.modules)]]", None),
+}
+
+HOSTILE = {**TIME, **MEMORY, **PROCESSES, **FILES, **NETWORK, **RESULTS, **ENDINGS, **KERNEL, **TRICKS}
 
 LEAKS = {
     "builtins": "import builtins\n" + T + "builtins.sorted = lambda *a, **k: 1\n    return grid",

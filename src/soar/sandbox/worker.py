@@ -23,6 +23,7 @@ PRINTABLE = 1 << 20
 MAX_MESSAGE, MAX_LINE = 240, 160
 AGAIN = 0.1
 ENDURED = 3
+ENOUGH_WRITTEN = 16 << 20
 _dumps, _write, _exit = json.dumps, os.write, os._exit
 _setitimer, _cpu = signal.setitimer, time.process_time
 _PROF, _VIRTUAL = signal.ITIMER_PROF, signal.ITIMER_VIRTUAL
@@ -123,11 +124,12 @@ class Worker:
         self._share = len(request.inputs) < len(request.programs)
         self._place, self._index, self._source, self._stage = 0, 0, "", "load"
         self._spoilt = self._failed = False
+        self._written = 0
 
     def work(self) -> None:
         """Run programs until all are done, the time slice is over, or one has left a trace."""
         for place, (inputs, first, code) in enumerate(self._request.programs):
-            if place and _cpu() > self._request.slice_seconds:
+            if place and (_cpu() > self._request.slice_seconds or self._written > ENOUGH_WRITTEN):
                 break
             self._place, self._source = place, code.decode("utf-8", "surrogatepass")
             self._spoilt = self._failed = False
@@ -173,7 +175,7 @@ class Worker:
         said = b""
         for index, (kind, data) in enumerate(values, first):
             if said:
-                _send(said)
+                self._send(said)
             self._index = index
             self._sink.left = PRINTABLE
             value = wire.fresh_input(kind, data)
@@ -182,7 +184,7 @@ class Worker:
                 self._say(wire.ALONE)
                 return
             said = self._pending if encoded is None else wire.pack_record(self._kind, self._place, index, encoded)
-        _send(said + wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun)))
+        self._send(said + wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun)))
 
     def _result(self, transform: Any, value: Any) -> bytes:
         result = transform(value)
@@ -214,7 +216,7 @@ class Worker:
         self._failed = True
         self._pending = self._record(failure)
         if stage == "load":
-            _send(self._pending)
+            self._send(self._pending)
         return None
 
     def _record(self, failure: bytes) -> bytes:
@@ -244,12 +246,17 @@ class Worker:
     def _give_up(self, alarm: Alarm) -> NoReturn:
         """Say that the running program takes too long and will not stop, and end the process under it."""
         alarm.stop()
-        _send(self._record(alarm.failure(self._stage, self._source)))
+        self._send(self._record(alarm.failure(self._stage, self._source)))
         self._say(wire.STOP)
         _exit(0)
 
+    def _send(self, data: bytes) -> None:
+        self._written += len(data)
+        while data:
+            data = data[_write(RESULTS, data) :]
+
     def _say(self, kind: int, index: int = 0) -> None:
-        _send(wire.pack_record(kind, self._place, index))
+        self._send(wire.pack_record(kind, self._place, index))
 
 
 def _load(code: Any) -> Any:
@@ -260,11 +267,6 @@ def _load(code: Any) -> Any:
     if not callable(transform):
         raise NameError("the program defines no function transform(grid)")
     return transform
-
-
-def _send(data: bytes) -> None:
-    while data:
-        data = data[_write(RESULTS, data) :]
 
 
 def _name(error: BaseException) -> str:

@@ -28,7 +28,7 @@ FAILED = 70
 TICK = 0.02
 IDLE_SECONDS = 30.0
 PIPE_BYTES = 1 << 18
-MAX_TRACE = 4096
+MAX_TRACE, MAX_TRACED = 4096, 1 << 18
 MAX_RELAYED = 64 << 20
 
 
@@ -219,7 +219,7 @@ class Watch:
 
     def __init__(self, pid: int, results: int, traces: int, relay: Callable[[bytes], object]) -> None:
         self._pid, self._results, self._traces, self._relay = pid, results, traces, relay
-        self._relayed = 0
+        self._relayed = self._traced = 0
         self._trace = b""
 
     def until_end(self, cpu: float) -> dict[str, Any]:
@@ -244,7 +244,8 @@ class Watch:
         return {"code": code, "killed": killed, "trace": self._trace.decode("utf-8", "replace"), "cpu": seconds}
 
     def _verdict(self, over: bool, still: bool) -> str:
-        return "cpu" if over else "wall" if still else "output" if self._relayed > MAX_RELAYED else ""
+        much = self._relayed > MAX_RELAYED or self._traced > MAX_TRACED
+        return "cpu" if over else "wall" if still else "output" if much else ""
 
     def _kill(self) -> None:
         """Ask the worker where it is, then kill it."""
@@ -262,7 +263,10 @@ class Watch:
             if self._relayed > MAX_RELAYED:
                 break
         while data := _read(self._traces):
+            self._traced += len(data)
             self._trace = (self._trace + data)[-MAX_TRACE:]
+            if self._traced > MAX_TRACED:
+                break
 
 
 class Jail:
