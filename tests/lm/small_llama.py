@@ -26,7 +26,9 @@ def save_small_llama(folder: Path, family: str = "llama", **changes):
         **changes,
     }
     torch.manual_seed(0)
-    config, model = (LlamaConfig, LlamaForCausalLM) if family == "llama" else (Qwen3Config, Qwen3ForCausalLM)
-    reference = model(config(**settings)).eval()
+    if family == "llama":
+        reference = LlamaForCausalLM(LlamaConfig(**settings)).eval()
+    else:
+        reference = Qwen3ForCausalLM(Qwen3Config(**settings)).eval()
     reference.save_pretrained(folder)
     return reference

@@ -1,6 +1,7 @@
 import asyncio
 import shutil
 import time
+from collections.abc import Sequence
 
 import pytest
 from small_llama import save_small_llama
@@ -8,7 +9,7 @@ from small_llama import save_small_llama
 from soar.errors import ConfigError, EndpointError, PromptTooLong
 from soar.lm.embedded import SHIPPED, Embedded
 from soar.prompts.compact import Compact
-from soar.types import Example, Message, Sampling, Task
+from soar.types import Example, Message, Prompt, Sampling, Task
 
 FLIP = Task(
     "flip",
@@ -19,7 +20,7 @@ PROMPT = Compact().sampling(FLIP)
 SAMPLING = Sampling(temperature=1.0, min_p=0.0, max_new_tokens=64)
 
 
-async def collect(lm, prompt=PROMPT, seeds=range(8), sampling=SAMPLING):
+async def collect(lm, prompt: Prompt = PROMPT, seeds: Sequence[int] = range(8), sampling=SAMPLING):
     return [completion async for _, completion in ordered(lm.generate(prompt, list(seeds), sampling))]
 
 

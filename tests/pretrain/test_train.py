@@ -86,7 +86,7 @@ def test_what_counts_as_a_target_is_the_program_and_the_wanted_outputs(corpus):
         found = token_weights(ids, rows.prompts[index : index + 1], rows.lengths[index : index + 1], tokenizer)[0]
         program = tokenizer.decode(ids[0][found == np.float32(PROGRAM)], skip_special_tokens=True)
         assert program == Compact().completion(exercise(index).code)
-        prompt = tokenizer.decode(ids[0][: rows.prompts[index]])
+        prompt = str(tokenizer.decode(ids[0][: rows.prompts[index]]))
         outputs = [part.split("in")[0].split("test")[0] for part in prompt.split("out")[1:]]
         assert tokenizer.decode(ids[0][found == np.float32(GRID)]) == "".join(outputs)
 

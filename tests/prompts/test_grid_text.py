@@ -24,7 +24,7 @@ def pairs(draw):
     return grid, tuple(b if rng.random() < 0.3 else a for a, b in zip(grid, other, strict=True))
 
 
-def read(text, reference=None):
+def read(text, reference=()):
     """The grid of a text: the inverse of `grid_lexemes`, which proves that nothing is lost."""
     header, *lines = text.removesuffix("\n").split("\n")
     assert re.fullmatch(r"=|\d+r\d+c", header)
@@ -36,11 +36,11 @@ def read(text, reference=None):
         elif line[0] == "$":
             rows += reference[len(rows) : len(rows) + number]
         else:
-            rows.append(read_row(line, reference[len(rows)] if header == "=" else None))
+            rows.append(read_row(line, reference[len(rows)] if header == "=" else ()))
     return tuple(rows)
 
 
-def read_row(line, reference):
+def read_row(line, reference=()):
     cells = ()
     for mark, number in re.findall(r"([A-J~])(\d*)", line):
         count = int(number or 1)

@@ -15,7 +15,7 @@ MIX = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64
 def uniforms(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Return one number in [0, 1) per ``(seed, place)``, both ``(n,)`` arrays, by two rounds of splitmix64
     (Steele, Lea and Flood 2014)."""
-    return (_mixed(_mixed(seeds) + places * GOLDEN) >> np.uint64(11)) * 2.0**-53
+    return (_mixed(_mixed(seeds) + places * GOLDEN) >> np.uint64(11)) * np.float64(2.0**-53)
 
 
 def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

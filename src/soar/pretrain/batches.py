@@ -95,7 +95,7 @@ def cut(lengths: NDArray[np.int64], chosen: NDArray[np.int64], batch_tokens: int
     order = order[np.argsort(lengths[order], kind="stable")]
     plan, start = [], 0
     for stop in range(1, len(order) + 1):
-        if stop == len(order) or (stop - start + 1) * _padded(lengths[order[stop]]) > batch_tokens:
+        if stop == len(order) or (stop - start + 1) * _padded(int(lengths[order[stop]])) > batch_tokens:
             plan.append(order[start:stop])
             start = stop
     return [plan[index] for index in rng.permutation(len(plan))]
@@ -104,7 +104,7 @@ def cut(lengths: NDArray[np.int64], chosen: NDArray[np.int64], batch_tokens: int
 def batch_of(rows: Rows, indices: NDArray[np.int64], tokenizer: "PreTrainedTokenizerBase") -> Batch:
     """Return the rows at `indices`, padded behind."""
     lengths = rows.lengths[indices]
-    ids = np.full((len(indices), _padded(lengths.max())), tokenizer.pad_token_id, dtype=np.int64)
+    ids = np.full((len(indices), _padded(int(lengths.max()))), tokenizer.pad_token_id, dtype=np.int64)
     for line, index in enumerate(indices):
         ids[line, : lengths[line]] = rows.row(index)
     weights = token_weights(ids, rows.prompts[indices], lengths, tokenizer)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soar.pretrain.corpus import Exercise, from_line
+from soar.pretrain.tokenizer import token_id
 from soar.prompts.compact import PARENT, WRITE, Compact
 from soar.prompts.grid_text import OUT, PAIR, TEST
 
@@ -95,7 +96,7 @@ def token_weights(
     ids: NDArray[np.int64], prompts: NDArray[np.int32], lengths: NDArray[np.int64], tokenizer: "PreTrainedTokenizerBase"
 ) -> NDArray[np.float32]:
     """Return what each token of a padded batch ``(rows, longest)`` counts as a target, same shape."""
-    out, begin, test, parent, write = (_id(tokenizer, token) for token in (OUT, PAIR, TEST, PARENT, WRITE))
+    out, begin, test, parent, write = (token_id(tokenizer, token) for token in (OUT, PAIR, TEST, PARENT, WRITE))
     place = np.arange(ids.shape[1])
     marks = np.where(ids == out, 1, 0) - np.where(np.isin(ids, (begin, test, parent, write)), 1, 0)
     last = np.maximum.accumulate(np.where(marks != 0, place, 0), axis=1)
@@ -103,7 +104,3 @@ def token_weights(
     program = (place >= prompts[:, None]) & (place < lengths[:, None])
     weights = np.where(within & (place < prompts[:, None]), GRID, NOTHING)
     return np.where(program, PROGRAM, weights).astype(np.float32)
-
-
-def _id(tokenizer: "PreTrainedTokenizerBase", token: str) -> int:
-    return int(tokenizer.convert_tokens_to_ids(token))  # type: ignore[arg-type]

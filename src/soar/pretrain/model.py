@@ -5,9 +5,9 @@ learnt of five red cells is half learnt of six.
 """
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from soar.pretrain.tokenizer import BEGIN, END, PAD
+from soar.pretrain.tokenizer import BEGIN, END, PAD, token_id
 from soar.prompts.grid_text import GRID_LEXEMES
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def new_model(
         max_position_embeddings=CONTEXT,
         rope_parameters={"rope_type": "default", "rope_theta": 1000.0},
         tie_word_embeddings=True,
-        bos_token_id=tokenizer.convert_tokens_to_ids(BEGIN),
-        eos_token_id=tokenizer.convert_tokens_to_ids(END),
-        pad_token_id=tokenizer.convert_tokens_to_ids(PAD),
+        bos_token_id=token_id(tokenizer, BEGIN),
+        eos_token_id=token_id(tokenizer, END),
+        pad_token_id=token_id(tokenizer, PAD),
     )
     model = LlamaForCausalLM(config)
     _shrink_residuals(model, layers)
@@ -58,11 +58,11 @@ def _compose_grid_embeddings(model: "LlamaForCausalLM", tokenizer: "PreTrainedTo
     """Set each grid lexeme's embedding to the sum of its parts' vectors, at the usual scale."""
     import torch
 
-    weight = model.get_input_embeddings().weight
+    weight = cast(torch.Tensor, model.get_input_embeddings().weight)
     scale = model.config.initializer_range
     parts: dict[str, torch.Tensor] = {}
     with torch.no_grad():
         for lexeme in GRID_LEXEMES:
             found = PART.findall(lexeme)
             vectors = [parts.setdefault(part, torch.randn(weight.shape[1]) * scale) for part in found]
-            weight[int(tokenizer.convert_tokens_to_ids(lexeme))] = torch.stack(vectors).sum(0) / len(found) ** 0.5
+            weight[token_id(tokenizer, lexeme)] = torch.stack(vectors).sum(0) / len(found) ** 0.5

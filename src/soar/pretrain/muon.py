@@ -5,7 +5,7 @@ instructions a hundred times as long. Knows matrices only; embeddings and norms 
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -47,9 +47,10 @@ class Muon(torch.optim.Optimizer):
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         momenta = []
         for parameter in parameters:
+            gradient = cast(Tensor, parameter.grad)
             buffer = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-            buffer.lerp_(parameter.grad, 1 - group["momentum"])
-            momenta.append(torch.lerp(parameter.grad, buffer, group["momentum"]))
+            buffer.lerp_(gradient, 1 - group["momentum"])
+            momenta.append(torch.lerp(gradient, buffer, group["momentum"]))
         scale = 0.2 * max(parameters[0].shape) ** 0.5
         for parameter, update in zip(parameters, orthogonal(torch.stack(momenta)), strict=True):
             parameter.mul_(1 - group["lr"] * group["weight_decay"])

@@ -8,13 +8,13 @@ and learns the rest of its vocabulary from program bodies; knows no model.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from soar.prompts.compact import BEGIN, PARENT, WRITE
 from soar.prompts.grid_text import GRID_LEXEMES, GRID_PATTERN
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 PAD, END = "<pad>", "<end>"
 SPECIAL = (PAD, BEGIN, WRITE, END, PARENT)
@@ -84,6 +84,11 @@ def build_tokenizer(words: Iterable[str], fragments: Iterable[str]) -> "PreTrain
         clean_up_tokenization_spaces=False,
         model_max_length=10**9,
     )
+
+
+def token_id(tokenizer: "PreTrainedTokenizerBase", token: str) -> int:
+    """Return the id of one token."""
+    return cast(int, tokenizer.convert_tokens_to_ids(token))
 
 
 def _bounded(fragment: str) -> str:

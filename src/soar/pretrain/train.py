@@ -83,7 +83,8 @@ def train(settings: Settings) -> dict[str, float]:
     tokenizer = open_tokenizer(settings)
     torch.manual_seed(settings.seed)
     shape = {name: getattr(settings, name) for name in ("width", "layers", "head_size", "mlp")}
-    model = new_model(tokenizer, **shape).to(settings.device)
+    model: Any = new_model(tokenizer, **shape)
+    model.to(settings.device)
     optimizers = new_optimizers(model, settings)
     progress = load_checkpoint(settings.out, model, optimizers)
     source = Source(
