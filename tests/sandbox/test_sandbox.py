@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from soar.types import Failure
 HERE = Path(__file__).parent
 
 
-def run_all(programs, inputs=(GRID,), **options):
+def run_all(programs, inputs=(GRID,), **options) -> list[Any]:
     async def work():
         async with open_sandbox(**options) as sandbox:
             return await asyncio.gather(*(sandbox.run(code, inputs) for code in programs))
