@@ -3,15 +3,19 @@
 Voting never sees the wanted outputs of test pairs; scoring does and nothing else.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from soar.types import Program, Task, Value, ballot, canonical_json, test_matches
+from soar.types import Output, Program, Task, Value, canonical_json, content_hash, test_matches
 
 HARD_CODED_CELLS = 9
 """An output of fewer cells may stand in a program by chance."""
+
+LONG_LINE, NEAR_CONSTANT, IDENTITY = 200, 0.95, 0.3
+"""Bounds of the filters that are off by default: characters, a share of cells, a share of pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +29,18 @@ class Ballot:
 
 
 Voter: TypeAlias = Callable[[Sequence[Program]], list[Ballot]]
+Filter: TypeAlias = Callable[[Task, Program], bool]
 
 
 def sum_vote(programs: Sequence[Program]) -> list[Ballot]:
     """Return the ballots, heaviest first: a group weighs the sum of its train accuracies, then its size (§3.2)."""
-    ballots = [_ballot(key, group, sum(p.accuracy for p in group)) for key, group in _groups(programs).items()]
+    ballots = [_ballot(key, group, sum(p.accuracy for p in group)) for key, group in groups_of(programs).items()]
     return sorted(ballots, key=lambda b: (-b.weight, -b.votes, b.key))
 
 
 def mean_vote(programs: Sequence[Program]) -> list[Ballot]:
     """Return the ballots, heaviest first: a group weighs its size + 1000 · its mean train accuracy (App. D.1)."""
-    groups = _groups(programs).items()
+    groups = groups_of(programs).items()
     ballots = [
         _ballot(k, group, len(group) + 1000 * sum(p.accuracy for p in group) / len(group)) for k, group in groups
     ]
@@ -45,13 +50,13 @@ def mean_vote(programs: Sequence[Program]) -> list[Ballot]:
 VOTERS: dict[str, Voter] = {"sum": sum_vote, "mean": mean_vote}
 
 
-def _groups(programs: Sequence[Program]) -> dict[str, list[Program]]:
+def groups_of(programs: Iterable[Program]) -> dict[str, list[Program]]:
     """Return the programs that ran, by the hash of all their test outputs. A failure is never a ballot."""
-    groups: dict[str, list[Program]] = defaultdict(list)
+    groups: dict[tuple[Output, ...], list[Program]] = defaultdict(list)
     for program in programs:
-        if (key := ballot(program)) is not None:
-            groups[key].append(program)
-    return groups
+        if program.ran:
+            groups[program.test].append(program)
+    return {content_hash(*test): group for test, group in groups.items()}
 
 
 def _ballot(key: str, group: Sequence[Program], weight: float) -> Ballot:
@@ -60,7 +65,22 @@ def _ballot(key: str, group: Sequence[Program], weight: float) -> Ballot:
 
 def votable(task: Task, programs: Sequence[Program], *, hard_coded: bool = True) -> list[Program]:
     """Return the programs that may vote and teach: all that ran, without those that spell out an answer (App. F)."""
-    return [p for p in programs if p.ran and not (hard_coded and is_hard_coded(task, p))]
+    return filtered(task, programs, ("hard-coded",) if hard_coded else ())[0]
+
+
+def filtered(task: Task, programs: Sequence[Program], names: Sequence[str]) -> tuple[list[Program], dict[str, int]]:
+    """Return the programs that ran and pass the named `FILTERS`, and how many fell to what: ``failed`` or the first
+    filter that rejects them."""
+    fates = [_fate(task, program, names) for program in programs]
+    counts = Counter(dict.fromkeys(("failed", *names), 0))
+    counts.update(fate for fate in fates if fate)
+    return [program for program, fate in zip(programs, fates, strict=True) if not fate], dict(counts)
+
+
+def _fate(task: Task, program: Program, names: Sequence[str]) -> str | None:
+    if not program.ran:
+        return "failed"
+    return next((name for name in names if FILTERS[name](task, program)), None)
 
 
 def is_hard_coded(task: Task, program: Program) -> bool:
@@ -68,18 +88,49 @@ def is_hard_coded(task: Task, program: Program) -> bool:
 
     Blanks, commas, brackets and line ends are not looked at. Tasks that want a single cell anywhere are exempt.
     """
-    if any(len(_digits(example.output)) <= 1 for example in task.train):
-        return False
     text = program.code.translate(_BLANKS)
+    if not _MANY_DIGITS.search(text) or any(len(_digits(example.output)) <= 1 for example in task.train):
+        return False
     answers = {_digits(output) for output in program.outputs}
     return any(len(answer) >= HARD_CODED_CELLS and answer in text for answer in answers)
 
 
 _BLANKS = str.maketrans("", "", " \t\r\n,()[]")
+_MANY_DIGITS = re.compile(rf"[0-9]{{{HARD_CODED_CELLS}}}")
 
 
 def _digits(value: object) -> str:
     return canonical_json(value).translate(_BLANKS)
+
+
+def has_long_line(task: Task, program: Program) -> bool:
+    """Return whether a line of the program has more than `LONG_LINE` characters."""
+    del task
+    return any(len(line) > LONG_LINE for line in program.code.splitlines())
+
+
+def is_near_constant(task: Task, program: Program) -> bool:
+    """Return whether every output is but one value repeated, `NEAR_CONSTANT` of its digits at least."""
+    del task
+    texts = [_digits(output) for output in program.outputs]
+    return all(max(Counter(text).values()) >= NEAR_CONSTANT * len(text) for text in texts if len(text) > 1) and any(
+        len(text) > 1 for text in texts
+    )
+
+
+def is_mostly_identity(task: Task, program: Program) -> bool:
+    """Return whether the output equals the input on more than `IDENTITY` of all pairs."""
+    same = [output == value for output, value in zip(program.outputs, task.inputs, strict=True)]
+    return sum(same) > IDENTITY * len(same)
+
+
+FILTERS: dict[str, Filter] = {
+    "hard-coded": is_hard_coded,
+    "long-line": has_long_line,
+    "near-constant": is_near_constant,
+    "identity": is_mostly_identity,
+}
+"""Reasons to leave a program out of the vote and of learning. Ours is the first; the others are the released code's."""
 
 
 @dataclass(frozen=True, slots=True)

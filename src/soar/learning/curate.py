@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.random import Generator
 
-from soar.ensemble import sum_vote
-from soar.types import Program, Task, ballot, behaviour, test_matches
+from soar.ensemble import groups_of
+from soar.types import Program, Task, solves_train, test_matches
 
 Curator: TypeAlias = Callable[[Task, Sequence[Program], int, Generator], list[Program]]
 Pairing: TypeAlias = Callable[[Task, Sequence[tuple[Program, Program]], int, Generator], list[tuple[Program, Program]]]
@@ -35,8 +35,10 @@ def is_correct(task: Task, program: Program) -> bool:
 
 
 def correct_only(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
-    """Up to `n` uniformly among the programs right on all training and test pairs."""
-    return uniform(task, [program for program in programs if is_correct(task, program)], n, rng)
+    """Up to `n` uniformly among the programs right on all training and test pairs; on all training pairs where the
+    answers are hidden."""
+    right = is_correct if answers_known(task) else lambda _, program: solves_train(program)
+    return uniform(task, [program for program in programs if right(task, program)], n, rng)
 
 
 def uniform(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
@@ -55,15 +57,14 @@ def greedy(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> l
 def greedy_diverse(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
     """Half `greedy`; half from the bottom: fewest training pairs right, shorter first, each with outputs of its own."""
     best = greedy(task, programs, n - n // 2, rng)
-    taken = {program.key for program in best}
-    seen = {behaviour(program) for program in best}
-    worst = []
+    seen = {program.outputs for program in best}
+    worst: list[Program] = []
     for program in sorted(programs, key=lambda p: (p.accuracy, len(p.code))):
         if len(worst) == n // 2:
             break
-        if program.key not in taken and behaviour(program) not in seen:
+        if program.outputs not in seen:
             worst.append(program)
-            seen.add(behaviour(program))
+            seen.add(program.outputs)
     return best + worst
 
 
@@ -80,26 +81,25 @@ def by_vote(programs: Sequence[Program], n: int, rng: Generator) -> list[Program
 
     A surplus over a group's size is redrawn over the groups with members left.
     """
-    weights = {b.key: b.weight for b in sum_vote(programs)}
-    left = {key: [p for p in programs if ballot(p) == key] for key in weights}
+    left = [_drawn_order(group, rng) for group in groups_of(programs).values()]
+    weights = [sum(program.accuracy for program in group) for group in left]
     drawn: list[Program] = []
-    while len(drawn) < n and any(left.values()):
-        keys = [key for key, members in left.items() if members]
-        sizes = rng.multinomial(n - len(drawn), _shares(np.array([weights[key] for key in keys])))
-        for key, size in zip(keys, sizes, strict=True):
-            chosen = _draw(left[key], min(int(size), len(left[key])), rng)
-            drawn += chosen
-            left[key] = [p for p in left[key] if p not in chosen]
+    while len(drawn) < n and any(left):
+        open_groups = [place for place, members in enumerate(left) if members]
+        shares = _shares(np.array([weights[place] for place in open_groups]))
+        for place, size in zip(open_groups, rng.multinomial(n - len(drawn), shares), strict=True):
+            drawn += left[place][:size]
+            left[place] = left[place][size:]
     return drawn
 
 
-def _draw(programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
-    """Draw `n` without replacement, with probability ∝ train accuracy; programs of accuracy 0 only after the others."""
+def _drawn_order(programs: Sequence[Program], rng: Generator) -> list[Program]:
+    """Return the programs as they would be drawn without replacement, with probability ∝ train accuracy; those of
+    accuracy 0 come last, in random order."""
     accuracy = np.array([program.accuracy for program in programs])
-    able = np.flatnonzero(accuracy)
-    first = rng.choice(able, min(n, len(able)), replace=False, p=_shares(accuracy[able])) if len(able) and n else []
-    rest = rng.permutation(np.flatnonzero(accuracy == 0))[: n - len(first)]
-    return [programs[i] for i in (*first, *rest)]
+    able, unable = np.flatnonzero(accuracy), np.flatnonzero(accuracy == 0)
+    first = rng.choice(able, len(able), replace=False, p=_shares(accuracy[able])) if len(able) else able
+    return [programs[int(place)] for place in (*first, *rng.permutation(unable))]
 
 
 def _shares(weights: np.ndarray) -> np.ndarray:
@@ -108,12 +108,18 @@ def _shares(weights: np.ndarray) -> np.ndarray:
 
 
 def lineage(task: Task, programs: Sequence[Program]) -> list[tuple[Program, Program]]:
-    """Return a task's pairs of an incorrect parent and a correct child: each child with each parent it was shown."""
+    """Return the (incorrect parent, correct child) pairs among a task's programs: a child with every parent shown.
+
+    The answers must be known. Of pairs of the same two texts, the first stands for all.
+    """
     known = {program.key: program for program in programs}
-    pairs = [
-        (known[key], child) for child in programs if is_correct(task, child) for key in child.parents if key in known
-    ]
-    return [(parent, child) for parent, child in pairs if not is_correct(task, parent)]
+    pairs: dict[tuple[str, str], tuple[Program, Program]] = {}
+    for child in programs:
+        if child.parents and is_correct(task, child):
+            for parent in (known[key] for key in child.parents if key in known):
+                if not is_correct(task, parent):
+                    pairs.setdefault((parent.code, child.code), (parent, child))
+    return list(pairs.values())
 
 
 def uniform_pairs(

@@ -1,29 +1,91 @@
-"""Which programs are the same for learning's purposes: pure functions that keep the first of each kind."""
+"""Which programs are the same for learning's purposes (§3.4): by text, by what they do, by what their text resembles.
 
-from collections.abc import Callable, Sequence
+Pure functions of a task's programs, correct and incorrect alike; of those that are the same the shortest stays, in the
+order of the search. The text's likeness is the cosine of embeddings, which `embed` makes.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import TypeAlias
 
-from soar.types import Program, behaviour
+import numpy as np
 
-Deduplicate: TypeAlias = Callable[[Sequence[Program]], list[Program]]
+from soar.learning.curate import answers_known, is_correct
+from soar.learning.embed import NGRAM_COSINE, PAPER_COSINE, Embed, code_rank_embed, ngrams
+from soar.types import Program, Task, solves_train
+
+Deduplicate: TypeAlias = Callable[[Task, Sequence[Program]], list[Program]]
+
+BLOCK = 512
+"""Rows compared at once: the memory is this many times the number of programs kept."""
 
 
-def by_text(programs: Sequence[Program]) -> list[Program]:
-    """Keep the first of every program text, blanks at line ends aside."""
-    return _first(programs, lambda p: "\n".join(line.rstrip() for line in p.code.strip().splitlines()))
+def none(task: Task, programs: Sequence[Program]) -> list[Program]:
+    """Keep all."""
+    del task
+    return list(programs)
 
 
-def by_outputs(programs: Sequence[Program]) -> list[Program]:
-    """Keep the shortest program of every behaviour, correct and incorrect alike, in the order of the search."""
-    kept = {p.key for p in _first(sorted(programs, key=lambda p: len(p.code)), behaviour)}
+def by_text(task: Task, programs: Sequence[Program]) -> list[Program]:
+    """Keep one of every program text, blanks at line ends and empty lines aside."""
+    del task
+    return _one_of_each(programs, lambda p: "\n".join(line.rstrip() for line in p.code.splitlines() if line.strip()))
+
+
+def by_outputs(task: Task, programs: Sequence[Program]) -> list[Program]:
+    """Keep the shortest program of every behaviour on the task."""
+    del task
+    return _one_of_each(programs, lambda p: p.outputs)
+
+
+def by_likeness(task: Task, programs: Sequence[Program], *, embed: Embed, above: float) -> list[Program]:
+    """Keep a program unless its embedding's cosine with a shorter one that stays is above `above`: as the paper."""
+    del task
+    ascending = sorted(range(len(programs)), key=lambda place: len(programs[place].code))
+    vectors = embed([programs[place].code for place in ascending])
+    return [programs[place] for place in sorted(ascending[row] for row in distinct(vectors, above))]
+
+
+def by_likeness_and_outputs(task: Task, programs: Sequence[Program], *, embed: Embed, above: float) -> list[Program]:
+    """Thin out correct programs by likeness and the others by outputs: as the released code means to."""
+    right = is_correct if answers_known(task) else lambda _, program: solves_train(program)
+    correct = by_likeness(task, [p for p in programs if right(task, p)], embed=embed, above=above)
+    others = by_outputs(task, [p for p in programs if not right(task, p)])
+    kept = {program.key for program in (*correct, *others)}
     return [program for program in programs if program.key in kept]
 
 
-DEDUPLICATIONS: dict[str, Deduplicate] = {"none": list, "text": by_text, "outputs": by_outputs}
+DEDUPLICATIONS: dict[str, Deduplicate] = {
+    "none": none,
+    "text": by_text,
+    "outputs": by_outputs,
+    "ngrams": partial(by_likeness, embed=ngrams, above=NGRAM_COSINE),
+    "ngrams-code": partial(by_likeness_and_outputs, embed=ngrams, above=NGRAM_COSINE),
+    "embeddings": partial(by_likeness, embed=code_rank_embed, above=PAPER_COSINE),
+    "embeddings-code": partial(by_likeness_and_outputs, embed=code_rank_embed, above=PAPER_COSINE),
+}
+"""By name. "embeddings" is the paper's; "-code" the released code's variant of either likeness."""
 
 
-def _first(programs: Sequence[Program], kind: Callable[[Program], object]) -> list[Program]:
-    seen: dict[object, Program] = {}
-    for program in programs:
-        seen.setdefault(kind(program), program)
-    return list(seen.values())
+def distinct(vectors: np.ndarray, above: float) -> list[int]:
+    """Return the rows of ``(n, d)`` unit vectors that stay when each is dropped whose cosine with an earlier one that
+    stays is above `above`. Exact; compares block by block."""
+    stay: list[int] = []
+    for begin in range(0, len(vectors), BLOCK):
+        block = vectors[begin : begin + BLOCK]
+        alike = (block @ vectors[stay].T).max(axis=1, initial=-1.0) > above
+        inside = block @ block.T > above
+        chosen: list[int] = []
+        for row in np.flatnonzero(~alike).tolist():
+            if not inside[row, chosen].any():
+                chosen.append(row)
+        stay += [begin + row for row in chosen]
+    return stay
+
+
+def _one_of_each(programs: Sequence[Program], kind: Callable[[Program], Hashable]) -> list[Program]:
+    shortest: dict[Hashable, Program] = {}
+    for program in sorted(programs, key=lambda p: len(p.code)):
+        shortest.setdefault(kind(program), program)
+    kept = {program.key for program in shortest.values()}
+    return [program for program in programs if program.key in kept]

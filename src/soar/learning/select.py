@@ -23,7 +23,7 @@ def examples_of(
 ) -> list[Row]:
     """Return the examples of one task, sampling first. A task without answers gives no refinement examples (§3.4)."""
     fit = votable(task.without_answers(), programs, hard_coded=hard_coded)
-    distinct = resolve(learning.deduplicate, DEDUPLICATIONS, "deduplication")(fit)
+    distinct = resolve(learning.deduplicate, DEDUPLICATIONS, "deduplication")(task, fit)
     curator = resolve(learning.curator, CURATORS, "curator")
     chosen = curator(task, distinct, learning.samples_per_task, rng(seed, "curate", task.id))
     shuffle = rng(seed, "pair-order", task.id)

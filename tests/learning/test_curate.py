@@ -1,0 +1,155 @@
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made import TASK, acting, cell, made, programs
+
+from soar.learning.curate import (
+    CURATORS,
+    PAIRINGS,
+    by_vote,
+    correct_only,
+    diverse_pairs,
+    greedy,
+    greedy_diverse,
+    is_correct,
+    lineage,
+    pairs_right,
+)
+from soar.types import Program, ballot
+
+HIDDEN = TASK.without_answers()
+SIZES = st.integers(0, 12)
+SEEDS = st.integers(0, 2**32)
+
+
+def keys(chosen):
+    return [program.key for program in chosen]
+
+
+@given(programs(), SIZES, SEEDS, st.sampled_from([TASK, HIDDEN]))
+@pytest.mark.parametrize("name", CURATORS)
+def test_a_curator_returns_at_most_n_of_the_programs_none_twice_and_the_same_each_time(name, found, n, seed, task):
+    chosen = CURATORS[name](task, found, n, np.random.default_rng(seed))
+    assert len(chosen) <= n
+    assert len(set(keys(chosen))) == len(chosen)
+    assert set(keys(chosen)) <= set(keys(found))
+    assert keys(chosen) == keys(CURATORS[name](task, found, n, np.random.default_rng(seed)))
+
+
+@given(programs(), SIZES, SEEDS)
+@pytest.mark.parametrize("name", ["uniform", "greedy"])
+def test_uniform_and_greedy_take_n_where_there_are_n(name, found, n, seed):
+    for task in (TASK, HIDDEN):
+        assert len(CURATORS[name](task, found, n, np.random.default_rng(seed))) == min(n, len(found))
+
+
+@given(programs(), SIZES, SEEDS)
+def test_correct_only_takes_nothing_that_is_wrong_anywhere(found, n, seed):
+    chosen = correct_only(TASK, found, n, np.random.default_rng(seed))
+    assert all(is_correct(TASK, program) for program in chosen)
+    assert len(chosen) == min(n, sum(is_correct(TASK, program) for program in found))
+
+
+@given(programs(), SIZES)
+def test_greedy_leaves_out_no_program_better_than_one_it_takes(found, n):
+    def rank(p: Program):
+        return -pairs_right(TASK, p), len(p.code)
+
+    chosen = greedy(TASK, found, n, np.random.default_rng(0))
+    left = [program for program in found if program.key not in keys(chosen)]
+    assert not chosen or all(rank(program) >= max(map(rank, chosen)) for program in left)
+
+
+@given(programs(min_size=1), SIZES, SEEDS)
+def test_the_diverse_half_holds_programs_of_distinct_outputs_from_the_bottom(found, n, seed):
+    chosen = greedy_diverse(TASK, found, n, np.random.default_rng(seed))
+    best = greedy(TASK, found, n - n // 2, np.random.default_rng(seed))
+    assert keys(chosen[: len(best)]) == keys(best)
+    worst = chosen[len(best) :]
+    assert len({program.outputs for program in worst} | {program.outputs for program in best}) == len(worst) + len(
+        {program.outputs for program in best}
+    )
+    others = {p.outputs for p in found} - {p.outputs for p in best}
+    assert len(worst) == min(n // 2, len(others))
+    assert [p.accuracy for p in worst] == sorted(p.accuracy for p in worst)
+
+
+@given(programs(), SIZES, SEEDS)
+@pytest.mark.parametrize("name", CURATORS)
+def test_with_hidden_answers_no_choice_depends_on_what_they_are(name, found, n, seed):
+    other = replace(TASK, test=tuple(replace(example, output=cell(3)) for example in TASK.test))
+    chosen = CURATORS[name](other.without_answers(), found, n, np.random.default_rng(seed))
+    assert keys(chosen) == keys(CURATORS[name](HIDDEN, found, n, np.random.default_rng(seed)))
+
+
+def test_alg_2_draws_groups_by_vote_weight_and_members_by_accuracy():
+    heavy = [acting(n, 4, 0, 1) for n in range(60)]
+    light = [acting(100 + n, 1, 0, 2) for n in range(60)]
+    sizes = Counter(
+        ballot(program) for seed in range(40) for program in by_vote([*heavy, *light], 25, np.random.default_rng(seed))
+    )
+    assert sizes[ballot(heavy[0])] / sizes.total() == pytest.approx(0.8, abs=0.05)
+    mixed = [acting(n, 3 if n % 2 else 1, 0, 1) for n in range(100)]
+    mixed = [made(p.origin.index, p.train, mixed[0].test) for p in mixed]
+    better = [p.accuracy > 0.5 for seed in range(40) for p in by_vote(mixed, 10, np.random.default_rng(seed))]
+    assert np.mean(better) == pytest.approx(0.75, abs=0.06)
+
+
+def test_alg_2_redraws_a_surplus_over_the_groups_that_have_members_left():
+    heavy = [acting(0, 4, 0, 1)]
+    rest = [acting(n, 0, 0, n % 3 + 2) for n in range(1, 10)]
+    for seed in range(20):
+        assert len(by_vote([*heavy, *rest], 10, np.random.default_rng(seed))) == 10
+        assert len(by_vote(rest, 5, np.random.default_rng(seed))) == 5
+
+
+def family():
+    """Parents of every bin, a right child of each, and what must not be a pair."""
+    parents = [acting(n, right, 0, n % 4) for n, right in enumerate([0] * 20 + [1] * 3 + [2] * 2 + [4])]
+    children = [acting(100 + p.origin.index, 4, 2, parents=(p.key,)) for p in parents]
+    still_wrong = acting(300, 4, 1, parents=(parents[0].key,))
+    of_right = acting(301, 4, 2, parents=(children[0].key,))
+    orphan = acting(302, 4, 2, parents=("s/0/t/sample/0/9/9",))
+    return parents, children, [*parents, *children, still_wrong, of_right, orphan]
+
+
+def test_pairs_are_a_wrong_parent_and_the_right_child_that_its_prompt_led_to():
+    parents, children, found = family()
+    pairs = lineage(TASK, found)
+    assert [(p.key, c.key) for p, c in pairs] == [(p.key, c.key) for p, c in zip(parents, children, strict=True)]
+    assert all(parent.key in child.parents for parent, child in pairs)
+
+
+def test_a_crossover_child_is_paired_with_each_of_its_wrong_parents():
+    first, second = acting(0, 1), acting(1, 2)
+    child = acting(2, 4, 2, parents=(first.key, second.key))
+    assert [(p.key, c.key) for p, c in lineage(TASK, [first, second, child])] == [
+        (first.key, child.key),
+        (second.key, child.key),
+    ]
+
+
+def test_the_same_step_found_twice_is_one_pair():
+    parent = acting(0, 1)
+    children = [acting(n, 4, 2, parents=(parent.key,), code="same") for n in (1, 2)]
+    assert len(lineage(TASK, [parent, *children])) == 1
+
+
+def test_diverse_pairs_are_balanced_over_the_parents_accuracy():
+    _, _, found = family()
+    chosen = diverse_pairs(TASK, lineage(TASK, found), 8, np.random.default_rng(0))
+    assert Counter(parent.accuracy for parent, _ in chosen) == {0.0: 3, 0.25: 2, 0.5: 2, 1.0: 1}
+
+
+@given(SIZES, SEEDS)
+@pytest.mark.parametrize("name", PAIRINGS)
+def test_a_pairing_returns_n_of_the_pairs_none_twice(name, n, seed):
+    pairs = lineage(TASK, family()[2])
+    chosen = PAIRINGS[name](TASK, pairs, n, np.random.default_rng(seed))
+    assert len(chosen) == min(n, len(pairs))
+    assert len({(p.key, c.key) for p, c in chosen}) == len(chosen)
+    assert all(pair in pairs for pair in chosen)

@@ -1,0 +1,201 @@
+import asyncio
+import gzip
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made import FAILURE, TASK, acting, made, programs
+
+from soar.config import LearningConfig
+from soar.domains.arc import Arc
+from soar.errors import ConfigError
+from soar.learning.curate import CURATORS
+from soar.learning.examples import refinement_example, replay_examples, sampling_example, write_examples
+from soar.learning.relabel import relabel
+from soar.learning.select import examples_of
+from soar.prompts.chat import Chat
+from soar.prompts.compact import Compact
+from soar.sandbox import open_sandbox
+from soar.types import Example, Origin, Program, Task, train_accuracy
+
+CODES = (
+    "def transform(grid):\n    return [row[::-1] for row in grid]",
+    "def transform(grid):\n    return grid[::-1]",
+    "import numpy as np\n\n\ndef transform(grid):\n    return np.array(grid).T",
+    "def transform(grid):\n    return [row + row for row in grid]",
+    "def transform(grid):\n    return [[(2 * cell) % 10 for cell in row] for row in grid]",
+    "def transform(grid):\n    return [[sum(map(sum, grid)) % 10]]",
+)
+
+
+@given(programs(min_size=1))
+def test_a_relabelled_task_is_solved_by_its_program_and_keeps_its_inputs(found):
+    for program in found:
+        task = relabel(TASK, program)
+        assert train_accuracy(task, program.train) == 1.0
+        assert task.inputs == TASK.inputs
+        assert relabel(task, program) == task
+
+
+@given(programs(min_size=1))
+def test_relabelling_changes_no_training_pair_of_a_true_solution(found):
+    for program in found:
+        assert (relabel(TASK, program).train == TASK.train) == (program.accuracy == 1.0)
+
+
+def test_a_program_that_failed_somewhere_solves_no_task():
+    failed = made(0, [e.output for e in TASK.train], (FAILURE, FAILURE))
+    with pytest.raises(ValueError, match="failed"):
+        relabel(TASK, failed)
+
+
+@pytest.fixture(scope="module")
+def executed():
+    """Real programs on a real task, run in the real sandbox."""
+    task = Arc().load("arc1-training")[3].without_answers()
+
+    async def run() -> list[Program]:
+        async with open_sandbox(workers=1) as sandbox:
+            found = []
+            for place, code in enumerate(CODES):
+                outputs = tuple((await sandbox.run(code, task.inputs)).outputs)
+                train, test = outputs[: len(task.train)], outputs[len(task.train) :]
+                origin = Origin("s", 0, task.id, "sample", 0, 0, place)
+                found.append(Program(origin, code, train, test, train_accuracy(task, train)))
+            return found
+
+    return task, asyncio.run(run())
+
+
+def shown_pairs(text: str) -> list[tuple]:
+    """Read the training pairs back from a chat prompt."""
+    pairs = re.findall(r"## Training pair \d+\nInput[^\n]*\n(.*?)\nOutput[^\n]*\n(.*?)(?=\n\n)", text, re.DOTALL)
+    return [
+        tuple(tuple(tuple(map(int, re.findall(r"\d", line))) for line in grid.splitlines()) for grid in p)
+        for p in pairs
+    ]
+
+
+def test_every_sampling_example_re_executed_gives_the_outputs_that_its_prompt_shows(executed):
+    task, found = executed
+    chat = Chat(Arc())
+    chosen = CURATORS["greedy-diverse"](task, found, 6, np.random.default_rng(0))
+    rows = [sampling_example(chat, task, program, np.random.default_rng(1)) for program in chosen]
+    assert len(rows) == len(CODES)
+
+    async def check() -> None:
+        async with open_sandbox(workers=1) as sandbox:
+            for row in rows:
+                messages: list = row["prompt"]  # type: ignore[assignment]
+                answer: list = row["completion"]  # type: ignore[assignment]
+                code = chat.extract(answer[0]["content"]).code
+                assert code is not None
+                pairs = shown_pairs(messages[-1]["content"])
+                assert len(pairs) == len(task.train)
+                execution = await sandbox.run(code, [pair[0] for pair in pairs])  # type: ignore[misc]
+                assert [Arc().parse(output) for output in execution.outputs] == [pair[1] for pair in pairs]
+
+    asyncio.run(check())
+
+
+def test_the_pairs_are_shuffled_per_example(executed):
+    task, found = executed
+    orders = {
+        str(sampling_example(Chat(Arc()), task, found[0], np.random.default_rng(seed))["prompt"]) for seed in range(20)
+    }
+    assert len(orders) > 1
+
+
+def test_compact_examples_are_plain_strings_and_give_the_program_back(executed):
+    task, found = executed
+    compact = Compact()
+    for program in found:
+        row = sampling_example(compact, task, program, np.random.default_rng(0))
+        assert isinstance(row["prompt"], str)
+        assert isinstance(row["completion"], str)
+        assert compact.extract(row["completion"]).code == program.code
+        assert row["kind"] == "sample"
+        assert row["program"] == program.key
+
+
+def small_task() -> tuple[Task, Program, Program]:
+    """Three pairs with telling numbers; the parent is right on the second only; the child is right."""
+    train = tuple(Example(((n, 0),), ((n, 9),)) for n in (1, 2, 3))
+    task = Task("small", train, (Example(((4, 0),), ((4, 9),)),))
+    parent = made(0, [((1, 5),), ((2, 9),), ((3, 6),)], [((4, 7),)], task=task)
+    child = made(1, [e.output for e in train], [((4, 9),)], task=task, parents=(parent.key,))
+    return task, parent, child
+
+
+@given(st.integers(0, 2**32))
+def test_in_a_refinement_example_grids_outputs_and_verdicts_move_together(seed):
+    task, parent, child = small_task()
+    row = refinement_example(Chat(Arc()), task, parent, child, np.random.default_rng(seed))
+    text = row["prompt"][-1]["content"]  # type: ignore[index]
+    pairs = shown_pairs(text)
+    assert sorted(pairs) == sorted((e.input, e.output) for e in task.train)
+    made_of = dict(zip(task.inputs, parent.outputs, strict=True))
+    for number, (grid, output) in enumerate(pairs, 1):
+        verdict = re.search(
+            rf"^Training pair {number}: (right|wrong)\.(.*?)(?=^Training pair|^Test )", text, re.M | re.S
+        )
+        assert verdict is not None
+        assert (verdict[1] == "right") == (made_of[grid] == output)
+        if verdict[1] == "wrong":
+            assert "".join(str(cell) for cell in made_of[grid][0]) in re.sub(r"\s", "", verdict[2])  # type: ignore[index]
+
+
+def test_a_copy_of_the_parent_is_permuted_not_the_parent():
+    task, parent, child = small_task()
+    before = parent
+    for seed in range(5):
+        refinement_example(Chat(Arc()), task, parent, child, np.random.default_rng(seed))
+    assert parent == before
+
+
+def learning(**changes) -> LearningConfig:
+    return LearningConfig(deduplicate="text").model_copy(update=changes)
+
+
+def examples(task, found, **changes):
+    return examples_of(task, found, Chat(Arc()), learning(**changes), hard_coded=True, seed=0)
+
+
+def test_a_task_gives_sampling_and_refinement_rows_and_without_answers_only_sampling_rows():
+    parent, child = acting(0, 1), acting(1, 4, 2, parents=(acting(0, 1).key,))
+    rows = examples(TASK, [parent, child])
+    assert [(row["kind"], row["program"]) for row in rows] == [
+        ("sample", child.key),
+        ("sample", parent.key),
+        ("refine", child.key),
+    ]
+    assert {row["kind"] for row in examples(TASK.without_answers(), [parent, child])} == {"sample"}
+
+
+def test_true_solutions_are_taken_as_often_as_asked_for():
+    parent, child = acting(0, 1), acting(1, 4, 2)
+    rows = examples(TASK, [parent, child], true_copies=3)
+    assert [row["program"] for row in rows] == [child.key] * 3 + [parent.key]
+
+
+def test_the_same_programs_and_seed_give_the_same_rows_and_a_file_is_whole(tmp_path):
+    found = [acting(n, n % 5, n % 3, n) for n in range(8)]
+    rows = examples(TASK, found)
+    assert rows == examples(TASK, found)
+    write_examples(tmp_path / "data" / "rows.jsonl", rows)
+    assert [json.loads(line) for line in (tmp_path / "data" / "rows.jsonl").read_text().splitlines()] == rows
+
+
+def test_replayed_rows_are_some_of_the_models_own(tmp_path):
+    own = [{"prompt": f"p{n}", "completion": f"c{n}"} for n in range(10)]
+    (tmp_path / "replay.jsonl.gz").write_bytes(gzip.compress("".join(json.dumps(r) + "\n" for r in own).encode()))
+    rows = replay_examples(tmp_path, 4, np.random.default_rng(0))
+    assert len(rows) == 4
+    assert all(row["kind"] == "replay" for row in rows)
+    assert {row["prompt"] for row in rows} <= {row["prompt"] for row in own}
+    assert replay_examples(tmp_path / "none", 0, np.random.default_rng(0)) == []
+    with pytest.raises(ConfigError, match="replay"):
+        replay_examples(tmp_path / "none", 1, np.random.default_rng(0))

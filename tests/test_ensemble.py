@@ -1,0 +1,145 @@
+from collections import defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soar.ensemble import (
+    FILTERS,
+    VOTERS,
+    filtered,
+    is_hard_coded,
+    mean_vote,
+    oracle,
+    score,
+    sum_vote,
+    votable,
+)
+from soar.types import Example, Failure, Origin, Program, Task, ballot
+
+GRID = ((1, 2, 3), (4, 5, 6), (7, 8, 0))
+TASK = Task(
+    "t",
+    (Example(((1,), (2,)), GRID), Example(((3,), (4,)), GRID[::-1])),
+    (Example(((5,),), ((1, 1),)), Example(((6,),), ((2, 2),))),
+)
+
+
+def program(name, test, accuracy=0.5, code="def transform(grid): ...", train=(GRID, GRID)):
+    return Program(Origin("s", 0, "t", "sample", 0, 0, name), code, tuple(train), tuple(test), accuracy)
+
+
+def grid(number):
+    return ((number,),)
+
+
+ANSWERS = st.sampled_from([(grid(1), grid(2)), (grid(1), grid(3)), (grid(4), grid(2)), (grid(5), Failure("E", "x"))])
+PROGRAMS = st.lists(st.tuples(ANSWERS, st.sampled_from([0.0, 0.25, 0.5, 1.0])), max_size=20).map(
+    lambda many: [program(name, test, accuracy) for name, (test, accuracy) in enumerate(many)]
+)
+
+
+@given(PROGRAMS)
+def test_a_group_weighs_the_sum_of_its_accuracies_and_the_heaviest_come_first(programs):
+    weights, votes = defaultdict(float), defaultdict(int)
+    for each in programs:
+        if each.ran:
+            weights[each.test] += each.accuracy
+            votes[each.test] += 1
+    ballots = sum_vote(programs)
+    assert {b.outputs: (b.weight, b.votes) for b in ballots} == {
+        test: (pytest.approx(weights[test]), votes[test]) for test in votes
+    }
+    assert [(b.weight, b.votes) for b in ballots] == sorted(((b.weight, b.votes) for b in ballots), reverse=True)
+
+
+@given(PROGRAMS, st.randoms(use_true_random=False))
+@pytest.mark.parametrize("name", VOTERS)
+def test_a_vote_does_not_depend_on_the_order_of_the_programs(name, programs, random):
+    # Quarters add up exactly, in any order.
+    mixed = list(programs)
+    random.shuffle(mixed)
+    assert VOTERS[name](programs) == VOTERS[name](mixed)
+
+
+@given(PROGRAMS)
+@pytest.mark.parametrize("name", VOTERS)
+def test_a_failure_is_never_a_ballot(name, programs):
+    for each in VOTERS[name](programs):
+        assert not any(isinstance(output, Failure) for output in each.outputs)
+    assert sum(each.votes for each in VOTERS[name](programs)) == sum(p.ran for p in programs)
+
+
+def test_a_ballot_is_named_by_the_hash_of_its_values():
+    voter = program(0, (grid(1), grid(2)))
+    assert sum_vote([voter])[0].key == ballot(voter)
+
+
+def test_many_middling_programs_outweigh_one_good_one_by_sum_but_not_by_mean():
+    crowd = [program(n, (grid(1), grid(1)), 0.5) for n in range(3)]
+    best = program(9, (grid(2), grid(2)), 1.0)
+    assert sum_vote([*crowd, best])[0].outputs == (grid(1), grid(1))
+    assert mean_vote([*crowd, best])[0].outputs == (grid(2), grid(2))
+    assert mean_vote([*crowd, best])[0].weight == 1001
+
+
+def test_without_any_accuracy_the_larger_group_wins():
+    crowd = [program(n, (grid(1), grid(1)), 0.0) for n in range(2)]
+    assert sum_vote([program(9, (grid(2), grid(2)), 0.0), *crowd])[0].outputs == (grid(1), grid(1))
+
+
+def test_a_nondeterministic_program_neither_votes_nor_teaches():
+    shaky = Program(Origin("s", 0, "t", "sample", 0, 0, 0), "", (GRID, GRID), (grid(1), grid(1)), 1.0, (), True)
+    assert sum_vote([shaky]) == []
+    assert votable(TASK, [shaky]) == []
+
+
+def test_only_the_first_two_ballots_count():
+    right = program(0, (((1, 1),), ((2, 2),)), 0.1)
+    wrong = [program(n, (grid(n), grid(n)), 0.5) for n in (1, 2)]
+    assert not score(TASK, sum_vote([right, *wrong])).solved
+    assert score(TASK, sum_vote([right, wrong[0]])).solved
+    assert oracle(TASK, [right, *wrong])
+    assert not oracle(TASK, wrong)
+
+
+def test_solved_needs_one_answer_right_on_all_outputs_but_the_mean_does_not():
+    halves = [program(0, (((1, 1),), grid(0))), program(1, (grid(0), ((2, 2),)))]
+    both = score(TASK, sum_vote(halves))
+    assert both.matched == (True, True)
+    assert both.mean == 1.0
+    assert not both.solved
+    assert score(TASK, sum_vote(halves[:1])).mean == 0.5
+
+
+def test_no_answer_scores_nothing():
+    assert score(TASK, []).matched == (False, False)
+    assert not score(TASK, []).solved
+
+
+HARD = "def transform(grid):\n    return [[1, 2, 3],\n            [4, 5, 6], [7, 8, 0]]"
+
+
+def test_a_program_that_spells_out_an_output_is_filtered_and_counted():
+    copier, honest = program(0, (grid(1), grid(1)), code=HARD), program(1, (grid(1), grid(1)))
+    failed = program(2, (Failure("E", "x"), grid(1)))
+    kept, counts = filtered(TASK, [copier, honest, failed], ("hard-coded",))
+    assert kept == [honest]
+    assert counts == {"failed": 1, "hard-coded": 1}
+    assert votable(TASK, [copier, honest, failed], hard_coded=False) == [copier, honest]
+
+
+def test_a_small_output_or_a_task_of_single_cells_is_no_sign_of_hard_coding():
+    small = program(0, (grid(1), grid(1)), train=(((1, 2),), ((1, 2),)), code="x = [[1, 2]]")
+    assert not is_hard_coded(TASK, small)
+    single = Task("u", (Example(GRID, ((1,),)), *TASK.train[1:]), TASK.test)
+    assert not is_hard_coded(single, program(0, (grid(1), grid(1)), code=HARD))
+
+
+def test_the_other_filters_find_what_they_are_named_for():
+    long = program(0, (grid(1), grid(1)), code="x = '" + "a" * 200 + "'")
+    flat = program(1, (((0, 0), (0, 0)), grid(1)), train=(((3, 3),), ((0,) * 20,)))
+    same = program(2, TASK.inputs[2:], train=TASK.inputs[:2])
+    plain = program(3, (((1, 2),), ((1, 2),)))
+    found = {name: [p.origin.index for p in (long, flat, same, plain) if FILTERS[name](TASK, p)] for name in FILTERS}
+    assert found == {"hard-coded": [], "long-line": [0], "near-constant": [1], "identity": [2]}
