@@ -110,7 +110,7 @@ class LearningConfig(_Section):
     history: Literal["current", "all"] = "current"
     curator: str = "greedy-diverse"
     pairing: str = "diverse"
-    deduplicate: str = "outputs"
+    deduplicate: str = "text"
     samples_per_task: NonNegative = 50
     refinements_per_task: NonNegative = 50
     true_copies: Positive = 1
