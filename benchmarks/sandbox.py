@@ -1,127 +1,199 @@
-"""CPU time per program: bare execution, our sandbox in batches and alone, the paper's manner, a fresh interpreter.
+"""What a program costs in CPU time: bare, in our sandbox (in batches, alone), the paper's manner, a fresh interpreter.
 
-    make bench-sandbox            # or: python -m benchmarks.sandbox --programs 300 --rounds 15
+    make bench-sandbox            # python -m benchmarks.sandbox [--rounds 15] [--json FILE]
 
-Programs are drawn from the grammar of the embedded model, on ARC training inputs. Rounds are interleaved and each
-round's order is shuffled; what is printed are medians over rounds with their range, and ratios of medians.
+Programs and inputs are those of `programs.jsonl`: 320 of our own, half of them light. All manners are measured in
+every round, in an order shuffled per round; printed are medians over rounds with their range. CPU time is that of every
+process involved, but for starting the sandbox, which is opened once. The slow manners run some of the programs, and
+their ratios are to bare execution of the same programs. Wall time of one and two workers comes last; it means
+something only when as many cores are free.
 """
 
 import argparse
 import asyncio
+import gc
 import json
+import os
 import random
 import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
-import numpy as np
+import numpy as np  # noqa: F401 - loaded before anything is measured, as in the sandbox
+from scipy import ndimage  # noqa: F401
 
-from soar.domains.arc import Arc
-from soar.pretrain.blind import blind_programs
+from benchmarks.programs import read_programs
 from soar.sandbox import open_sandbox
-from soar.types import Value
+from soar.sandbox.supervisor import ConfinedSandbox
 
-Job = tuple[str, tuple[Value, ...]]
-
-
-def corpus(count: int) -> list[Job]:
-    """Programs that run everywhere within 50 ms, each with the inputs of a task."""
-    tasks = Arc().load("arc1-training")
-    jobs: list[Job] = []
-    for place in range(100 * count):
-        if len(jobs) == count:
-            break
-        task = tasks[place % len(tasks)]
-        (code,) = blind_programs(task, 1, np.random.default_rng(place))
-        begun = time.process_time()
-        try:
-            bare(code, task.inputs)
-        except Exception:  # noqa: BLE001
-            continue
-        if time.process_time() - begun < 0.05:
-            jobs.append((code, task.inputs))
-    return jobs
+Job = tuple[str, tuple]
+EVERY, FRESH = 16, 160
+REPEAT = 2
+"""How often the light programs run in a round, each time with another text, to be measured as well as the others."""
 
 
-def bare(code: str, inputs: tuple[Value, ...]) -> list:
-    namespace: dict = {}
-    exec(compile(code, "program", "exec"), namespace)
-    return [np.asarray(namespace["transform"](json.loads(json.dumps(value)))).tolist() for value in inputs]
+def bare(code: str, inputs: tuple) -> list:
+    """Run a program as if it could be trusted."""
+    namespace: dict = {"__name__": "program"}
+    exec(compile(code, "<program>", "exec"), namespace)
+    return [namespace["transform"]([list(row) for row in grid]) for grid in inputs]
 
 
-def cpu() -> float:
-    """CPU seconds of this process and of all its ended children."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+def cpu(children: bool = True) -> float:
+    """Return CPU seconds of this process and, where asked, of its ended children."""
+    whose = [resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN] if children else [resource.RUSAGE_SELF]
+    return sum(usage.ru_utime + usage.ru_stime for usage in map(resource.getrusage, whose))
 
 
-def in_process(jobs: list[Job]) -> None:
+def sandbox_cpu(sandbox: ConfinedSandbox) -> float:
+    """Return CPU seconds of this process, of the zygotes and of their ended workers."""
+    ticks = 0
+    for pid in sandbox.zygote_pids():
+        ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15]))
+    return cpu(children=False) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def run_bare(jobs: Sequence[Job]) -> list[float]:
+    """Return the CPU seconds of each program."""
+    found = []
     for job in jobs:
+        begun = time.process_time()
         bare(*job)
+        found.append(time.process_time() - begun)
+    return found
 
 
-def sandboxed(alone: bool) -> Callable[[list[Job]], None]:
-    async def work(jobs: list[Job]) -> None:
-        async with open_sandbox(workers=1) as sandbox:
-            await asyncio.gather(*(sandbox.run(code, inputs, alone=alone) for code, inputs in jobs))
-
-    return lambda jobs: asyncio.run(work(jobs))
-
-
-def papers_manner(jobs: list[Job]) -> None:
-    """A process pool of one forked worker per program, results pickled."""
+def run_paper(jobs: Sequence[Job]) -> float:
+    """A process pool of one forked worker per program, results pickled, as the released executor does it."""
+    begun = cpu()
     for job in jobs:
         with ProcessPoolExecutor(max_workers=1, mp_context=get_context("fork")) as pool:
             pool.submit(bare, *job).result()
+    return cpu() - begun
 
 
-def fresh_interpreter(jobs: list[Job]) -> None:
-    ending = "\nimport json, sys\nfor x in json.load(sys.stdin):\n    transform(x)\n"
-    for code, inputs in jobs[: max(1, len(jobs) // 30)]:
+def run_fresh(jobs: Sequence[Job]) -> float:
+    """A fresh interpreter per program."""
+    ending = "\nimport json, sys\njson.dumps([transform(x) for x in json.load(sys.stdin)], default=int)\n"
+    begun = cpu()
+    for code, inputs in jobs:
         subprocess.run([sys.executable, "-c", code + ending], input=json.dumps(inputs), text=True, check=True)
+    return cpu() - begun
 
 
-MODES: dict[str, Callable[[list[Job]], None]] = {
-    "bare": in_process,
-    "ours, batches": sandboxed(alone=False),
-    "ours, alone": sandboxed(alone=True),
-    "the paper's manner": papers_manner,
-    "fresh interpreter": fresh_interpreter,
-}
+def run_ours(sandbox: ConfinedSandbox, runner: asyncio.Runner, alone: bool) -> Callable[[Sequence[Job]], float]:
+    async def work(jobs: Sequence[Job]) -> None:
+        await asyncio.gather(*(sandbox.run(code, inputs, alone=alone) for code, inputs in jobs))
+
+    def measured(jobs: Sequence[Job]) -> float:
+        begun = sandbox_cpu(sandbox)
+        runner.run(work(jobs))
+        return sandbox_cpu(sandbox) - begun
+
+    return measured
+
+
+def fresh_texts(programs: Sequence[dict], mark: str) -> list[Job]:
+    """Return the programs as texts that have not been run before."""
+    return [(f"{program['code']}\n# {mark} {i}\n", program["inputs"]) for i, program in enumerate(programs)]
+
+
+def measure(rounds: int) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Return for each part of the corpus and each manner, per round, (ms per program, ms of bare on the same ones)."""
+    everything = read_programs()
+    light = [program for program in everything if program["light"]]
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {"light": {}, "whole": {}}
+    with open_sandbox(workers=1) as sandbox, asyncio.Runner() as runner:
+        manners: dict[str, tuple[Callable[[Sequence[Job]], float], int]] = {
+            "ours, in batches": (run_ours(sandbox, runner, alone=False), 1),
+            "ours, alone": (run_ours(sandbox, runner, alone=True), EVERY),
+            "the paper's manner": (run_paper, EVERY),
+            "a fresh interpreter": (run_fresh, FRESH),
+        }
+        for number in range(rounds):
+            for part, programs in (("light", light * REPEAT), ("whole", everything)):
+                shuffled = random.Random(number).sample(programs, len(programs))
+                # Bare before and after, so that a drift of the machine falls on both sides of the ratio.
+                before = run_bare(fresh_texts(shuffled, "before"))
+                spent = {}
+                for name in random.Random(f"{number}{part}").sample(list(manners), len(manners)):
+                    run, stride = manners[name]
+                    some = shuffled[::stride]
+                    spent[name] = 1e3 * run(fresh_texts(some, f"{name} {number}")) / len(some), stride
+                after = run_bare(fresh_texts(shuffled, "after"))
+                base = [500 * (first + second) for first, second in zip(before, after, strict=True)]
+                found[part].setdefault("bare", []).append((statistics.mean(base), statistics.mean(base)))
+                for name, (ms, stride) in spent.items():
+                    found[part].setdefault(name, []).append((ms, statistics.mean(base[::stride])))
+    return found
+
+
+def measure_workers(rounds: int) -> dict[int, list[float]]:
+    """Return the programs per second of wall time with one and with two workers."""
+    programs = read_programs()
+    found: dict[int, list[float]] = {1: [], 2: []}
+    for number in range(rounds):
+        for workers in random.Random(number).sample([1, 2], 2):
+            with open_sandbox(workers=workers) as sandbox, asyncio.Runner() as runner:
+                run = run_ours(sandbox, runner, alone=False)
+                run(fresh_texts(programs, f"warm {number}"))
+                begun = time.monotonic()
+                run(fresh_texts(programs, f"{number}"))
+                found[workers].append(len(programs) / (time.monotonic() - begun))
+    return found
+
+
+def table(found: dict[str, dict[str, list[tuple[float, float]]]]) -> list[dict]:
+    """Return a row per part and manner: median and range of ms per program, median ratios."""
+    rows = []
+    for part, manners in found.items():
+        paper = [mine / base for mine, base in manners["the paper's manner"]]
+        for name, pairs in manners.items():
+            times = [mine for mine, _ in pairs]
+            ratios = [mine / base for mine, base in pairs]
+            rows.append(
+                {
+                    "programs": part,
+                    "manner": name,
+                    "ms": statistics.median(times),
+                    "least": min(times),
+                    "most": max(times),
+                    "x_bare": 1 / statistics.median(ratios),
+                    "x_paper": statistics.median(paper) / statistics.median(ratios),
+                }
+            )
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--programs", type=int, default=300)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path, help="append the rows to this file, one JSON object")
     arguments = parser.parse_args()
-    jobs = corpus(arguments.programs)
-    times: dict[str, list[float]] = {name: [] for name in MODES}
-    idle = [_spent(lambda: sandboxed(alone=False)([])) for _ in range(3)]
-    for number in range(arguments.rounds):
-        for name in random.Random(number).sample(list(MODES), len(MODES)):
-            spent = _spent(lambda name=name: MODES[name](jobs))
-            count = len(jobs) if name != "fresh interpreter" else max(1, len(jobs) // 30)
-            start = statistics.median(idle) if name.startswith("ours") else 0.0
-            times[name].append(1000 * (spent - start) / count)
-    base = statistics.median(times["bare"])
+    gc.freeze()
+    busy = os.getloadavg()[0]
+    rows = table(measure(arguments.rounds))
     print(
-        f"{len(jobs)} programs, {arguments.rounds} rounds, CPU ms per program (median, range); starting ours left out"
+        f"CPU ms per program, {arguments.rounds} interleaved rounds; load {busy:.1f} on {os.cpu_count()} cores at start"
     )
-    for name, found in times.items():
-        middle = statistics.median(found)
-        print(f"{name:20} {middle:8.2f}  {min(found):8.2f} to {max(found):8.2f}   bare/this {base / middle:5.2f}")
-
-
-def _spent(work: Callable[[], None]) -> float:
-    begun = cpu()
-    work()
-    return cpu() - begun
+    print(f"{'programs':9}{'manner':21}{'median':>9}{'range':>19}{'x bare':>9}{'x paper':>9}")
+    for row in rows:
+        span = f"{row['least']:.2f} to {row['most']:.2f}"
+        print(
+            f"{row['programs']:9}{row['manner']:21}{row['ms']:9.2f}{span:>19}{row['x_bare']:9.3f}{row['x_paper']:9.2f}"
+        )
+    speeds = {workers: statistics.median(found) for workers, found in measure_workers(5).items()}
+    print(f"wall: {speeds[1]:.0f} programs/s with 1 worker, {speeds[2]:.0f} with 2: x {speeds[2] / speeds[1]:.2f}")
+    if arguments.json:
+        with arguments.json.open("a") as file:
+            entry = {"rounds": arguments.rounds, "load": busy, "rows": rows, "programs_per_second": speeds}
+            file.write(json.dumps(entry) + "\n")
 
 
 if __name__ == "__main__":

@@ -358,21 +358,34 @@ LEAKS = {
     "the module path": "import sys\n" + T + "sys.path.insert(0, '/leak')\n    return grid",
     "the environment": "import os\n" + T + "os.environ['LEAK'] = '1'\n    return grid",
     "a module imported and changed": "import textwrap\n" + T + "textwrap.dedent = 3\n    return grid",
+    "scipy": "from scipy import ndimage\n" + T + "ndimage.label = None\n    return grid",
+    "a constant": "import math\n" + T + "math.pi = 3\n    return grid",
+    "a text": "import string\n" + T + "string.digits = ''\n    return grid",
+    "a function's defaults": "import copy\n" + T + "copy.copy = copy.deepcopy = None\n    return grid",
+    "a method": "from fractions import Fraction\n" + T + "Fraction.__add__ = lambda a, b: 7\n    return grid",
+    "a constant by the back door": "import math\n" + T + "vars(math)['pi'] = 3\n    return grid",
+    "a table inside a module": "import copy\n" + T + "copy._copy_dispatch[list] = lambda x: 3\n    return grid",
+    "decimals": "import decimal\n" + T + "decimal.getcontext().prec = 1\n    return grid",
     "a trace function": "import sys\n" + T + "sys.settrace(lambda *a: None)\n    return grid",
 }
 
 WITNESS = """
-import builtins, collections, os, random, sys, warnings
+import collections, copy, functools, itertools, math, random, re, string
+from fractions import Fraction
 import numpy as np
-import textwrap
+from scipy import ndimage
+
+def deep(n):
+    return 0 if n == 0 else deep(n - 1)
 
 def transform(grid):
     clean = [
-        sorted([2, 1]) == [1, 2], not hasattr(builtins, "leak"), np.flipud([[1], [2]]).tolist() == [[2], [1]],
-        np.geterr()["divide"] == "warn", np.get_printoptions()["threshold"] == 1000, random.random() == FIRST,
-        sys.getrecursionlimit() == 1000, callable(collections.Counter.most_common), "/leak" not in sys.path,
-        "LEAK" not in os.environ, callable(textwrap.dedent), sys.gettrace() is None,
-        not any(kind == "error" for kind, *_ in warnings.filters),
+        sorted([2, 1]) == [1, 2], len([1, 2]) == 2, np.flipud([[1], [2]]).tolist() == [[2], [1]],
+        random.random() == FIRST, deep(800) == 0, collections.Counter("aab").most_common(1) == [("a", 2)],
+        math.pi > 3, copy.copy([1]) == [1], ndimage.label(np.eye(2))[1] == 2, string.digits == "0123456789",
+        repr(np.arange(2000)).count("...") == 1, np.array(1) / np.array(0) > 1, Fraction(1, 2) + Fraction(1, 2) == 1,
+        list(itertools.chain([1], [2])) == [1, 2], functools.reduce(max, [1, 2]) == 2, re.sub("a", "b", "a") == "b",
     ]
     return [[int(c) for c in clean]]
 """
+"""Looks for traces with nothing that would make it run alone: it shares a worker with what it looks for."""

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmarks.programs import read_programs
 from contained import GOOD, GRID, descendants, examine
-from hostile import HOSTILE, LEAKS, WITNESS
+from hostile import HOSTILE
 
 import soar
 from soar.errors import ConfigError, SandboxError
 from soar.sandbox import confirm, open_sandbox
-from soar.types import Failure
+from soar.types import Execution, Failure
 
 HERE = Path(__file__).parent
 
@@ -93,39 +94,40 @@ def become_nobody() -> None:
     libc.prctl(ambient, raise_it, dac_read_search, 0, 0)
 
 
-def test_a_program_leaves_no_trace_in_the_next_of_its_batch():
-    first = random.Random(0).random()
-    witness = WITNESS.replace("FIRST", repr(first))
-    programs = [program for leak in LEAKS.values() for program in (leak, witness + f"# {leak!r}")]
-    found = run_all(programs, workers=1)
-    for name, execution in zip(LEAKS, found[1::2], strict=True):
-        assert execution.outputs == (((1,) * 13,),), name
-    for name, execution in zip(LEAKS, found[::2], strict=True):
-        assert execution.outputs == (GRID,), name
+def failure_of(execution: Execution, place: int = 0) -> Failure:
+    output = execution.outputs[place]
+    assert isinstance(output, Failure), output
+    return output
 
 
 def test_failures_name_type_line_source_and_stage():
-    failure = run_all(["def transform(grid):\n    x = 1\n    return x / 0"])[0].outputs[0]
-    assert failure == Failure("ZeroDivisionError", "division by zero", 3, "return x / 0", "run")
-    failure = run_all(["x = 1\ny = x.z\ndef transform(grid): return grid"])[0].outputs[0]
-    assert failure == Failure("AttributeError", "'int' object has no attribute 'z'", 2, "y = x.z", "load")
-    failure = run_all(["def transform(grid):\n    return [[1, 2], [3, 1.5]]"])[0].outputs[0]
-    assert failure.type == "InvalidOutput"
-    assert failure.stage == "result"
-    assert "[1][1] is the float 1.5" in failure.message
+    raised, loading, invalid, missing = run_all(
+        [
+            "def transform(grid):\n    x = 1\n    return x / 0",
+            "x = 1\ny = x.z\ndef transform(grid): return grid",
+            "def transform(grid):\n    return [[1, 2], [3, 1.5]]",
+            "x = 1",
+        ]
+    )
+    assert failure_of(raised) == Failure("ZeroDivisionError", "division by zero", 3, "return x / 0", "run")
+    assert failure_of(loading) == Failure("AttributeError", "'int' object has no attribute 'z'", 2, "y = x.z", "load")
+    assert (failure_of(invalid).type, failure_of(invalid).stage) == ("InvalidOutput", "result")
+    assert "[1][1] is the float 1.5" in failure_of(invalid).message
+    assert (failure_of(missing).type, failure_of(missing).stage) == ("NameError", "load")
 
 
 def test_a_timeout_names_the_line_also_inside_c():
-    python, c = run_all(
+    python, c, regular = run_all(
         [
             "def transform(grid):\n    x = 0\n    while True:\n        x += 1",
-            "def transform(grid):\n    x = 1\n    return 10 ** 10 ** 8",
+            "def transform(grid):\n    x = 1\n    return list(map(len, iter(list, 1)))",
+            "import re\ndef transform(grid):\n    return re.match('(a+)+$', 'a' * 40 + 'b')",
         ],
         cpu_seconds=0.3,
     )
-    assert python.outputs[0].type == c.outputs[0].type == "Timeout"
-    assert python.outputs[0].line in (3, 4)
-    assert c.outputs[0].line == 3
+    assert {failure_of(execution).type for execution in (python, c, regular)} == {"Timeout"}
+    assert failure_of(python).line in (3, 4)
+    assert failure_of(c).line == failure_of(regular).line == 3
 
 
 def test_each_input_gets_its_own_verdict():
@@ -171,34 +173,6 @@ def test_random_programs_are_repeatable_and_programs_that_are_not_are_marked():
 
 
 @pytest.mark.slow
-def test_verdicts_equal_bare_execution_in_any_order_in_batches_and_alone():
-    programs = [
-        f"import numpy as np\ndef transform(grid):\n    g = np.array(grid)\n    return {body}"
-        for body in (
-            *(f"np.roll(g, {k}, {axis})" for k in range(5) for axis in (0, 1)),
-            *(f"np.where(g == {c}, {d}, g)" for c in range(4) for d in range(5)),
-            *(f"np.rot90(g, {k})" for k in range(4)),
-            *(f"np.kron(g, np.ones(({k}, {j}), int))" for k in range(1, 4) for j in range(1, 4)),
-        )
-    ]
-    wanted = {}
-    for code in programs:
-        namespace = {}
-        exec(code, namespace)
-        wanted[code] = tuple(tuple(int(cell) for cell in row) for row in namespace["transform"](GRID))
-
-    async def work():
-        async with open_sandbox() as sandbox:
-            for seed in range(5):
-                order = random.Random(seed).sample(programs, len(programs))
-                for alone in (False, True):
-                    found = await asyncio.gather(*(sandbox.run(code, (GRID,), alone=alone) for code in order))
-                    assert [e.outputs[0] for e in found] == [wanted[code] for code in order]
-
-    asyncio.run(work())
-
-
-@pytest.mark.slow
 def test_zygotes_and_workers_killed_at_random_lose_no_verdict_and_bring_none_twice():
     count = 5000
     codes = [
@@ -237,6 +211,7 @@ def test_zygotes_and_workers_killed_at_random_lose_no_verdict_and_bring_none_twi
 def test_no_text_makes_the_supervisor_raise():
     chance = np.random.default_rng(0)
     seeds = [program for program, _ in HOSTILE.values() if "while" not in program and "**" not in program]
+    seeds += [program["code"] for program in read_programs() if program["light"]]
     programs = []
     for _ in range(10_000):
         text = bytearray(seeds[chance.integers(len(seeds))].encode("utf-8", "replace"))

@@ -1,0 +1,139 @@
+import asyncio
+import random
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+from benchmarks.programs import read_programs
+from contained import GRID
+from hostile import LEAKS, WITNESS
+
+from soar.sandbox import guard, open_sandbox, triage, zygote
+from soar.types import Execution
+
+SHUNNED = triage.shunned_names(triage.shared_modules())
+
+
+def look(code: str) -> triage.Look:
+    return triage.look(compile(code, "<program>", "exec"), SHUNNED)
+
+
+def run_all(programs, **options) -> list[Execution]:
+    async def work():
+        async with open_sandbox(**options) as sandbox:
+            return await asyncio.gather(*(sandbox.run(code, (GRID,)) for code in programs))
+
+    return asyncio.run(work())
+
+
+def test_a_program_leaves_no_trace_in_the_next_of_its_batch():
+    witness = WITNESS.replace("FIRST", repr(random.Random(0).random()))
+    assert not look(witness).alone
+    programs = [program for name, leak in LEAKS.items() for program in (leak, f"{witness}# {name!r}")]
+    found = run_all(programs, workers=1)
+    for name, leaked, seen in zip(LEAKS, found[::2], found[1::2], strict=True):
+        assert seen.outputs == (((1,) * 16,),), name
+        assert leaked.outputs == (GRID,), name
+
+
+def test_what_could_leave_a_trace_runs_alone_or_is_looked_at_closely():
+    for name, leak in LEAKS.items():
+        assert look(leak).alone or look(leak).stores or look(leak).random, name
+
+
+def test_common_programs_share_a_worker():
+    assert not any(look(program["code"]).alone for program in read_programs())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os",
+        "import scipy.signal",
+        "from numpy import ctypeslib",
+        "getattr(1, 'real')",
+        "f.__globals__",
+        "match f:\n    case object(__globals__=g): pass",
+        "import random\nrandom._os",
+        "np.lib.format.os",
+        "def f():\n    def g():\n        return [eval for _ in '1']",
+        "class A:\n    def __del__(self): pass",
+        "\n".join(f"a{i} = b{i}" for i in range(300)) + "\nimport os",
+        "import copy\ncopy._deepcopy_dispatch[1] = 2",
+    ],
+)
+def test_a_program_that_reaches_for_shared_state_runs_alone(code):
+    assert look(code).alone
+
+
+def test_equal_code_is_known_by_its_key_wherever_it_stands_and_other_code_is_not():
+    def key(code):
+        return triage.key(compile(code, "<program>", "exec"))
+
+    assert key("def f(x):\n    return [x, 1]") == key("# a comment\n\ndef f( x ):\n    return [ x,1 ]")
+    for one, other in (("x = 1", "x = True"), ("x = 1.0", "x = 1"), ("x = 0.0", "x = -0.0"), ("x = 1", "y = 1")):
+        assert key(one) != key(other)
+    assert key("x = (1, 2)") != key("x = (True, 2)")
+
+
+def test_equal_programs_get_equal_verdicts_of_their_own():
+    programs = [f"# {i}\ndef transform(grid):\n    return [[len(grid), {i % 2}]]" for i in range(20)]
+    assert [e.outputs for e in run_all(programs, workers=1)] == [(((2, i % 2),),) for i in range(20)]
+
+
+def test_a_guard_sees_replaced_values_though_they_claim_to_be_equal(monkeypatch):
+    class Equal:
+        def __eq__(self, other):
+            return True
+
+        __hash__ = object.__hash__
+
+    module = ModuleType("watched")
+    module.__dict__["value"] = np.array([1])
+    watch = guard.Guard([module])
+    assert watch.clean(deep=True)
+    monkeypatch.setitem(vars(module), "value", Equal())
+    assert not watch.clean(deep=True)
+
+
+def test_numpy_generators_without_a_seed_are_repeatable():
+    zygote_free = "import numpy as np\ndef transform(g): return np.random.default_rng().integers(0, 10, (1, 20))"
+    first, second = (run_all([zygote_free], workers=1)[0].outputs for _ in range(2))
+    assert first == second
+
+
+def test_sets_of_text_have_one_order():
+    code = "def transform(g): return [[int(x) for x in set('0123456789')]]"
+    first, second = (run_all([code], workers=1)[0].outputs for _ in range(2))
+    assert first == second
+
+
+def bare(code: str, inputs) -> tuple:
+    namespace: dict = {"__name__": "program"}
+    exec(compile(code, "<program>", "exec"), namespace)
+    grids = [namespace["transform"]([list(row) for row in grid]) for grid in inputs]
+    return tuple(tuple(tuple(map(int, row)) for row in grid) for grid in grids)
+
+
+@pytest.mark.slow
+def test_verdicts_equal_bare_execution_in_any_order_in_batches_and_alone():
+    programs = read_programs()
+    assert len(programs) >= 300
+    wanted = {program["name"]: bare(program["code"], program["inputs"]) for program in programs}
+
+    async def mismatches(seed: int, alone: bool) -> list[str]:
+        order = random.Random(seed).sample(programs, len(programs))
+        async with open_sandbox() as sandbox:
+            found = await asyncio.gather(*(sandbox.run(p["code"], p["inputs"], alone=alone) for p in order))
+        return [p["name"] for p, e in zip(order, found, strict=True) if e.outputs != wanted[p["name"]]]
+
+    for seed in range(5):
+        for alone in (False, True):
+            assert asyncio.run(mismatches(seed, alone)) == []
+
+
+def test_importing_the_zygote_changes_nothing():
+    before = set(sys.modules)
+    assert zygote.TICK > 0
+    assert set(sys.modules) == before
