@@ -16,30 +16,36 @@ from typing import Any
 
 from soar.domains.arc import Arc
 from soar.pretrain.blind import blind_programs
-from soar.pretrain.forked import ForkedRunner
+from soar.sandbox import Sandbox, open_sandbox
 from soar.seeds import rng
 from soar.types import Task
 
 BUDGETS = (1, 8, 64, 256, 1000)
 
+IN_FLIGHT = 64
+"""How many programs the sandbox is given at once."""
 
-async def run_task(task: Task, programs: int, seed: int, runner: ForkedRunner) -> dict[str, Any]:
+
+async def run_task(task: Task, programs: int, seed: int, sandbox: Sandbox) -> dict[str, Any]:
     """Return what `programs` distinct or equal draws did on one task: how many are right, and the seconds it took."""
     started = time.perf_counter()
     codes = blind_programs(task, programs, rng(seed, "blind", task.id))
     distinct = list(dict.fromkeys(codes))
-    verdicts = dict(zip(distinct, await asyncio.gather(*(_is_right(task, c, runner) for c in distinct)), strict=True))
+    verdicts: dict[str, bool] = {}
+    for start in range(0, len(distinct), IN_FLIGHT):
+        part = distinct[start : start + IN_FLIGHT]
+        verdicts |= zip(part, await asyncio.gather(*(_is_right(task, code, sandbox) for code in part)), strict=True)
     right = [code for code in codes if verdicts[code]]
     seconds = time.perf_counter() - started
     found = {"distinct": len(distinct), "right": len(right), "seconds": round(seconds, 3)}
     return {**found, "code": min(right, key=len, default=None)}
 
 
-async def _is_right(task: Task, code: str, runner: ForkedRunner) -> bool:
+async def _is_right(task: Task, code: str, sandbox: Sandbox) -> bool:
     first, *rest = (*task.train, *task.test)
-    if (await runner.run(code, [first.input])).outputs != (first.output,):
+    if (await sandbox.run(code, [first.input])).outputs != (first.output,):
         return False
-    execution = await runner.run(code, [example.input for example in rest])
+    execution = await sandbox.run(code, [example.input for example in rest])
     return execution.outputs == tuple(example.output for example in rest)
 
 
@@ -58,21 +64,21 @@ async def main() -> None:
     parser.add_argument("--programs", type=int, default=256)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("docs/results/blind.jsonl"))
+    parser.add_argument("--workers", type=int, default=None, help="processes that run programs (default: one per core)")
     parser.add_argument("--report", action="store_true", help="only report what is there")
     options = parser.parse_args()
     tasks = Arc().load(options.tasks)
     cell = {"tasks": options.tasks, "programs": options.programs, "seed": options.seed}
     done = {row["task"]: row for row in read_rows(options.out) if cell.items() <= row.items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    runner = ForkedRunner()
-    for task in [] if options.report else tasks:
-        if task.id in done:
-            continue
-        row = {**cell, "task": task.id, **await run_task(task, options.programs, options.seed, runner)}
-        done[task.id] = row
-        with options.out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    await runner.close()
+    async with open_sandbox(workers=options.workers, cpu_seconds=0.3, level="weak") as sandbox:
+        for task in [] if options.report else tasks:
+            if task.id in done:
+                continue
+            row = {**cell, "task": task.id, **await run_task(task, options.programs, options.seed, sandbox)}
+            done[task.id] = row
+            with options.out.open("a") as file:
+                file.write(json.dumps(row) + "\n")
     rows = list(done.values())
     drawn, seconds = sum(row["programs"] for row in rows), sum(row["seconds"] for row in rows)
     budgets = [k for k in BUDGETS if k <= options.programs]

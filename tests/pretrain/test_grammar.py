@@ -6,11 +6,11 @@ import pytest
 
 from soar.domains.arc import Arc
 from soar.pretrain.blind import blind_programs
-from soar.pretrain.forked import ForkedRunner
 from soar.pretrain.grammar import IDIOMS, WEIGHTS, Grammar, Step, body, draw_step, program
 from soar.pretrain.grammar_draw import Draw, Palette
 from soar.pretrain.scenes import draw_scene, sources
 from soar.prompts.program_text import unwrap
+from soar.sandbox import open_sandbox
 from soar.types import Failure
 
 DRAWS = 300
@@ -29,22 +29,27 @@ def ran(grids):
     """For each idiom, how many of its draws ran on their scene, of how many, up to the first that changed it."""
 
     async def run():
-        runner, counts = ForkedRunner(), Counter()
-        for name in IDIOMS:
-            for number in range(DRAWS):
-                rng = np.random.default_rng([list(IDIOMS).index(name), number])
-                scene = draw_scene(grids, rng)
-                code = program((draw_step(name, scene.palette, rng),))
-                outputs = (await runner.run(code, scene.inputs)).outputs
-                counts["drawn"] += 1
-                counts["ran"] += not any(isinstance(output, Failure) for output in outputs)
-                if not any(isinstance(a, Failure) or a == b for a, b in zip(outputs, scene.inputs, strict=True)):
-                    counts[name] += 1
-                    break
-        await runner.close()
-        return counts
+        async with open_sandbox(workers=1, level="weak") as sandbox:
+            return await asyncio.gather(*(_try(name, grids, sandbox) for name in IDIOMS))
 
-    return asyncio.run(run())
+    tried = asyncio.run(run())
+    return {name: changed for name, (_, _, changed) in zip(IDIOMS, tried, strict=True)} | {
+        "ran": sum(ran for ran, _, _ in tried),
+        "drawn": sum(drawn for _, drawn, _ in tried),
+    }
+
+
+async def _try(name, grids, sandbox):
+    """Return how many draws of an idiom ran, of how many, and whether one changed every grid; stop when one did."""
+    ran = 0
+    for number in range(DRAWS):
+        rng = np.random.default_rng([list(IDIOMS).index(name), number])
+        scene = draw_scene(grids, rng)
+        outputs = (await sandbox.run(program((draw_step(name, scene.palette, rng),)), scene.inputs)).outputs
+        ran += not any(isinstance(output, Failure) for output in outputs)
+        if not any(isinstance(a, Failure) or a == b for a, b in zip(outputs, scene.inputs, strict=True)):
+            return ran, number + 1, True
+    return ran, DRAWS, False
 
 
 @pytest.mark.parametrize("name", IDIOMS)

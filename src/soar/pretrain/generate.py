@@ -20,20 +20,23 @@ import numpy as np
 
 from soar.domains.arc import Arc
 from soar.pretrain.corpus import Exercise, shard_path, shards_of, write_shard
-from soar.pretrain.forked import ForkedRunner
 from soar.pretrain.grammar import IDIOMS, WEIGHTS, Grammar, Step, program
 from soar.pretrain.leaks import Grid, RealPairs, real_pairs
 from soar.pretrain.mutate import mutate, without_each
 from soar.pretrain.scenes import Scene, draw_scene, sources
+from soar.sandbox import open_sandbox
 from soar.sandbox.protocol import Sandbox
 from soar.seeds import rng as keyed
 from soar.types import Failure, content_hash
 
-BATCH = 256
+BATCH = 64
 """Candidates in flight at once; the idioms' weights are balanced after each batch."""
 
 PARENTS = 0.4
 """The share of exercises that a parent is sought for; not every mutation runs and differs."""
+
+CPU_SECONDS = 0.3
+"""How long a program may take for one grid."""
 
 MUTATIONS = 3
 """How many mutations are tried for a parent."""
@@ -225,8 +228,6 @@ async def _shard(seed: int, shard: int, size: int) -> tuple[list[Exercise], Tall
     arc = Arc()
     training, evaluation = arc.load("arc1-training"), arc.load("arc1-evaluation")
     real, grids = real_pairs([*training, *evaluation]), sources(training, evaluation)
-    sandbox = ForkedRunner()
-    try:
+    # The programs are our own: confined as far as this machine allows is enough.
+    async with open_sandbox(workers=1, cpu_seconds=CPU_SECONDS, level="weak") as sandbox:
         return await make_shard(seed, shard, size, grids=grids, real=real, sandbox=sandbox)
-    finally:
-        await sandbox.close()
