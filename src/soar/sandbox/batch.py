@@ -120,6 +120,11 @@ class Batch:
         """Forget what a job did in this worker."""
         del job.outputs[self._began[self.jobs.index(job)] :]
 
+    @property
+    def settled(self) -> bool:
+        """Whether every job has been handed over, though the worker may not have ended yet."""
+        return self._place >= len(self.jobs) and not self._later
+
     def ended(self, end: dict[str, Any]) -> list[Job]:
         """Return the jobs to run again after the worker's end, having settled the one that it ended under."""
         if self._place >= len(self.jobs):

@@ -40,6 +40,8 @@ class Zygote:
     def __init__(self, settings: dict[str, Any]) -> None:
         refuse_other_systems()
         self._buffer = bytearray()
+        self.ending = False
+        """Whether the end of a worker that nobody waits for is still to be received."""
         self._socket, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `kill`, with the process
         # Not -I: that would also ignore the hash seed, and the order of sets would differ between two zygotes.
@@ -94,10 +96,12 @@ class Zygote:
     async def receive(self) -> tuple[bytes, bytes]:
         """Return the next frame as (kind, content); `Lost` if the zygote is gone."""
         self._socket.setblocking(False)
-        loop = asyncio.get_running_loop()
         while (frame := self._cut()) is None:
             try:
-                data = await loop.sock_recv(self._socket, RECEIVED)
+                data = self._socket.recv(RECEIVED)
+            except BlockingIOError:
+                await self._readable()
+                continue
             except OSError:
                 raise Lost from None
             if not data:
@@ -105,14 +109,29 @@ class Zygote:
             self._buffer += data
         return frame
 
+    async def finish(self) -> None:
+        """Receive what is left of a worker that nobody waits for any more."""
+        while self.ending:
+            self.ending = (await self.receive())[0] != b"e"
+
+    async def _readable(self) -> None:
+        # Not `loop.sock_recv`: cancelled at the wrong moment it loses what it has read, and a zygote outlives its loop.
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        loop.add_reader(self._socket, lambda: ready.done() or ready.set_result(None))
+        try:
+            await ready
+        finally:
+            loop.remove_reader(self._socket)
+
     def kill(self) -> None:
-        """End the zygote, and with it its worker."""
+        """End the zygote, and with it its worker; a second time does nothing."""
+        if self._errors.closed:
+            return
         self._socket.close()
         if self._process.poll() is None:
-            try:
+            with contextlib.suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except OSError:
-                self._process.kill()
         self._process.wait()
         self._errors.close()
 

@@ -14,6 +14,7 @@ import numpy as np
 MAX_SIDE = 30
 MAX_TEXT = 1 << 20
 MAX_DEPTH = 50
+MAX_BITS = 8192
 INTEGERS = frozenset([int, *(np.dtype(code).type for code in "bBhHiIlLqQpP")])
 _ROWS = frozenset([list, tuple])
 _CELLS = bytes(range(10))
@@ -137,6 +138,8 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
         raise TooLarge("a result of more than a million items")
     if depth > MAX_DEPTH:
         raise Invalid(f"nested more than {MAX_DEPTH} deep")
+    if kind is int and value.bit_length() > MAX_BITS:
+        raise Invalid("a huge integer")
     if value is None or kind is bool or kind is int:
         return value
     if kind is str:

@@ -66,9 +66,7 @@ class ConfinedSandbox:
 
     def __enter__(self) -> Self:
         try:
-            while len(self._zygotes) < self.workers:
-                self._zygotes.append(Zygote(self._settings))
-            for zygote in self._zygotes:
+            for zygote in [self._started() for _ in range(self.workers)]:
                 self._greet(zygote.greeting())
                 self._idle_zygotes.append(zygote)
         except BaseException:
@@ -84,9 +82,7 @@ class ConfinedSandbox:
 
     async def __aenter__(self) -> Self:
         try:
-            started = [Zygote(self._settings) for _ in range(self.workers)]
-            self._zygotes += started
-            for zygote in started:
+            for zygote in [self._started() for _ in range(self.workers)]:
                 self._greet(await zygote.greeting_async())
                 self._idle_zygotes.append(zygote)
         except BaseException:
@@ -176,11 +172,11 @@ class ConfinedSandbox:
     async def _work(self) -> None:
         """Serve batches for ever; a lost zygote is replaced and its unfinished programs are run again."""
         zygote: Zygote | None = None
-        busy = False
+        batch: Batch | None = None
         try:
             while True:
+                batch = None
                 batch = Batch(await self._next_jobs(), json_results=self._json)
-                busy = True
                 try:
                     zygote = zygote or await self._zygote()
                     again = await self._serve(zygote, batch)
@@ -192,12 +188,13 @@ class ConfinedSandbox:
                     again = []
                     for job in batch.jobs:
                         job.fail(error)
-                busy = False
                 self._again(again)
         finally:
-            if zygote is not None and busy:
+            # The loop ends. A zygote whose worker has nothing left to say can serve the next one.
+            if zygote is not None and batch is not None and not batch.settled:
                 self._drop(zygote)
             elif zygote is not None and zygote in self._zygotes:
+                zygote.ending = batch is not None
                 self._idle_zygotes.append(zygote)
 
     async def _next_jobs(self) -> list[Job]:
@@ -243,23 +240,28 @@ class ConfinedSandbox:
             batch.feed(content)
 
     async def _zygote(self) -> Zygote:
-        """Return a zygote that nobody uses, or start one, again where it dies while starting."""
-        if self._idle_zygotes:
-            return self._idle_zygotes.pop()
+        """Return a zygote that nobody uses, or start one, again where it is killed while starting."""
         for attempt in range(RESTARTS):
-            zygote = Zygote(self._settings)
-            self._zygotes.append(zygote)
+            fresh = not self._idle_zygotes
+            zygote = self._started() if fresh else self._idle_zygotes.pop()
             try:
-                self._greet(await zygote.greeting_async())
+                if fresh:
+                    self._greet(await zygote.greeting_async())
+                await zygote.finish()
                 return zygote
-            except Killed:
-                self._zygotes.remove(zygote)
+            except (Lost, Killed) as error:
+                self._drop(zygote)
                 if attempt == RESTARTS - 1:
-                    raise
-            except SandboxError:
+                    raise SandboxError(str(error)) from None
+            except BaseException:
                 self._drop(zygote)
                 raise
         raise AssertionError("the loop above returns or raises")
+
+    def _started(self) -> Zygote:
+        zygote = Zygote(self._settings)
+        self._zygotes.append(zygote)
+        return zygote
 
     def _greet(self, hello: dict[str, Any]) -> None:
         """Note how a zygote is confined; `SandboxError` where that is less than the level asks for."""
