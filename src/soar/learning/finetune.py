@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from soar.config import FinetuneConfig
 from soar.errors import DataError, Interrupted, StoreError
 from soar.files import is_published, publish, seal, sha256
-from soar.learning.tokens import order, read_tokens
+from soar.learning.tokens import IGNORED, order, read_tokens
 from soar.seeds import rng, seed_of
 
 OnLog: TypeAlias = Callable[[Mapping[str, float]], None]
@@ -95,7 +95,6 @@ def _trainer(
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
-    from trl.trainer.sft_trainer import SFTTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
     examples, dropped = read_tokens(rows_path, tokenizer, settings.max_length)
@@ -109,7 +108,7 @@ def _trainer(
     torch.manual_seed(seed_of(seed, "initial"))
     bf16 = settings.dtype == "bfloat16" and has_fast_bf16()
     whole = settings.method == "full" or not bf16
-    trainer = SFTTrainer(
+    trainer = _trainer_class()(
         model=AutoModelForCausalLM.from_pretrained(
             base, dtype=torch.float32 if whole else torch.bfloat16, local_files_only=True
         ),
@@ -120,6 +119,36 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer, {"examples": len(examples), "too_long": dropped}
+
+
+def _trainer_class() -> Any:
+    """Return TRL's SFTTrainer; without a GPU, with the same loss computed only where it is asked for.
+
+    TRL itself scores every position there, the prompt's too: a quarter of a small model's time.
+    """
+    import torch
+    from torch.nn import functional
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    class CompletionTrainer(SFTTrainer):
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            del return_outputs
+            labels = inputs["labels"][:, 1:]
+            asked = labels != IGNORED
+            columns = asked.any(dim=0).nonzero().flatten()
+            logits = model(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                logits_to_keep=columns,
+                use_cache=False,
+            ).logits
+            chosen = asked[:, columns]
+            loss = functional.cross_entropy(logits[chosen].float(), labels[:, columns][chosen], reduction="sum")
+            return loss / (asked.sum() if num_items_in_batch is None else num_items_in_batch)
+
+    return SFTTrainer if torch.cuda.is_available() else CompletionTrainer
 
 
 def has_fast_bf16() -> bool:
