@@ -8,28 +8,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from benchmarks.programs import read_programs
-from contained import GOOD, GRID, descendants, examine
+from contained import GRID, descendants, examine
 from hostile import HOSTILE
+from shared import run_all, shared
 
 import soar
-from soar.errors import ConfigError, SandboxError
+from soar.errors import SandboxError
 from soar.sandbox import confirm, open_sandbox
 from soar.types import Execution, Failure
 
 HERE = Path(__file__).parent
-
-
-def run_all(programs, inputs=(GRID,), **options) -> list[Any]:
-    async def work():
-        async with open_sandbox(**options) as sandbox:
-            return await asyncio.gather(*(sandbox.run(code, inputs) for code in programs))
-
-    return asyncio.run(work())
 
 
 def others() -> list[str]:
@@ -149,7 +141,7 @@ def test_arrays_and_numpy_integers_are_grids():
 
 def test_a_program_cannot_change_the_input_of_the_next():
     code = "def transform(grid):\n    grid[0][0] = 9\n    return grid"
-    found = run_all([code, "def transform(grid):\n    return grid"], inputs=(GRID, GRID), workers=1)
+    found = run_all([code, "def transform(grid):\n    return grid"], inputs=(GRID, GRID))
     assert found[1].outputs == (GRID, GRID)
 
 
@@ -162,12 +154,12 @@ def test_other_values_than_grids_pass_as_json():
 
 def test_random_programs_are_repeatable_and_programs_that_are_not_are_marked():
     async def work():
-        async with open_sandbox(workers=1) as sandbox:
-            seeded = "import random\ndef transform(g): return [[random.randrange(10) for _ in range(20)]]"
-            clock = "import time\ndef transform(g): return [[int(d) for d in str(time.perf_counter_ns())[-8:]]]"
-            for code, differs in ((seeded, False), (clock, True)):
-                first = await sandbox.run(code, (GRID,))
-                assert (await confirm(sandbox, code, (GRID,), first)).nondeterministic == differs
+        sandbox = shared()
+        seeded = "import random\ndef transform(g): return [[random.randrange(10) for _ in range(20)]]"
+        clock = "import time\ndef transform(g): return [[int(d) for d in str(time.perf_counter_ns())[-8:]]]"
+        for code, differs in ((seeded, False), (clock, True)):
+            first = await sandbox.run(code, (GRID,))
+            assert (await confirm(sandbox, code, (GRID,), first)).nondeterministic == differs
 
     asyncio.run(work())
 
@@ -224,11 +216,6 @@ def test_no_text_makes_the_supervisor_raise():
     assert all(len(execution.outputs) == 1 for execution in found)
 
 
-def test_an_unknown_level_is_refused():
-    with pytest.raises(ConfigError, match="full, weak"):
-        open_sandbox(level="none")
-
-
 def test_the_sandbox_refuses_to_start_where_it_cannot_confine(monkeypatch, tmp_path):
     """A zygote whose canary could open a socket stands for a kernel without seccomp."""
     script = tmp_path / "zygote.py"
@@ -236,4 +223,4 @@ def test_the_sandbox_refuses_to_start_where_it_cannot_confine(monkeypatch, tmp_p
     script.write_text(f"import os, struct\nd = b'{hello}'\nos.write(0, b'h' + struct.pack('<I', len(d)) + d)\n")
     monkeypatch.setattr("soar.sandbox.link.SCRIPT", script)
     with pytest.raises(SandboxError, match=r"open a socket.*no seccomp.*weak"):
-        run_all([GOOD])
+        open_sandbox(workers=1).__enter__()

@@ -8,9 +8,9 @@ import pytest
 from benchmarks.programs import read_programs
 from contained import GRID
 from hostile import LEAKS, WITNESS
+from shared import run_all
 
 from soar.sandbox import guard, open_sandbox, triage, zygote
-from soar.types import Execution
 
 SHUNNED = triage.shunned_names(triage.shared_modules())
 
@@ -19,19 +19,11 @@ def look(code: str) -> triage.Look:
     return triage.look(compile(code, "<program>", "exec"), SHUNNED)
 
 
-def run_all(programs, **options) -> list[Execution]:
-    async def work():
-        async with open_sandbox(**options) as sandbox:
-            return await asyncio.gather(*(sandbox.run(code, (GRID,)) for code in programs))
-
-    return asyncio.run(work())
-
-
 def test_a_program_leaves_no_trace_in_the_next_of_its_batch():
     witness = WITNESS.replace("FIRST", repr(random.Random(0).random()))
     assert not look(witness).alone
     programs = [program for name, leak in LEAKS.items() for program in (leak, f"{witness}# {name!r}")]
-    found = run_all(programs, workers=1)
+    found = run_all(programs)
     for name, leaked, seen in zip(LEAKS, found[::2], found[1::2], strict=True):
         assert seen.outputs == (((1,) * 16,),), name
         assert leaked.outputs == (GRID,), name
@@ -79,7 +71,7 @@ def test_equal_code_is_known_by_its_key_wherever_it_stands_and_other_code_is_not
 
 def test_equal_programs_get_equal_verdicts_of_their_own():
     programs = [f"# {i}\ndef transform(grid):\n    return [[len(grid), {i % 2}]]" for i in range(20)]
-    assert [e.outputs for e in run_all(programs, workers=1)] == [(((2, i % 2),),) for i in range(20)]
+    assert [e.outputs for e in run_all(programs)] == [(((2, i % 2),),) for i in range(20)]
 
 
 def test_a_guard_sees_replaced_values_though_they_claim_to_be_equal(monkeypatch):
@@ -97,15 +89,18 @@ def test_a_guard_sees_replaced_values_though_they_claim_to_be_equal(monkeypatch)
     assert not watch.clean(deep=True)
 
 
-def test_numpy_generators_without_a_seed_are_repeatable():
-    zygote_free = "import numpy as np\ndef transform(g): return np.random.default_rng().integers(0, 10, (1, 20))"
-    first, second = (run_all([zygote_free], workers=1)[0].outputs for _ in range(2))
-    assert first == second
+def test_random_numbers_without_a_seed_and_sets_of_text_are_the_same_in_every_zygote():
+    programs = [
+        "import numpy as np\ndef transform(g): return np.random.default_rng().integers(0, 10, (1, 20))",
+        "import numpy as np\ndef transform(g): return np.random.randint(0, 10, (1, 20))",
+        "def transform(g): return [[int(x) for x in set('0123456789')]]",
+    ]
 
+    async def work(sandbox):
+        async with sandbox:
+            return [(await sandbox.run(code, (GRID,))).outputs for code in programs]
 
-def test_sets_of_text_have_one_order():
-    code = "def transform(g): return [[int(x) for x in set('0123456789')]]"
-    first, second = (run_all([code], workers=1)[0].outputs for _ in range(2))
+    first, second = (asyncio.run(work(open_sandbox(workers=1))) for _ in range(2))
     assert first == second
 
 

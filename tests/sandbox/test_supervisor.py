@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from contained import GOOD, GRID, MIRRORED, descendants
+from shared import run_all as run_everywhere
+from shared import shared
 
 import soar
 from soar.errors import ConfigError, SandboxError
@@ -39,8 +41,7 @@ def test_a_loop_that_ends_in_the_middle_of_a_program_leaves_a_sandbox_that_works
 def test_inputs_after_one_that_ends_the_process_are_still_tried_but_not_for_ever():
     crash = "import ctypes\ndef transform(g):\n    if g[0][0] in (1, 3): ctypes.string_at(0)\n    return g"
     inputs = (((0,),), ((1,),), ((2,),), ((3,),), ((4,),))
-    with open_sandbox(workers=1) as sandbox:
-        outputs = asyncio.run(sandbox.run(crash, inputs)).outputs
+    outputs = run_everywhere([crash], inputs)[0].outputs
     assert outputs[0] == ((0,),)
     assert outputs[2] == ((2,),)
     assert [type(output) is Failure and output.type for output in outputs] == [False, "Crash", False, "Crash", "Crash"]
@@ -50,8 +51,7 @@ def test_inputs_after_one_that_ends_the_process_are_still_tried_but_not_for_ever
 
 def test_a_program_that_is_slow_on_one_input_is_judged_on_the_others():
     slow = "def transform(g):\n    while g[0][0] == 1: pass\n    return g"
-    with open_sandbox(workers=1, cpu_seconds=0.2) as sandbox:
-        outputs = asyncio.run(sandbox.run(slow, (((0,),), ((1,),), ((2,),)))).outputs
+    outputs = run_everywhere([slow], (((0,),), ((1,),), ((2,),)), cpu_seconds=0.3)[0].outputs
     assert (outputs[0], outputs[2]) == (((0,),), ((2,),))
     assert isinstance(outputs[1], Failure)
     assert (outputs[1].type, outputs[1].line) == ("Timeout", 2)
@@ -75,9 +75,8 @@ def test_no_more_programs_wait_than_there_is_room_for(monkeypatch):
 
 def test_programs_in_bulk_come_back_in_their_order():
     async def work():
-        async with open_sandbox() as sandbox:
-            programs = ((f"def transform(g): return [[{i % 10}, {i // 10}]]", (GRID,)) for i in range(99))
-            return [execution.outputs[0] async for execution in run_all(sandbox, programs, in_flight=10)]
+        programs = ((f"def transform(g): return [[{i % 10}, {i // 10}]]", (GRID,)) for i in range(99))
+        return [execution.outputs[0] async for execution in run_all(shared(), programs, in_flight=10)]
 
     assert asyncio.run(work()) == [((i % 10, i // 10),) for i in range(99)]
 
@@ -168,8 +167,6 @@ def test_values_of_other_kinds_pass_as_json_of_exact_types():
         "return 'y' * 2 ** 21": None,
         "return 10 ** 5000": None,
     }
-    with open_sandbox(workers=1, results="json") as sandbox:
-        for body, wanted in cases.items():
-            code = f"def transform(x):\n    {body}"
-            outputs = asyncio.run(sandbox.run(code, wanted or ("x",))).outputs
-            assert outputs == wanted if wanted else isinstance(outputs[0], Failure), body
+    for body, wanted in cases.items():
+        outputs = run_everywhere([f"def transform(x):\n    {body}"], wanted or ("x",), results="json")[0].outputs
+        assert outputs == wanted if wanted else isinstance(outputs[0], Failure), body
