@@ -37,10 +37,13 @@ async def _sandbox() -> dict[str, Any]:
     except SandboxError as error:
         return {"level": "none", "reason": str(error)}
     return {
-        "level": "weak" if found["open"] else "full",
+        "level": sandbox.achieved,
         "works": answer.outputs == (((1,),),),
         "landlock": found["landlock"],
         "seccomp": found["seccomp"],
         "programs_could": found["open"],
         "reason": found["reason"],
+        "user": found["uid"],
+        "workers": available_workers(),
+        "fork_ms": round(1e3 * found["fork_seconds"], 1),
     }

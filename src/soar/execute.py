@@ -6,12 +6,15 @@ Knows files and lines; judging against expected outputs happens here, outside th
 import asyncio
 import json
 import sys
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
+
+from rich.console import Console
 
 from soar.domains.arc import Arc
 from soar.errors import DataError, StoreError
@@ -20,7 +23,8 @@ from soar.sandbox.protocol import Sandbox
 from soar.search.evaluate import execute
 from soar.types import Execution, Failure, Output, Task
 
-IN_FLIGHT = 256
+IN_FLIGHT = 512
+PLAIN_SECONDS = 30
 DEFAULT_SOURCES = ("arc1-training", "arc1-evaluation")
 
 
@@ -70,10 +74,34 @@ def _opened(out: Path | None) -> Any:
 
 
 async def _write_all(lines: Iterable[str], tasks: Mapping[str, Task], sink: IO[str]) -> None:
+    counts: dict[str, int] = {"ok": 0, "failed": 0, "error": 0}
     async with open_sandbox() as sandbox:
-        async for result in execute_lines(sandbox, tasks, lines):
-            sink.write(json.dumps(result) + "\n")
-            sink.flush()
+        with _progress(shown=sink is not sys.stdout) as show:
+            async for result in execute_lines(sandbox, tasks, lines):
+                sink.write(json.dumps(result) + "\n")
+                sink.flush()
+                counts[result["status"]] += 1
+                show(counts)
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Callable[[Mapping[str, int]], None]]:
+    """Give a function that shows how many lines have which status, and the rate: on a terminal as it changes, without
+    one as a plain line every `PLAIN_SECONDS`, on standard error."""
+    console, begun, said = Console(stderr=True), time.monotonic(), [time.monotonic()]
+    with console.status("starting") if shown and console.is_terminal else nullcontext() as status:
+
+        def show(counts: Mapping[str, int]) -> None:
+            seconds, total = time.monotonic() - begun, sum(counts.values())
+            text = f"{total} programs: {counts['ok']} ok, {counts['failed']} failed, {counts['error']} unusable"
+            text += f", {total / max(seconds, 1e-3):.0f}/s"
+            if status is not None:
+                status.update(text)
+            elif shown and time.monotonic() - said[0] >= PLAIN_SECONDS:
+                said[0] = time.monotonic()
+                console.print(text, highlight=False)
+
+        yield show
 
 
 async def execute_lines(
