@@ -139,6 +139,13 @@ def test_arrays_and_numpy_integers_are_grids():
     assert all(execution.outputs == (GRID,) for execution in run_all(codes))
 
 
+def test_a_program_may_recurse_as_deep_as_anywhere_else():
+    codes = [f"def f(n):\n    return n and f(n - 1)\ndef transform(g): return [[f({n})]]" for n in (985, 1010)]
+    deep, deeper = run_all(codes)
+    assert deep.outputs == (((0,),),)
+    assert failure_of(deeper).type == "RecursionError"
+
+
 def test_a_program_cannot_change_the_input_of_the_next():
     code = "def transform(grid):\n    grid[0][0] = 9\n    return grid"
     found = run_all([code, "def transform(grid):\n    return grid"], inputs=(GRID, GRID))

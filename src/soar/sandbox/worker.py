@@ -180,7 +180,7 @@ class Worker:
             self._sink.left = PRINTABLE
             value = wire.fresh_input(kind, data)
             encoded = self._guarded("run", lambda: self._result(transform, value))  # noqa: B023
-            if self._place and not self._request.alone and self._no_memory:
+            if self._crowded():
                 self._say(wire.ALONE)
                 return
             said = self._pending if encoded is None else wire.pack_record(self._kind, self._place, index, encoded)
@@ -216,8 +216,12 @@ class Worker:
         self._failed = True
         self._pending = self._record(failure)
         if stage == "load":
-            self._send(self._pending)
+            self._send(wire.pack_record(wire.ALONE, self._place, 0) if self._crowded() else self._pending)
         return None
+
+    def _crowded(self) -> bool:
+        """Whether memory ran out where programs before may have used it up: alone it might suffice."""
+        return self._no_memory and self._place > 0 and not self._request.alone
 
     def _record(self, failure: bytes) -> bytes:
         kind = wire.UNLOADED if self._stage == "load" else wire.FAILURE

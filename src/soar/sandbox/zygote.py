@@ -25,6 +25,9 @@ from typing import Any
 
 RESULTS, TRACES = 3, 4
 FAILED = 70
+OUR_FRAMES = 20
+"""How deep a worker stands when it calls a program, about: a program may recurse as deep as anywhere else."""
+
 TICK = 0.02
 IDLE_SECONDS = 30.0
 PIPE_BYTES = 1 << 18
@@ -80,6 +83,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
         hello["reason"] = str(error)
     hello["uid"] = os.getuid()
     warnings.simplefilter("ignore")
+    sys.setrecursionlimit(sys.getrecursionlimit() + OUR_FRAMES)
     _forget_project()
     sink = worker.Sink()
     sys.stdout = sys.stderr = sink  # type: ignore[assignment]
