@@ -84,9 +84,9 @@ def test_a_guard_sees_replaced_values_though_they_claim_to_be_equal(monkeypatch)
     module = ModuleType("watched")
     module.__dict__["value"] = np.array([1])
     watch = guard.Guard([module])
-    assert watch.clean(deep=True)
+    assert watch.clean()
     monkeypatch.setitem(vars(module), "value", Equal())
-    assert not watch.clean(deep=True)
+    assert not watch.clean()
 
 
 def test_random_numbers_without_a_seed_and_sets_of_text_are_the_same_in_every_zygote():

@@ -18,6 +18,9 @@ from typing import Any
 
 import numpy as np
 
+ALL: frozenset[str] = frozenset(["*"])
+"""Stands for all attributes there are."""
+
 _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
 
 
@@ -28,22 +31,23 @@ class Guard:
         watched = [builtins, sys, warnings, *modules]
         self._modules = sys.modules
         self._loaded = len(sys.modules)
-        self._dicts = [(vars(module), tuple(vars(module).values())) for module in watched]
-        self._all = [now for now, _ in self._dicts]
-        self._sizes = list(map(len, self._all))
+        self._dicts: list[tuple[Any, tuple]] = [(vars(module), tuple(vars(module).values())) for module in watched]
         classes = {value for module in watched for value in vars(module).values() if isinstance(value, type)}
         loose = [kind for kind in classes if kind.__flags__ & _HEAP_TYPE and not kind.__flags__ & _IMMUTABLE_TYPE]
-        self._classes = [(vars(kind), tuple(vars(kind).values())) for kind in sorted(loose, key=repr)]
+        self._dicts += [(vars(kind), tuple(vars(kind).values())) for kind in sorted(loose, key=repr)]
+        self._sized = [now for now, _ in self._dicts]
+        self._sizes = list(map(len, self._sized))
+        self._names = frozenset([name for now, _ in self._dicts for name in now])
         self._settings = _settings()
 
-    def clean(self, *, deep: bool) -> bool:
-        """Return whether all is as it was. Unless `deep`, only builtins and the sizes of modules are looked at: enough
-        for code that stores no attribute."""
-        if len(self._modules) != self._loaded or list(map(len, self._all)) != self._sizes:
+    def clean(self, stored: frozenset[str] = ALL) -> bool:
+        """Return whether all is as it was. `stored` are the attributes that the program's code could store: where none
+        of them has the name of anything here, the sizes of modules and classes tell."""
+        if len(self._modules) != self._loaded or list(map(len, self._sized)) != self._sizes:
             return False
-        if not deep:
-            return _unchanged(self._dicts[:1])
-        return _unchanged(self._dicts) and _unchanged(self._classes) and _settings() == self._settings
+        if stored is not ALL and self._names.isdisjoint(stored):
+            return True
+        return _unchanged(self._dicts) and _settings() == self._settings
 
 
 def _unchanged(pairs: list[tuple[Any, tuple]]) -> bool:

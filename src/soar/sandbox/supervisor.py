@@ -17,9 +17,10 @@ from soar.sandbox.batch import ATTEMPTS, Batch, Job
 from soar.sandbox.link import Killed, Lost, Zygote
 from soar.types import Execution, Value
 
-MAX_BATCH = 256
+MAX_BATCH = 512
 MAX_WAITING = 4096
 MAX_REMEMBERED = 1024
+MAX_PACKED = 512
 FORKS_PER_SLICE = 100
 """A worker's time slice in costs of a fork: forking then takes 1 % of the time, and a batch ends after about a
 second."""
@@ -53,6 +54,7 @@ class ConfinedSandbox:
         self._idle_zygotes: list[Zygote] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._packed: dict[tuple[int, ...], tuple[bytes, tuple[Value, ...]]] = {}
         self._known: OrderedDict[_Key, Execution] = OrderedDict()
         self._reset()
 
@@ -108,7 +110,7 @@ class ConfinedSandbox:
         self._attach()
         if not inputs:
             return Execution(())
-        key = (code, wire.pack_inputs(inputs, grids=not self._json), alone)
+        key = (code, self._packed_inputs(inputs), alone)
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
@@ -136,6 +138,17 @@ class ConfinedSandbox:
     def zygote_pids(self) -> list[int]:
         """Return the process ids of the zygotes, for those who measure or disturb them."""
         return [zygote.pid for zygote in self._zygotes]
+
+    def _packed_inputs(self, inputs: Sequence[Value]) -> bytes:
+        """Return the inputs as bytes; those of a task come with each of its programs, so they are kept for a while."""
+        same = tuple(map(id, inputs))
+        known = self._packed.get(same)
+        if known is None:
+            if len(self._packed) >= MAX_PACKED:
+                self._packed.clear()
+            # The inputs are kept too: as long as they live, nothing else has their ids.
+            known = self._packed[same] = (wire.pack_inputs(inputs, grids=not self._json), tuple(inputs))
+        return known[0]
 
     def _job(self, key: _Key, count: int) -> Job:
         code, inputs, alone = key

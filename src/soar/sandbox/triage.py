@@ -43,11 +43,11 @@ _STORE, _DELETE, _MATCH_CLASS = _OP["STORE_ATTR"], _OP["DELETE_ATTR"], _OP["MATC
 
 
 class Look(NamedTuple):
-    """What a program's code says: whether it must run alone, whether it stores attributes, whether it may draw random
-    numbers, and the names in it."""
+    """What a program's code says: whether it must run alone, which attributes it stores or deletes, whether it may draw
+    random numbers, and the names in it."""
 
     alone: bool
-    stores: bool
+    stores: frozenset[str]
     random: bool
     names: frozenset[str]
 
@@ -55,24 +55,25 @@ class Look(NamedTuple):
 def look(code: CodeType, shunned: frozenset[str]) -> Look:
     """Return what there is to know of a program before it runs; `shunned` is what `shunned_names` found."""
     names: set[str] = set()
-    marks = [False, False]
-    _walk(code, names, marks)
-    alone = marks[0] or not names.isdisjoint(shunned)
+    stored: set[str] = set()
+    alone = _walk(code, names, stored) or not names.isdisjoint(shunned)
     if not alone:
         alone = not PRIVATE_ALLOWED.issuperset([name for name in names if name[:2] == "__"])
-    return Look(alone, marks[1], "random" in names or "numpy.random" in names, frozenset(names))
+    return Look(alone, frozenset(stored), "random" in names or "numpy.random" in names, frozenset(names))
 
 
-def _walk(code: CodeType, names: set[str], marks: list[bool]) -> None:
+def _walk(code: CodeType, names: set[str], stored: set[str]) -> bool:
+    """Collect the names in this code and in all that it holds; return whether it must run alone."""
     operations = code.co_code[::2]
     names.update(code.co_names)
-    if _STORE in operations or _DELETE in operations:
-        marks[1] = True
-    if _MATCH_CLASS in operations or (_IMPORT in operations and not _imports(code) <= IMPORTABLE):
-        marks[0] = True
+    for operation in (_STORE, _DELETE):
+        if operation in operations:
+            stored |= _operands(code, operation)
+    alone = _MATCH_CLASS in operations or (_IMPORT in operations and not _operands(code, _IMPORT) <= IMPORTABLE)
     for item in code.co_consts:
         if type(item) is CodeType:
-            _walk(item, names, marks)
+            alone = _walk(item, names, stored) or alone
+    return alone
 
 
 def key(code: CodeType) -> tuple:
@@ -83,19 +84,19 @@ def key(code: CodeType) -> tuple:
     return (code.co_code, code.co_name, code.co_names, constants, counts, variables, code.co_exceptiontable)
 
 
-def _imports(code: CodeType) -> set[str]:
-    """Return the dotted names of the modules that this code imports."""
+def _operands(code: CodeType, operation: int) -> set[str]:
+    """Return the names that an operation is applied to in this code; of modules, the dotted ones."""
     raw = code.co_code
     operations, arguments = raw[::2], raw[1::2]
     found = set()
-    at = operations.find(_IMPORT)
+    at = operations.find(operation)
     while at >= 0:
         index, before, shift = arguments[at], at - 1, 8
         while before >= 0 and operations[before] == _EXTENDED:
             index |= arguments[before] << shift
             before, shift = before - 1, shift + 8
         found.add(code.co_names[index])
-        at = operations.find(_IMPORT, at + 1)
+        at = operations.find(operation, at + 1)
     return found
 
 

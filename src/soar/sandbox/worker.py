@@ -23,6 +23,7 @@ PRINTABLE = 1 << 20
 MAX_MESSAGE, MAX_LINE = 240, 160
 AGAIN = 0.1
 ENDURED = 3
+NOTHING: frozenset[str] = frozenset()
 ENOUGH_WRITTEN = 16 << 20
 _dumps, _write, _exit = json.dumps, os.write, os._exit
 _setitimer, _cpu = signal.setitimer, time.process_time
@@ -134,30 +135,30 @@ class Worker:
             self._place, self._source = place, code.decode("utf-8", "surrogatepass")
             self._spoilt = self._failed = False
             self._sink.left = PRINTABLE
-            deep = self._run(inputs, first)
-            if self._spoilt or not self._guard.clean(deep=deep):
+            stored = self._run(inputs, first)
+            if self._spoilt or not self._guard.clean(stored):
                 break
         self._say(wire.STOP)
 
-    def _run(self, inputs: int, first: int) -> bool:
-        """Run one program on its inputs from `first` on; return whether it might have changed more than modules."""
+    def _run(self, inputs: int, first: int) -> frozenset[str]:
+        """Run one program on its inputs from `first` on; return which attributes it might have stored."""
         begun = _cpu()
         code = self._guarded("load", lambda: compile(self._source, NAME, "exec", dont_inherit=True))
         if code is None:
-            return False
+            return NOTHING
         look = triage.look(code, self._shunned)
         if look.alone and not self._request.alone:
             self._say(wire.ALONE)
-            return False
+            return NOTHING
         earlier = self._earlier(code, (inputs, first, look.names)) if self._share else None
         if earlier is not None:
             self._say(wire.SAME, earlier)
-            return False
+            return NOTHING
         if look.random or self._request.alone:
             guard.seed()
         transform = self._guarded("load", lambda: _load(code))
         if transform is None:
-            return True
+            return look.stores
         self._call(transform, wire.unpack_inputs(self._request.inputs[inputs])[first:], first, begun)
         if self._share and not self._failed:
             self._seen.setdefault((inputs, first, look.names), []).append((self._place, code))
