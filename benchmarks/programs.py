@@ -244,7 +244,7 @@ HEADERS = {
 
 def draw_program(rng: np.random.Generator, *, slow: int) -> str:
     """Return a program of one to three pieces, `slow` of them slow ones."""
-    names = [str(name) for name in rng.permutation(sorted(PIECES))[: int(rng.integers(1, 3))]]
+    names = [str(name) for name in rng.permutation(sorted(PIECES))[: int(rng.integers(1, 3 + (slow == 0)))]]
     pieces = [(name, PIECES[name]) for name in names]
     pieces += [(str(name), SLOW[str(name)]) for name in rng.permutation(sorted(SLOW))[:slow]]
     text = ""

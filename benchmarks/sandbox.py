@@ -104,7 +104,7 @@ def run_ours(sandbox: ConfinedSandbox, runner: asyncio.Runner, alone: bool) -> C
 
 def fresh_texts(programs: Sequence[dict], mark: str) -> list[Job]:
     """Return the programs as texts that have not been run before."""
-    return [(f"{program['code']}\n# {mark} {i}\n", program["inputs"]) for i, program in enumerate(programs)]
+    return [(f"{program['code']}\nMARK = '{mark} {i}'\n", program["inputs"]) for i, program in enumerate(programs)]
 
 
 def measure(rounds: int) -> dict[str, dict[str, list[tuple[float, float]]]]:

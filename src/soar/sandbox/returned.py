@@ -7,6 +7,7 @@ worker beside the program, hence the builtins bound here before any program can 
 import json
 from builtins import abs, bytes, frozenset, int, len, list, map, range, set, str, tuple, type  # noqa: A004, UP029
 from itertools import chain
+from operator import countOf
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ MAX_BITS = 8192
 INTEGERS = frozenset([int, *(np.dtype(code).type for code in "bBhHiIlLqQpP")])
 _ROWS = frozenset([list, tuple])
 _CELLS = bytes(range(10))
-_dumps, _finite, _chained = json.dumps, np.isfinite, chain.from_iterable
+_dumps, _finite, _chained, _count = json.dumps, np.isfinite, chain.from_iterable, countOf
 
 
 class Invalid(Exception):
@@ -38,9 +39,13 @@ def grid_bytes(value: Any) -> bytes:
         widths = set(map(len, rows))
         if len(widths) == 1 and 1 <= (width := widths.pop()) <= MAX_SIDE:
             flat = list(_chained(rows))
-            if set(map(type, flat)) <= INTEGERS and (cells := _as_bytes(flat)) is not None:
+            if _all_integers(flat) and (cells := _as_bytes(flat)) is not None:
                 return bytes((len(rows), width)) + cells
     return _checked_rows(rows)
+
+
+def _all_integers(cells: Any) -> bool:
+    return _count(map(type, cells), int) == len(cells) or set(map(type, cells)) <= INTEGERS
 
 
 def _as_bytes(cells: list[int]) -> bytes | None:
@@ -57,7 +62,7 @@ def _checked_rows(rows: Any) -> bytes:
     cells = []
     for y in range(len(rows)):
         row = _row(rows[y], y)
-        found = _as_bytes(row) if set(map(type, row)) <= INTEGERS else None
+        found = _as_bytes(row) if _all_integers(row) else None
         if found is None:
             raise _wrong_cell(row, y)
         cells.append(found)

@@ -6,7 +6,7 @@ on both sides, so it needs the standard library only, and binds builtins before 
 
 import json
 import struct
-from builtins import any, bytes, dict, isinstance, len, list, map, range, set, tuple, type  # noqa: A004, UP029
+from builtins import any, bytes, dict, isinstance, iter, len, list, map, range, set, tuple, type, zip  # noqa: A004, UP029
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -131,7 +131,7 @@ def fresh_input(kind: int, data: bytes) -> object:
     """Return a new value that a program may do with what it likes: lists for tuples."""
     if kind == GRID:
         width = data[1]
-        return [list(data[at : at + width]) for at in range(2, len(data), width)]
+        return list(map(list, zip(*[iter(data[2:])] * width, strict=True)))
     return json.loads(data)
 
 
@@ -184,7 +184,7 @@ def read_grid(payload: bytes) -> tuple[tuple[int, ...], ...]:
         raise Malformed("a grid of another size than it says")
     if cells.translate(None, _CELLS):
         raise Malformed("a cell that is no colour")
-    return tuple([tuple(cells[at : at + width]) for at in range(0, len(cells), width)])
+    return tuple(zip(*[iter(cells)] * width, strict=True))
 
 
 def read_json(payload: bytes) -> object:

@@ -28,6 +28,9 @@ FAILED = 70
 OUR_FRAMES = 20
 """How deep a worker stands when it calls a program, about: a program may recurse as deep as anywhere else."""
 
+CANARIES = 5
+"""How many workers may be killed from outside while they try the confinement."""
+
 TICK = 0.02
 IDLE_SECONDS = 30.0
 PIPE_BYTES = 1 << 18
@@ -183,11 +186,14 @@ class Zygote:
 
     def possible(self, attempt: Callable[[], list[str]]) -> list[str]:
         """Return which forbidden things a worker could do."""
-        said = bytearray()
-        self.run(lambda: _write_all(RESULTS, json.dumps(attempt()).encode()), 5.0, said.extend)
-        if not said:
-            raise RuntimeError("a worker ended before it had tried its confinement")
-        return json.loads(said)
+        for _ in range(CANARIES):
+            said = bytearray()
+            end = self.run(lambda: _write_all(RESULTS, json.dumps(attempt()).encode()), 5.0, said.extend)
+            if said:
+                return json.loads(said)
+            if end["killed"] or end["code"] != -signal.SIGKILL:
+                break
+        raise RuntimeError(f"a worker ended before it had tried its confinement: {end}")
 
     def run(self, work: Callable[[], None], cpu: float, relay: Callable[[bytes], object]) -> dict[str, Any]:
         """Fork a worker for `work`, pass on what it writes, end it when it takes too long; return how it ended."""
