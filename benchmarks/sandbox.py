@@ -29,7 +29,7 @@ import numpy as np  # noqa: F401 - loaded before anything is measured, as in the
 from scipy import ndimage  # noqa: F401
 
 from benchmarks.programs import read_programs
-from soar.sandbox import open_sandbox
+from soar.sandbox import open_sandbox, run_all
 from soar.sandbox.supervisor import ConfinedSandbox
 
 Job = tuple[str, tuple]
@@ -89,7 +89,11 @@ def run_fresh(jobs: Sequence[Job]) -> float:
 
 def run_ours(sandbox: ConfinedSandbox, runner: asyncio.Runner, alone: bool) -> Callable[[Sequence[Job]], float]:
     async def work(jobs: Sequence[Job]) -> None:
-        await asyncio.gather(*(sandbox.run(code, inputs, alone=alone) for code, inputs in jobs))
+        if alone:
+            await asyncio.gather(*(sandbox.run(code, inputs, alone=True) for code, inputs in jobs))
+        else:
+            async for _ in run_all(sandbox, jobs):
+                pass
         # An answer comes before its worker has ended, and CPU time is known only then: one more worker, in the same
         # zygote, begins after that.
         await sandbox.run(f"def transform(grid): return grid\n# {time.monotonic_ns()}", (((1,),),), alone=True)
@@ -104,7 +108,7 @@ def run_ours(sandbox: ConfinedSandbox, runner: asyncio.Runner, alone: bool) -> C
 
 def fresh_texts(programs: Sequence[dict], mark: str) -> list[Job]:
     """Return the programs as texts that have not been run before."""
-    return [(f"{program['code']}\nMARK = '{mark} {i}'\n", program["inputs"]) for i, program in enumerate(programs)]
+    return [(f"{program['code']}\nMARK = {f'{mark} {i}'!r}\n", program["inputs"]) for i, program in enumerate(programs)]
 
 
 def measure(rounds: int) -> dict[str, dict[str, list[tuple[float, float]]]]:

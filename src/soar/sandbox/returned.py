@@ -32,16 +32,31 @@ class TooLarge(Exception):
 
 def grid_bytes(value: Any) -> bytes:
     """Return height, width and cells (a byte each) of a rectangle of ints 0 to 9, at most 30 × 30."""
-    rows = _rows(value)
-    if not 1 <= len(rows) <= MAX_SIDE:
-        raise Invalid(f"{len(rows)} rows, expected 1 to {MAX_SIDE}")
-    if set(map(type, rows)) <= _ROWS:
-        widths = set(map(len, rows))
+    if type(value) is np.ndarray:
+        return _array_bytes(value)
+    if type(value) is not list and type(value) is not tuple:
+        raise Invalid(f"not a grid: expected a list of rows, found {described(value)}")
+    if not 1 <= len(value) <= MAX_SIDE:
+        raise Invalid(f"{len(value)} rows, expected 1 to {MAX_SIDE}")
+    if set(map(type, value)) <= _ROWS:
+        widths = set(map(len, value))
         if len(widths) == 1 and 1 <= (width := widths.pop()) <= MAX_SIDE:
-            flat = list(_chained(rows))
+            flat = list(_chained(value))
             if _all_integers(flat) and (cells := _as_bytes(flat)) is not None:
-                return bytes((len(rows), width)) + cells
-    return _checked_rows(rows)
+                return bytes((len(value), width)) + cells
+    return _checked_rows(value)
+
+
+def _array_bytes(value: Any) -> bytes:
+    if value.ndim != 2:
+        raise Invalid(f"not a grid: an array of {value.ndim} dimensions, expected 2")
+    height, width = value.shape
+    if height == 0 or height > MAX_SIDE or width > MAX_SIDE:
+        raise Invalid(f"an array of {height} x {width} cells, expected 1 x 1 to {MAX_SIDE} x {MAX_SIDE}")
+    if value.dtype.kind not in "iu":
+        raise Invalid(f"an array of {value.dtype.name}, expected integers 0 to 9")
+    cells = _as_bytes(value.ravel().tolist())
+    return _checked_rows(value.tolist()) if not cells else bytes((height, width)) + cells
 
 
 def _all_integers(cells: Any) -> bool:
@@ -69,22 +84,6 @@ def _checked_rows(rows: Any) -> bytes:
         if len(found) != len(cells[0]):
             raise Invalid(f"ragged: row [{y}] has {len(found)} cells, row [0] has {len(cells[0])}")
     return bytes((len(cells), len(cells[0]))) + b"".join(cells)
-
-
-def _rows(value: Any) -> Any:
-    """Return a list or tuple as it is and an integer matrix as lists."""
-    kind = type(value)
-    if kind is list or kind is tuple:
-        return value
-    if kind is not np.ndarray:
-        raise Invalid(f"not a grid: expected a list of rows, found {described(value)}")
-    if value.ndim != 2:
-        raise Invalid(f"not a grid: an array of {value.ndim} dimensions, expected 2")
-    if value.shape[0] > MAX_SIDE or value.shape[1] > MAX_SIDE:
-        raise Invalid(f"{value.shape[0]} x {value.shape[1]} cells, expected at most {MAX_SIDE} x {MAX_SIDE}")
-    if value.dtype.kind not in "iu":
-        raise Invalid(f"an array of {value.dtype.name}, expected integers 0 to 9")
-    return value.tolist()
 
 
 def _row(row: Any, y: int) -> Any:

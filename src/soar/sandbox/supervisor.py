@@ -6,6 +6,7 @@ Knows queues and zygotes; what records mean is `batch`'s. Expected outputs are u
 import asyncio
 import contextlib
 import json
+import math
 import os
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -26,6 +27,12 @@ FORKS_PER_SLICE = 100
 second."""
 
 MIN_SLICE = 0.1
+FORKS_REPAID = 10
+"""How many times the cost of its fork a worker's programs should take, where there are enough of them."""
+
+LATEST = 0.02
+"""What the latest program weighs in the mean CPU time of a program."""
+
 RESTARTS = 50
 
 _Key = tuple[str, bytes, bool]
@@ -56,6 +63,7 @@ class ConfinedSandbox:
         self._tasks: list[asyncio.Task[None]] = []
         self._packed: dict[tuple[int, ...], tuple[bytes, tuple[Value, ...]]] = {}
         self._known: OrderedDict[_Key, Execution] = OrderedDict()
+        self._program_seconds = 2e-3
         self._reset()
 
     def _reset(self) -> None:
@@ -105,25 +113,30 @@ class ConfinedSandbox:
         self._kill_all()
 
     async def run(self, code: str, inputs: Sequence[Value], *, alone: bool = False) -> Execution:
-        """Execute a program on every input; see `soar.sandbox.protocol.Sandbox`. The same program on the same inputs,
-        running or finished a moment ago, is not run twice."""
+        """Execute a program on every input; see `soar.sandbox.protocol.Sandbox`. Waits while too many others do."""
         self._attach()
-        if not inputs:
-            return Execution(())
-        key = (code, self._packed_inputs(inputs), alone)
-        if key in self._known:
-            self._known.move_to_end(key)
-            return self._known[key]
-        answer: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
-        while key not in self._running and len(self._waiting) >= MAX_WAITING:
+        while len(self._waiting) >= MAX_WAITING:
             self._room.clear()
             await self._room.wait()
-        if key in self._running:
+        return await self.submit(code, inputs, alone=alone)
+
+    def submit(self, code: str, inputs: Sequence[Value], *, alone: bool = False) -> asyncio.Future[Execution]:
+        """Return the execution to come; whoever submits sees to it that not too many wait. The same program on the same
+        inputs, running or finished a moment ago, is not run twice."""
+        self._attach()
+        answer: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        key = (code, self._packed_inputs(inputs), alone)
+        if not inputs:
+            answer.set_result(Execution(()))
+        elif key in self._known:
+            self._known.move_to_end(key)
+            answer.set_result(self._known[key])
+        elif key in self._running:
             self._running[key].append(answer)
         else:
             self._running[key] = [answer]
             self._put(self._job(key, len(inputs)))
-        return await answer
+        return answer
 
     @property
     def achieved(self) -> str:
@@ -154,6 +167,7 @@ class ConfinedSandbox:
         code, inputs, alone = key
 
         def finish(execution: Execution) -> None:
+            self._program_seconds += LATEST * (max(execution.cpu_seconds, 1e-5) - self._program_seconds)
             self._known[key] = execution
             if len(self._known) > MAX_REMEMBERED:
                 self._known.popitem(last=False)
@@ -220,15 +234,23 @@ class ConfinedSandbox:
             while not self._lone and not self._waiting:
                 self._work_there.clear()
                 await self._work_there.wait()
-            share = -(-len(self._waiting) // self._idle)
+            share = self._share()
         finally:
             self._idle -= 1
         if self._lone:
             return [self._lone.popleft()]
-        jobs = [self._waiting.popleft() for _ in range(min(share, MAX_BATCH))]
+        jobs = [self._waiting.popleft() for _ in range(share)]
         if len(self._waiting) < MAX_WAITING:
             self._room.set()
         return jobs
+
+    def _share(self) -> int:
+        """Return how many of the waiting programs the next worker takes. Shares shrink with what is left, so that all
+        workers end at about the same time, but not below what is worth a fork."""
+        waiting = len(self._waiting)
+        worthwhile = math.ceil(FORKS_REPAID * self.hello.get("fork_seconds", 0.0) / self._program_seconds)
+        shrinking = -(-waiting // (2 * self.workers - 1))
+        return min(MAX_BATCH, max(shrinking, min(worthwhile, -(-waiting // self._idle))))
 
     def _again(self, jobs: Sequence[Job]) -> None:
         """Queue jobs again, before those that have not been tried; give up on those that have lost too much."""

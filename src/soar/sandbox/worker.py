@@ -11,7 +11,8 @@ import signal
 import sys
 import time
 from builtins import callable, compile, exec, isinstance, len, next, str, type  # noqa: A004, UP029
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ AGAIN = 0.1
 ENDURED = 3
 NOTHING: frozenset[str] = frozenset()
 ENOUGH_WRITTEN = 16 << 20
+ENOUGH_UNTOLD = 1 << 16
 _dumps, _write, _exit = json.dumps, os.write, os._exit
 _setitimer, _cpu = signal.setitimer, time.process_time
 _PROF, _VIRTUAL = signal.ITIMER_PROF, signal.ITIMER_VIRTUAL
@@ -110,6 +112,23 @@ class Alarm:
         return _failure("Timeout", f"more than {self.seconds:g} s of CPU time", self.line, stage, source)
 
 
+class Ran:
+    """A program of this worker, to know an equal one by."""
+
+    def __init__(self, place: int, code: CodeType) -> None:
+        self.place = place
+        self._code = code
+
+    @cached_property
+    def key(self) -> tuple:
+        """What equal code has in common; not computed where nothing else has its names."""
+        return triage.key(self._code)
+
+    def among(self, others: Iterable["Ran"]) -> int | None:
+        """Return the place of one of `others` that has the same code."""
+        return next((other.place for other in others if other.key == self.key), None)
+
+
 class Worker:
     """Runs the programs of one request and writes records of what each did."""
 
@@ -121,11 +140,11 @@ class Worker:
         self._alarm = Alarm(request.cpu_seconds, self._give_up)
         self._encode = returned.json_bytes if request.json_results else returned.grid_bytes
         self._kind = wire.JSON if request.json_results else wire.GRID
-        self._seen: dict[tuple, list[tuple[int, CodeType]]] = {}
+        self._ran: dict[tuple, list[Ran]] = {}
         self._share = len(request.inputs) < len(request.programs)
         self._place, self._index, self._source, self._stage = 0, 0, "", "load"
         self._spoilt = self._failed = False
-        self._written = 0
+        self._written, self._untold = 0, b""
 
     def work(self) -> None:
         """Run programs until all are done, the time slice is over, or one has left a trace."""
@@ -150,7 +169,8 @@ class Worker:
         if look.alone and not self._request.alone:
             self._say(wire.ALONE)
             return NOTHING
-        earlier = self._earlier(code, (inputs, first, look.names)) if self._share else None
+        mine, kin = Ran(self._place, code), (inputs, first, look.names)
+        earlier = mine.among(self._ran.get(kin, ())) if self._share else None
         if earlier is not None:
             self._say(wire.SAME, earlier)
             return NOTHING
@@ -161,31 +181,27 @@ class Worker:
             return look.stores
         self._call(transform, wire.unpack_inputs(self._request.inputs[inputs])[first:], first, begun)
         if self._share and not self._failed:
-            self._seen.setdefault((inputs, first, look.names), []).append((self._place, code))
+            self._ran.setdefault(kin, []).append(mine)
         return look.stores
 
-    def _earlier(self, code: CodeType, kin: tuple) -> int | None:
-        """Return the place of an earlier program of equal code, run on the same inputs without a failure."""
-        known = self._seen.get(kin)
-        if not known:
-            return None
-        mine = triage.key(code)
-        return next((place for place, other in known if triage.key(other) == mine), None)
-
     def _call(self, transform: Any, values: list[tuple[int, bytes]], first: int, begun: float) -> None:
-        said = b""
+        """Call the program on each input. One that runs alone tells each result before the next call, which may be the
+        last; in company they are told together, and one that dies is run again."""
         for index, (kind, data) in enumerate(values, first):
-            if said:
-                self._send(said)
+            if self._request.alone or len(self._untold) > ENOUGH_UNTOLD:
+                self._tell()
             self._index = index
             self._sink.left = PRINTABLE
             value = wire.fresh_input(kind, data)
             encoded = self._guarded("run", lambda: self._result(transform, value))  # noqa: B023
             if self._crowded():
+                self._untold = b""
                 self._say(wire.ALONE)
                 return
-            said = self._pending if encoded is None else wire.pack_record(self._kind, self._place, index, encoded)
-        self._send(said + wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun)))
+            record = self._pending if encoded is None else wire.pack_record(self._kind, self._place, index, encoded)
+            self._untold += record
+        self._untold += wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun))
+        self._tell()
 
     def _result(self, transform: Any, value: Any) -> bytes:
         result = transform(value)
@@ -251,9 +267,14 @@ class Worker:
     def _give_up(self, alarm: Alarm) -> NoReturn:
         """Say that the running program takes too long and will not stop, and end the process under it."""
         alarm.stop()
-        self._send(self._record(alarm.failure(self._stage, self._source)))
+        self._untold += self._record(alarm.failure(self._stage, self._source))
+        self._tell()
         self._say(wire.STOP)
         _exit(0)
+
+    def _tell(self) -> None:
+        said, self._untold = self._untold, b""
+        self._send(said)
 
     def _send(self, data: bytes) -> None:
         self._written += len(data)
