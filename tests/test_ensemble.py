@@ -91,7 +91,7 @@ def test_without_any_accuracy_the_larger_group_wins():
 def test_a_nondeterministic_program_neither_votes_nor_teaches():
     shaky = Program(Origin("s", 0, "t", "sample", 0, 0, 0), "", (GRID, GRID), (grid(1), grid(1)), 1.0, (), True)
     assert sum_vote([shaky]) == []
-    assert votable(TASK, [shaky]) == []
+    assert votable(TASK, [shaky], ()) == []
 
 
 def test_only_the_first_two_ballots_count():
@@ -126,7 +126,7 @@ def test_a_program_that_spells_out_an_output_is_filtered_and_counted():
     kept, counts = filtered(TASK, [copier, honest, failed], ("hard-coded",))
     assert kept == [honest]
     assert counts == {"failed": 1, "hard-coded": 1}
-    assert votable(TASK, [copier, honest, failed], hard_coded=False) == [copier, honest]
+    assert votable(TASK, [copier, honest, failed], ()) == [copier, honest]
 
 
 def test_a_small_output_or_a_task_of_single_cells_is_no_sign_of_hard_coding():

@@ -37,10 +37,11 @@ def run(
 
     settings = load_config(config, overrides or [])
     console = Console()
-    console.print(f"run directory: {run_dir}", highlight=False)
+    console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)
     worked = asyncio.run(launch(settings, run_dir, console))
     if not worked:
-        console.print(f"{run_dir} resumed: the run was finished already, nothing was left to do", highlight=False)
+        said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
+        console.print(said, highlight=False, soft_wrap=True)
     show_run(run_dir, console)
 
 

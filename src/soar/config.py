@@ -98,10 +98,10 @@ class SandboxConfig(_Section):
 
 
 class AnswerConfig(_Section):
-    """How programs vote (§3.2, App. D.1) and which are filtered out before (App. F)."""
+    """How programs vote (§3.2, App. D.1), and the filters that keep programs from voting and teaching (App. F)."""
 
     voter: str = "sum"
-    filter_hard_coded: bool = True
+    filters: tuple[str, ...] = ("hard-coded",)
 
 
 class LearningConfig(_Section):

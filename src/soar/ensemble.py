@@ -5,10 +5,11 @@ Voting never sees the wanted outputs of test pairs; scoring does and nothing els
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from soar.config import resolve
 from soar.types import Output, Program, Task, Value, canonical_json, content_hash, test_matches
 
 HARD_CODED_CELLS = 9
@@ -63,24 +64,25 @@ def _ballot(key: str, group: Sequence[Program], weight: float) -> Ballot:
     return Ballot(group[0].test, weight, len(group), key)
 
 
-def votable(task: Task, programs: Sequence[Program], *, hard_coded: bool = True) -> list[Program]:
-    """Return the programs that may vote and teach: all that ran, without those that spell out an answer (App. F)."""
-    return filtered(task, programs, ("hard-coded",) if hard_coded else ())[0]
+def votable(task: Task, programs: Sequence[Program], filters: Sequence[str]) -> list[Program]:
+    """Return the programs that may vote and teach: all that ran and that no filter rejects (App. F)."""
+    return filtered(task, programs, filters)[0]
 
 
 def filtered(task: Task, programs: Sequence[Program], names: Sequence[str]) -> tuple[list[Program], dict[str, int]]:
     """Return the programs that ran and pass the named `FILTERS`, and how many fell to what: ``failed`` or the first
     filter that rejects them."""
-    fates = [_fate(task, program, names) for program in programs]
+    filters = {name: resolve(name, FILTERS, "filter") for name in names}
+    fates = [_fate(task, program, filters) for program in programs]
     counts = Counter(dict.fromkeys(("failed", *names), 0))
     counts.update(fate for fate in fates if fate)
     return [program for program, fate in zip(programs, fates, strict=True) if not fate], dict(counts)
 
 
-def _fate(task: Task, program: Program, names: Sequence[str]) -> str | None:
+def _fate(task: Task, program: Program, filters: Mapping[str, Filter]) -> str | None:
     if not program.ran:
         return "failed"
-    return next((name for name in names if FILTERS[name](task, program)), None)
+    return next((name for name, rejects in filters.items() if rejects(task, program)), None)
 
 
 def is_hard_coded(task: Task, program: Program) -> bool:

@@ -141,7 +141,7 @@ def is_right(task: Task, program: Program) -> bool:
 def answer(run: Run, step: Step, task: Task) -> list[Ballot]:
     """Return the ballots of one task, heaviest first: the first two are its answers (§3.2)."""
     programs = run.reader.programs(task.id, step.stage.name, step.iteration)
-    voters = votable(task, programs, hard_coded=run.config.answer.filter_hard_coded)
+    voters = votable(task, programs, run.config.answer.filters)
     return resolve(run.config.answer.voter, VOTERS, "voter")(voters)
 
 
@@ -168,7 +168,7 @@ def lessons(run: Run, step: Step, task: Task) -> list[Row]:
         run.reader.programs(task.id, step.stage.name, before),
         run.rendering,
         run.config.learning,
-        hard_coded=run.config.answer.filter_hard_coded,
+        filters=run.config.answer.filters,
         seed=seed_of(run.config.seed, "learn", step.stage.name, step.iteration),
     )
 

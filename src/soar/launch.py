@@ -20,8 +20,12 @@ from soar.archive.writer import ArchiveWriter
 from soar.config import Config, resolve
 from soar.domains.protocol import Domain
 from soar.domains.task_set import task_set_hash
+from soar.ensemble import FILTERS, VOTERS
 from soar.errors import Interrupted
 from soar.iterate import Run, iterate
+from soar.learning.curate import CURATORS, PAIRINGS
+from soar.learning.dedup import DEDUPLICATIONS
+from soar.learning.finetune import TRAINERS
 from soar.lm.open import fingerprint
 from soar.prompts.chat import Chat
 from soar.prompts.compact import Compact
@@ -29,6 +33,7 @@ from soar.prompts.protocol import Rendering
 from soar.report.progress import Progress, show_progress
 from soar.run import RunDirectory, freeze, locked, steps
 from soar.sandbox import open_sandbox
+from soar.search.selectors import SELECTORS
 from soar.task_sets import load_task_sets, open_domain
 from soar.types import Task
 
@@ -40,6 +45,7 @@ async def run(config: Config, path: Path, console: Console) -> bool:
 
     `Interrupted` on SIGTERM or SIGINT, after what was paid for is stored.
     """
+    check_names(config)
     domain = open_domain(config)
     tasks = load_task_sets(config, domain)
     with locked(path) as directory:
@@ -105,6 +111,21 @@ def _on_signals(action: Any) -> Iterator[None]:
     finally:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(name)
+
+
+def check_names(config: Config) -> None:
+    """Find every part that a configuration names, so that a wrong name is told before anything is paid for."""
+    named: list[tuple[str, Mapping[str, Any], str]] = [
+        (config.search.selector, SELECTORS, "selector"),
+        (config.answer.voter, VOTERS, "voter"),
+        *((name, FILTERS, "filter") for name in config.answer.filters),
+        (config.learning.deduplicate, DEDUPLICATIONS, "deduplication"),
+        (config.learning.curator, CURATORS, "curator"),
+        (config.learning.pairing, PAIRINGS, "pairing"),
+        (config.finetune.trainer, TRAINERS, "trainer"),
+    ]
+    for name, choices, what in named:
+        resolve(name, choices, what)
 
 
 def open_rendering(config: Config, domain: Domain) -> Rendering:

@@ -161,7 +161,7 @@ def learning(**changes) -> LearningConfig:
 
 
 def examples(task, found, **changes):
-    return examples_of(task, found, Chat(Arc()), learning(**changes), hard_coded=True, seed=0)
+    return examples_of(task, found, Chat(Arc()), learning(**changes), filters=("hard-coded",), seed=0)
 
 
 def test_a_task_gives_sampling_and_refinement_rows_and_without_answers_only_sampling_rows():

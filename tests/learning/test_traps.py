@@ -32,7 +32,7 @@ def test_trap_3_the_target_is_the_child_of_the_parent_that_is_shown():
     parents = [acting(n, n % 4, 0, n, code=f"parent_{n}") for n in range(6)]
     children = [acting(10 + n, 4, 2, parents=(parents[n].key,), code=f"child_{n}") for n in range(6)]
     shuffled = [*reversed(children), *parents]
-    rows = examples_of(TASK, shuffled, Chat(Arc()), LearningConfig(deduplicate="text"), hard_coded=True, seed=0)
+    rows = examples_of(TASK, shuffled, Chat(Arc()), LearningConfig(deduplicate="text"), filters=("hard-coded",), seed=0)
     refinements = [row for row in rows if row["kind"] == "refine"]
     assert len(refinements) == 6
     for row in refinements:
@@ -58,7 +58,7 @@ def test_trap_6_an_error_cannot_win_the_vote_nor_teach():
     honest = acting(99, 1)
     for vote in VOTERS.values():
         assert [each.votes for each in vote([*failed, honest])] == [1]
-    rows = examples_of(TASK, [*failed, honest], Chat(Arc()), LearningConfig(), hard_coded=True, seed=0)
+    rows = examples_of(TASK, [*failed, honest], Chat(Arc()), LearningConfig(), filters=("hard-coded",), seed=0)
     assert {row["program"] for row in rows} == {honest.key}
 
 

@@ -274,6 +274,20 @@ def test_an_endpoint_that_stays_down_is_given_up_with_address_and_cause():
     assert asked.seconds < 3.0
 
 
+def test_an_endpoint_that_has_never_answered_is_not_waited_for_as_long_as_one_that_has(monkeypatch):
+    monkeypatch.setattr("soar.lm.openai.FIRST_CONTACT_SECONDS", 0.3)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        asked = ask(f"http://127.0.0.1:{free.getsockname()[1]}/v1", give_up_seconds=3600.0)
+    assert "for 0.3 s" in str(asked.error)
+    assert asked.seconds < 3.0
+
+    with serving(lambda body, number: error(503, "loading") if number < 3 else by_seed(body, number)) as server:
+        asked = ask(server.url, give_up_seconds=3600.0, backoff_seconds=0.2)
+    assert asked.texts == ["100"]
+    assert asked.seconds > 0.6
+
+
 @pytest.mark.parametrize(
     ("status", "advice"), [(401, "lm.api_key_env"), (403, "lm.api_key_env"), (404, "/v1"), (405, "log")]
 )

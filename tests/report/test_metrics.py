@@ -9,7 +9,7 @@ from soar.report.metrics import TaskResult, pass_at_k
 
 
 def result(sampled, right):
-    return TaskResult("t", sampled, sampled, sampled, right > 0, right > 0, (right > 0,), right > 0, sampled, right)
+    return TaskResult("t", sampled, sampled, sampled, right > 0, right > 0, (right > 0,), right > 0, sampled, right, {})
 
 
 @given(st.integers(1, 7).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))

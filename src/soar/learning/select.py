@@ -18,11 +18,11 @@ def examples_of(
     rendering: Rendering,
     learning: LearningConfig,
     *,
-    hard_coded: bool,
+    filters: Sequence[str],
     seed: int,
 ) -> list[Row]:
     """Return the examples of one task, sampling first. A task without answers gives no refinement examples (§3.4)."""
-    fit = votable(task.without_answers(), programs, hard_coded=hard_coded)
+    fit = votable(task.without_answers(), programs, filters)
     distinct = resolve(learning.deduplicate, DEDUPLICATIONS, "deduplication")(task, fit)
     curator = resolve(learning.curator, CURATORS, "curator")
     chosen = curator(task, distinct, learning.samples_per_task, rng(seed, "curate", task.id))

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 NOTICE_SECONDS = 30.0
 """The shortest time between two warnings about an endpoint that does not answer."""
+FIRST_CONTACT_SECONDS = 60.0
+"""How long an endpoint is waited for that has never answered anything: more likely it is not there at all."""
 MAX_WAIT_SECONDS = 30.0
 """The longest wait between two attempts, unless the server asks for a longer one."""
 
@@ -36,13 +38,18 @@ class _Transient(Exception):
         self.wait = wait
 
 
+class _Unreachable(_Transient):
+    """No connection, or one that was cut."""
+
+
 class OpenAICompatible:
     """Holds a connection to one endpoint, for one event loop.
 
     `base_url` ends in ``/v1``; `api_key_env` names the variable with the key (a dummy key is sent without one).
     At most `concurrency` requests are on their way at once. An attempt that is not complete after `deadline_seconds`
     counts as lost, however much has arrived; a request that keeps failing is given up `give_up_seconds` after its
-    first failure. Waits between attempts begin at `backoff_seconds` and double.
+    first failure, or `FIRST_CONTACT_SECONDS` if the endpoint has never answered. Waits between attempts begin at
+    `backoff_seconds` and double.
     """
 
     def __init__(
@@ -64,7 +71,7 @@ class OpenAICompatible:
         self._too_long: set[str] = set()
         self._counts = {"issued": 0, "retried": 0, "failed": 0}
         self._not_before = self._next_notice = 0.0
-        self._troubled = self._warned_of_sameness = False
+        self._reached = self._troubled = self._warned_of_sameness = False
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
         """Return False for what the server has refused as too long before; otherwise only the server knows."""
@@ -132,7 +139,9 @@ class OpenAICompatible:
             nonlocal first_failure
             now = time.monotonic()
             first_failure = first_failure or now
-            return now - first_failure + state.upcoming_sleep >= self._give_up
+            problem = state.outcome.exception() if state.outcome else None
+            self._reached = self._reached or not isinstance(problem, _Unreachable)
+            return now - first_failure + state.upcoming_sleep >= self._patience()
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
@@ -147,12 +156,16 @@ class OpenAICompatible:
         except _Transient as problem:
             self._counts["failed"] += 1
             raise EndpointError(
-                f"{self._url} gave no usable answer for {self._give_up:g} s; the last attempt: {problem}. "
+                f"{self._url} gave no usable answer for {self._patience():g} s; the last attempt: {problem}. "
                 "Check that the server runs and that lm.base_url is right, then run the same command again"
             ) from None
         except EndpointError:
             self._counts["failed"] += 1
             raise
+
+    def _patience(self) -> float:
+        """Return the seconds after which a request that keeps failing is given up."""
+        return self._give_up if self._reached else min(self._give_up, FIRST_CONTACT_SECONDS)
 
     async def _attempt(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
         """Send the request, without further fields as long as the server refuses some; return its completions."""
@@ -185,8 +198,11 @@ class OpenAICompatible:
                 raise _Transient(str(problem)) from None
             except openai.APIStatusError as problem:
                 return self._refused(problem, fields)
+            except openai.APIConnectionError as problem:
+                raise _Unreachable(f"{problem.message} {problem.__cause__ or ''}".strip()) from None
             except openai.APIError as problem:
-                raise _Transient(f"{problem.message} {problem.__cause__ or ''}".strip()) from None
+                raise _Transient(problem.message) from None
+        self._reached = True
         if self._troubled:
             self._troubled = False
             logger.warning("%s answers again", self._url)
@@ -252,7 +268,7 @@ class OpenAICompatible:
         if now >= self._next_notice:
             self._next_notice = now + NOTICE_SECONDS
             problem = state.outcome.exception() if state.outcome else None
-            logger.warning("%s: %s; trying again for up to %g s", self._url, problem, self._give_up)
+            logger.warning("%s: %s; trying again for up to %g s", self._url, problem, self._patience())
 
     def _look_for_sameness(self, texts: Sequence[str]) -> None:
         """Warn once if several answers to one prompt are all the same: search would be pointless."""

@@ -5,20 +5,19 @@ Knows scores and counts; does not know how they are shown. Reading is safe while
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from soar.archive.reader import ArchiveReader
-from soar.ensemble import Ballot, oracle, score
+from soar.ensemble import Voter, filtered, oracle, score
 from soar.run import Step
 from soar.types import Program, Task, solves_train, test_matches
-
-VoteOf = Callable[[Task, Sequence[Program]], list[Ballot]]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What one search reached on one task. Score fields are None where the task's answers are not known."""
+    """What one search reached on one task. Score fields are None where the task's answers are not known; `filtered`
+    counts the programs that may neither vote nor teach, by the reason."""
 
     task_id: str
     completions: int
@@ -30,16 +29,18 @@ class TaskResult:
     oracle: bool | None
     sampled: int
     sampled_right: int
+    filtered: Mapping[str, int]
 
 
-def task_result(reader: ArchiveReader, step: Step, task: Task, vote_of: VoteOf) -> TaskResult:
+def task_result(reader: ArchiveReader, step: Step, task: Task, voter: Voter, filters: Sequence[str]) -> TaskResult:
     """Compute one task's result of one search."""
     where = (step.stage.name, step.iteration, task.id)
     programs = reader.programs(task.id, step.stage.name, step.iteration)
     count = "SELECT COUNT(*), SUM(phase = 'sample') FROM completions WHERE stage = ? AND iteration = ? AND task_id = ?"
     completions, sampled = reader.query(count, where)[0]
     answered = all(example.output is not None for example in task.test)
-    scored = score(task, vote_of(task, programs)) if answered else None
+    voters, fallen = filtered(task.without_answers(), programs, filters)
+    scored = score(task, voter(voters)) if answered else None
     right = [p for p in programs if p.origin.phase == "sample" and is_right(task, p)]
     return TaskResult(
         task_id=task.id,
@@ -52,6 +53,7 @@ def task_result(reader: ArchiveReader, step: Step, task: Task, vote_of: VoteOf) 
         oracle=oracle(task, programs) if answered else None,
         sampled=sampled or 0,
         sampled_right=len(right),
+        filtered=fallen,
     )
 
 
@@ -117,6 +119,10 @@ def iteration_record(
         "seconds": seconds,
         "finetune_seconds": finetune_seconds,
         "status": statuses(reader, *where),
+        "filtered": {
+            reason: _total(result.filtered[reason] for result in results)
+            for reason in (results[0].filtered if results else ())
+        },
     }
 
 
@@ -142,7 +148,8 @@ def report(
     sources: Mapping[str, str],
     *,
     samples: int,
-    vote_of: VoteOf,
+    voter: Voter,
+    filters: Sequence[str],
 ) -> dict[str, object]:
     """Return the object of ``soar report --json`` for every search that has begun."""
     begun = {(stage, iteration) for stage, iteration, *_ in reader.iterations()}
@@ -152,7 +159,7 @@ def report(
         name = step.stage.name
         if (name, step.iteration) not in begun:
             continue
-        results = [task_result(reader, step, task, vote_of) for task in tasks[name]]
+        results = [task_result(reader, step, task, voter, filters) for task in tasks[name]]
         before = solved.setdefault(name, set())
         records.append(
             iteration_record(reader, step, results, source=sources[name], samples=samples, solved_before=set(before))

@@ -1,10 +1,10 @@
 """A run's report in the terminal: the table, some solved tasks in colour with their programs, where everything lies."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from rich import box
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
@@ -13,7 +13,7 @@ from soar.archive.reader import ArchiveReader
 from soar.config import Config, resolve
 from soar.domains.arc import Grid
 from soar.domains.draw import side_by_side
-from soar.ensemble import VOTERS, Ballot, votable
+from soar.ensemble import VOTERS
 from soar.report.metrics import is_right, report
 from soar.report.snapshot import Snapshot, snapshot
 from soar.run import RunDirectory, steps
@@ -22,18 +22,19 @@ from soar.types import Program, Task
 
 COLUMNS = (
     ("stage", "stage"),
-    ("iteration", "iteration"),
+    ("it.", "iteration"),
     ("tasks", "tasks"),
     ("programs", "programs"),
     ("distinct", "distinct"),
-    ("right on training pairs", "solved_train_pairs"),
+    ("train pairs", "solved_train_pairs"),
     ("solved", "solved"),
     ("newly solved", "newly_solved"),
     ("oracle", "oracle"),
-    ("score_mean", "score_mean"),
     ("search s", "seconds"),
-    ("finetuning s", "finetune_seconds"),
+    ("tuning s", "finetune_seconds"),
 )
+"""Headings and fields; ``train pairs`` counts tasks with a program that is right on all of these. All of it fits into
+80 characters."""
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -48,7 +49,8 @@ def read_report(path: Path) -> dict[str, Any]:
             _tasks(directory, config),
             {stage.name: config.tasks_of(stage).source for stage in config.stages},
             samples=config.search.samples,
-            vote_of=partial(_vote, config),
+            voter=resolve(config.answer.voter, VOTERS, "voter"),
+            filters=config.answer.filters,
         )
     finally:
         reader.close()
@@ -71,14 +73,9 @@ def _tasks(directory: RunDirectory, config: Config) -> dict[str, list[Task]]:
     return tasks_with_ids(config, open_domain(config), ids)
 
 
-def _vote(config: Config, task: Task, programs: Sequence[Program]) -> list[Ballot]:
-    voters = votable(task.without_answers(), programs, hard_coded=config.answer.filter_hard_coded)
-    return resolve(config.answer.voter, VOTERS, "voter")(voters)
-
-
 def report_table(found: dict[str, Any], title: str) -> Table:
     """Return the report's searches as a table."""
-    table = Table(title=title)
+    table = Table(title=title, box=box.SIMPLE, collapse_padding=True, pad_edge=False)
     for heading, name in COLUMNS:
         table.add_column(heading, justify="left" if name == "stage" else "right")
     for record in found["iterations"]:
@@ -89,7 +86,7 @@ def report_table(found: dict[str, Any], title: str) -> Table:
 def _cell(value: object) -> str:
     if value is None:
         return "?"
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
 def show_run(path: Path, console: Console, examples: int = 3) -> None:

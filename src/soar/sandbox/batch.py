@@ -143,8 +143,8 @@ class Batch:
         return [*self._later, *again, *rest]
 
     def _judged(self, job: Job, failure: Failure) -> list[Job]:
-        """Settle the input that a worker died under. In company it may have been a neighbour's doing, and what the worker
-        had not told is unknown: the program runs again alone."""
+        """Settle the input that a worker died under. In company it may have been a neighbour's doing, and which
+        input it was is unknown: the program runs again alone."""
         if not job.alone:
             self._restart(job)
             job.alone = True

@@ -186,6 +186,7 @@ class Zygote:
 
     def possible(self, attempt: Callable[[], list[str]]) -> list[str]:
         """Return which forbidden things a worker could do."""
+        end: dict[str, Any] = {}
         for _ in range(CANARIES):
             said = bytearray()
             end = self.run(lambda: _write_all(RESULTS, json.dumps(attempt()).encode()), 5.0, said.extend)

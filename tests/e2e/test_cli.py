@@ -1,0 +1,112 @@
+"""The verbs as a user types them: one small scripted run, then what is said of it; wrong input costs nothing."""
+
+import json
+import subprocess
+
+import pytest
+
+CONFIG = """
+[tasks]
+source = "{folder}"
+[lm]
+backend = "scripted"
+model = "replies:reply"
+[search]
+samples = 8
+refinements = 8
+samples_per_request = 4
+enough = 0
+[finetune]
+trainer = "scripted"
+[[stages]]
+name = "train"
+iterations = 2
+"""
+
+
+@pytest.fixture
+def config(tmp_path, task_folder):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG.format(folder=task_folder))
+    return path
+
+
+@pytest.fixture
+def call(soar, environment):
+    """Run the command; return exit code, standard output and standard error."""
+
+    def run(*arguments):
+        done = subprocess.run([*soar, *map(str, arguments)], env=environment, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_a_run_its_report_its_status_and_a_second_run_that_finds_nothing_to_do(config, tmp_path, call):
+    code, said, errors = call("run", config, tmp_path / "run")
+    assert (code, errors) == (0, "")
+    assert "newly" in said
+    assert str(tmp_path / "run") in said.replace("\n", "")
+    assert max(map(len, said.split("archive.sqlite")[0].splitlines())) <= 80
+
+    report = json.loads(call("report", tmp_path / "run", "--json")[1])
+    first, second = report["iterations"]
+    assert [first["iteration"], second["iteration"]] == [0, 1]
+    for record in (first, second):
+        assert record["tasks"] == 6
+        assert record["completions"] == 6 * 16
+        assert record["completions"] == sum(record["status"].values())
+        assert 0 < record["solved"] <= record["oracle"] < 6
+        assert record["pass_at_k"]["8"] >= record["pass_at_k"]["1"] > 0
+        assert record["filtered"]["failed"] == record["programs"] - record["status"]["ok"]
+    assert first["newly_solved"] == first["solved"]
+
+    status = json.loads(call("status", tmp_path / "run", "--json")[1])
+    assert (status["finished"], status["searches"], status["completions"]) == (True, 2, 96)
+
+    code, said, _ = call("run", config, tmp_path / "run")
+    assert code == 0
+    assert "resumed: the run was finished already" in said.replace("\n", " ")
+    assert json.loads(call("report", tmp_path / "run", "--json")[1]) == report
+
+
+@pytest.mark.parametrize(
+    ("setting", "choices"),
+    [
+        ("search.selector=best", "greedy, rex, uniform"),
+        ("answer.voter=majority", "mean, sum"),
+        ('answer.filters=["odd"]', "hard-coded"),
+        ("learning.curator=all", "greedy-diverse"),
+        ("finetune.trainer=mine", "trl"),
+        ("search.samplse=3", "samples_per_request"),
+    ],
+)
+def test_a_wrong_name_is_told_with_the_choices_and_begins_no_run(config, tmp_path, call, setting, choices):
+    code, _, errors = call("run", config, tmp_path / "run", "--set", setting)
+    assert code == 2
+    assert choices in errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_configuration_is_refused_with_the_difference(config, tmp_path, call):
+    call("run", config, tmp_path / "run", "--set", "stages.0.iterations=1")
+    code, _, errors = call("run", config, tmp_path / "run", "--set", "search.samples=12")
+    assert code == 2
+    assert "search.samples was 8, now 12" in errors
+
+
+def test_an_unreadable_task_is_told_with_its_file_and_reason(config, tmp_path, task_folder, call):
+    (task_folder / "flip.json").write_text(
+        '{"train": [{"input": [[1], [2, 3]], "output": [[1]]}], "test": [{"input": [[1]]}]}'
+    )
+    code, _, errors = call("run", config, tmp_path / "run")
+    assert code == 3
+    assert "flip" in errors
+    assert "ragged" in errors
+
+
+def test_a_disk_without_room_is_told(config, call):
+    code, _, errors = call("run", config, "/dev/full/run")
+    assert code == 5
+    assert "/dev/full/run" in errors
