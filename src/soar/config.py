@@ -205,6 +205,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
     for override in overrides:
         _apply(raw, override)
+    return validated(raw, path)
+
+
+def validated(raw: Mapping[str, Any], path: Path) -> Config:
+    """Return the configuration that was read from `path`; `ConfigError` names what is wrong and the choices."""
     try:
         return Config.model_validate(raw)
     except ValidationError as error:

@@ -21,7 +21,7 @@ from typing import Any
 
 import tomli_w
 
-from soar.config import Config, StageConfig
+from soar.config import Config, StageConfig, validated
 from soar.errors import ConfigError, DataError, StoreError
 from soar.files import write_atomically
 
@@ -66,7 +66,7 @@ class RunDirectory:
 
     def config(self) -> Config:
         """Return the frozen configuration; `ConfigError` if this is no run directory."""
-        return Config.model_validate(self._read_toml())
+        return validated(self._read_toml(), self.path / "config.toml")
 
     def manifest(self) -> dict[str, Any]:
         """Return what the run was begun with: versions, model, task sets by stage."""
@@ -111,7 +111,7 @@ def freeze(directory: RunDirectory, config: Config, manifest: Mapping[str, Any])
     """
     wanted = config.model_dump(mode="json", exclude_none=True)
     if (directory.path / "manifest.json").exists():
-        found = Config.model_validate(directory._read_toml()).model_dump(mode="json", exclude_none=True)
+        found = directory.config().model_dump(mode="json", exclude_none=True)
         _refuse(ConfigError, directory.path, "configuration", differences(found, wanted))
         then = {key: value for key, value in directory.manifest().items() if key != "versions"}
         now = {key: value for key, value in manifest.items() if key != "versions"}

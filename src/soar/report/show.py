@@ -25,7 +25,6 @@ COLUMNS = (
     ("it.", "iteration"),
     ("tasks", "tasks"),
     ("programs", "programs"),
-    ("distinct", "distinct"),
     ("train pairs", "solved_train_pairs"),
     ("solved", "solved"),
     ("newly solved", "newly_solved"),
@@ -75,7 +74,7 @@ def _tasks(directory: RunDirectory, config: Config) -> dict[str, list[Task]]:
 
 def report_table(found: dict[str, Any], title: str) -> Table:
     """Return the report's searches as a table."""
-    table = Table(title=title, box=box.SIMPLE, collapse_padding=True, pad_edge=False)
+    table = Table(title=title, box=box.SIMPLE, padding=0)
     for heading, name in COLUMNS:
         table.add_column(heading, justify="left" if name == "stage" else "right")
     for record in found["iterations"]:
