@@ -129,6 +129,13 @@ def test_each_input_gets_its_own_verdict():
     assert isinstance(outputs[1], Failure)
 
 
+def test_floats_and_booleans_are_no_cells():
+    """Trap 6: equal to a wanted integer, they still are none."""
+    values = ("[[1, True]]", "[[1.0]]", "np.ones((2, 2))", "np.ones((2, 2), bool)", "[[np.float64(1)]]", "[np.ones(2)]")
+    found = run_all([f"import numpy as np\ndef transform(grid):\n    return {value}" for value in values])
+    assert [failure_of(execution).type for execution in found] == ["InvalidOutput"] * len(values)
+
+
 def test_arrays_and_numpy_integers_are_grids():
     codes = [
         "import numpy as np\ndef transform(g): return np.array(g)",

@@ -25,12 +25,12 @@ COLUMNS = (
     ("it.", "iteration"),
     ("tasks", "tasks"),
     ("programs", "programs"),
-    ("train pairs", "solved_train_pairs"),
+    ("train\npairs", "solved_train_pairs"),
     ("solved", "solved"),
-    ("newly solved", "newly_solved"),
+    ("newly\nsolved", "newly_solved"),
     ("oracle", "oracle"),
-    ("search s", "seconds"),
-    ("tuning s", "finetune_seconds"),
+    ("search\ns", "seconds"),
+    ("tuning\ns", "finetune_seconds"),
 )
 """Headings and fields; ``train pairs`` counts tasks with a program that is right on all of these. All of it fits into
 80 characters."""
