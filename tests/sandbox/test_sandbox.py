@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,9 @@ def test_every_hostile_program_is_contained_in_other_versions_of_python():
     pythons = others()
     if not pythons:
         pytest.skip("no other Python with NumPy and SciPy here (SOAR_TEST_PYTHONS can name some)")
-    for python in pythons:
-        found = examine_as(python)
+    users = [None, become_nobody] if os.getuid() == 0 else [None]
+    for python, user in product(pythons, users):
+        found = examine_as(python, preexec_fn=user)
         assert found["complaints"] == [], found["python"]
 
 
