@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -110,3 +111,13 @@ def test_a_disk_without_room_is_told(config, call):
     code, _, errors = call("run", config, "/dev/full/run")
     assert code == 5
     assert "/dev/full/run" in errors
+
+
+def test_help_loads_no_more_than_it_needs(environment):
+    script = (
+        "import sys\nfrom soar.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print([name for name in ('torch', 'numpy', 'pydantic', 'rich', 'openai') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
