@@ -90,6 +90,7 @@ def test_the_details_of_a_large_task_begin_with_what_is_short():
         "def transform(grid):\n    return grid",
         PROLOGUE + "    g = 'def transform(grid):'\n" + EPILOGUE,
         PROLOGUE + "    \n" + EPILOGUE,
+        PROLOGUE + "    \x0c\n" + EPILOGUE,
         PROLOGUE + EPILOGUE,
         wrap("g = g.T").rstrip("\n"),
         "transform = lambda grid: grid",

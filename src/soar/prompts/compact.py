@@ -49,7 +49,7 @@ class Compact:
     def completion(self, code: str) -> str:
         """Return the program's body where it has the usual frame, else the program."""
         body = unwrap(code)
-        return code if body is None or not body or _WHOLE.search(body) else body
+        return code if body is None or not body.strip() or _WHOLE.search(body) else body
 
     def extract(self, text: str) -> Extraction:
         """Return the program of a completion: itself if it defines ``transform``, else framed as its body."""
