@@ -113,6 +113,49 @@ def test_a_disk_without_room_is_told(config, call):
     assert "/dev/full/run" in errors
 
 
+FLIP = "def transform(grid):\n    return [row[::-1] for row in grid]"
+
+
+def test_exec_gives_a_line_for_each_line_in_their_order(tmp_path, task_folder, call):
+    entries = [
+        {"task_id": "flip", "code": FLIP, "mark": [1, {"a": None}]},
+        {"task_id": "turn", "code": FLIP},
+        {"task_id": "flip", "code": "def transform(grid):\n    return grid[len(grid[0])]"},
+        {"task_id": "flip", "code": "def transform(grid)\n    return grid"},
+        {"task_id": "nowhere", "code": FLIP},
+        {"task_id": "flip"},
+    ]
+    programs, results = tmp_path / "programs.jsonl", tmp_path / "results.jsonl"
+    programs.write_text("\n".join([*map(json.dumps, entries), "no JSON", ""]))
+    code, said, _ = call("exec", programs, "--out", results, "--tasks", task_folder)
+    assert (code, said) == (0, "")
+    right, wrong, raised, broken, unknown, empty, garbage = map(json.loads, results.read_text().splitlines())
+
+    assert right["mark"] == [1, {"a": None}]
+    assert "code" not in right
+    assert [pair["correct"] for pair in right["train"]] == [True] * 3
+    wanted = json.loads((task_folder / "flip.json").read_text())["test"][0]["output"]
+    assert right["test"] == [{"output": wanted, "failure": None}]
+    assert (wrong["status"], [pair["correct"] for pair in wrong["train"]]) == ("ok", [False] * 3)
+    assert raised["status"] == "failed"
+    assert {pair["failure"]["type"] for pair in raised["train"] if pair["failure"]} <= {"IndexError", "InvalidOutput"}
+    assert broken["train"][0]["failure"]["type"] == "SyntaxError"
+    assert broken["train"][0]["failure"]["stage"] == "load"
+    assert [entry["status"] for entry in (unknown, empty, garbage)] == ["error"] * 3
+    assert "nowhere" in unknown["message"]
+
+
+def test_exec_runs_one_program_file_on_one_task(tmp_path, task_folder, call):
+    program = tmp_path / "program.py"
+    program.write_text(FLIP)
+    code, said, _ = call("exec", "--task", "flip", program, "--tasks", task_folder)
+    assert code == 0
+    assert json.loads(said)["status"] == "ok"
+    code, _, errors = call("exec", "--task", "nowhere", program, "--tasks", task_folder)
+    assert code == 3
+    assert "nowhere" in errors
+
+
 def test_help_loads_no_more_than_it_needs(environment):
     script = (
         "import sys\nfrom soar.cli import main\n"
