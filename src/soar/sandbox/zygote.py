@@ -28,6 +28,10 @@ FAILED = 70
 OUR_FRAMES = 20
 """How deep a worker stands when it calls a program, about: a program may recurse as deep as anywhere else."""
 
+RARE_COLLECTIONS = (20_000, 20, 20)
+"""Thresholds of the garbage collector. A program makes few cycles before its worker ends, and as many collections as by
+default would cost some per cent of its time."""
+
 CANARIES = 5
 """How many workers may be killed from outside while they try the confinement."""
 
@@ -97,6 +101,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     zygote = Zygote(channel, memory, jail)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*RARE_COLLECTIONS)
     if hello["seccomp"]:
         hello["open"] = zygote.possible(canary.possible)
     else:
