@@ -96,7 +96,7 @@ def show_run(path: Path, console: Console, examples: int = 3) -> None:
         console.print(f"\ntask {task.id}, solved by {program.key}", highlight=False)
         example = task.test[0]
         console.print(side_by_side([("test input", cast(Grid, example.input)), ("answer", cast(Grid, example.output))]))
-        console.print(Syntax(program.code, "python", background_color="default"))
+        console.print(Syntax(program.code, "python", background_color="default", word_wrap=True))
     for name, what in (
         ("archive.sqlite", "every completion and what its program did"),
         ("answers/", "answers in the ARC Prize format, one file per search"),
