@@ -25,13 +25,14 @@ from soar.learning.finetune import TRAINERS
 from soar.learning.select import examples_of
 from soar.lm.open import default_weights, open_language_model
 from soar.prompts.protocol import Rendering
+from soar.report.metrics import is_right
 from soar.report.submission import submission
 from soar.run import RunDirectory, Step, steps
 from soar.sandbox.protocol import Sandbox
 from soar.search import SearchContext, search
 from soar.search.selectors import SELECTORS, rex
 from soar.seeds import rng, seed_of
-from soar.types import Program, Task, solves_train, test_matches
+from soar.types import Task
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,6 @@ def solved_examples(run: Run, step: Step) -> tuple[tuple[Task, str], ...]:
             if task.id not in found and (program := next(right, None)):
                 found[task.id] = (task.without_answers(), program.code)
     return tuple(found.values())
-
-
-def is_right(task: Task, program: Program) -> bool:
-    """Return whether a program reproduces all training and test pairs of a task with known answers."""
-    return solves_train(program) and all(test_matches(task, program.test))
 
 
 def answer(run: Run, step: Step, task: Task) -> list[Ballot]:

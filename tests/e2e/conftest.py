@@ -31,6 +31,28 @@ def task_folder(tmp_path):
     return folder
 
 
+SCRIPTED = """
+seed = 3
+[tasks]
+source = "{folder}"
+[lm]
+backend = "scripted"
+model = "replies:reply"
+"""
+
+
+@pytest.fixture
+def write_config(tmp_path, task_folder):
+    """Write the configuration of a scripted run on the task folder, ended by the sections given; return its path."""
+
+    def write(sections):
+        path = tmp_path / "config.toml"
+        path.write_text(SCRIPTED.format(folder=task_folder) + sections)
+        return path
+
+    return write
+
+
 @pytest.fixture
 def environment():
     """The environment of a child process that can import the replies."""

@@ -7,11 +7,6 @@ import sys
 import pytest
 
 CONFIG = """
-[tasks]
-source = "{folder}"
-[lm]
-backend = "scripted"
-model = "replies:reply"
 [search]
 samples = 8
 refinements = 8
@@ -26,10 +21,8 @@ iterations = 2
 
 
 @pytest.fixture
-def config(tmp_path, task_folder):
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIG.format(folder=task_folder))
-    return path
+def config(write_config):
+    return write_config(CONFIG)
 
 
 @pytest.fixture
@@ -107,7 +100,7 @@ def test_an_unreadable_task_is_told_with_its_file_and_reason(config, tmp_path, t
     assert "ragged" in errors
 
 
-def test_a_disk_without_room_is_told(config, call):
+def test_a_run_directory_that_cannot_be_made_is_told(config, call):
     code, _, errors = call("run", config, "/dev/full/run")
     assert code == 5
     assert "/dev/full/run" in errors
@@ -120,7 +113,7 @@ def test_exec_gives_a_line_for_each_line_in_their_order(tmp_path, task_folder, c
     entries = [
         {"task_id": "flip", "code": FLIP, "mark": [1, {"a": None}]},
         {"task_id": "turn", "code": FLIP},
-        {"task_id": "flip", "code": "def transform(grid):\n    return grid[len(grid[0])]"},
+        {"task_id": "flip", "code": "def transform(grid):\n    return grid[7][7]"},
         {"task_id": "flip", "code": "def transform(grid)\n    return grid"},
         {"task_id": "nowhere", "code": FLIP},
         {"task_id": "flip"},
@@ -138,7 +131,7 @@ def test_exec_gives_a_line_for_each_line_in_their_order(tmp_path, task_folder, c
     assert right["test"] == [{"output": wanted, "failure": None}]
     assert (wrong["status"], [pair["correct"] for pair in wrong["train"]]) == ("ok", [False] * 3)
     assert raised["status"] == "failed"
-    assert {pair["failure"]["type"] for pair in raised["train"] if pair["failure"]} <= {"IndexError", "InvalidOutput"}
+    assert [(pair["failure"]["type"], pair["failure"]["line"]) for pair in raised["train"]] == [("IndexError", 2)] * 3
     assert broken["train"][0]["failure"]["type"] == "SyntaxError"
     assert broken["train"][0]["failure"]["stage"] == "load"
     assert [entry["status"] for entry in (unknown, empty, garbage)] == ["error"] * 3

@@ -11,12 +11,6 @@ import pytest
 from comparing import everything
 
 CONFIG = """
-seed = 3
-[tasks]
-source = "{folder}"
-[lm]
-backend = "scripted"
-model = "replies:reply"
 [search]
 samples = 12
 refinements = 22
@@ -62,10 +56,9 @@ def reached(archive: Path, iteration: int, phase: str) -> bool:
 
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_of_every_phase_equals_the_undisturbed_run(
-    tmp_path, task_folder, environment, soar
+    tmp_path, write_config, environment, soar
 ):
-    config = tmp_path / "config.toml"
-    config.write_text(CONFIG.format(folder=task_folder))
+    config = write_config(CONFIG)
     calm, stormy = tmp_path / "calm", tmp_path / "stormy"
     subprocess.run([*soar, "run", str(config), str(calm)], env=environment, check=True, capture_output=True)
 
