@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from soar.domains.arc import Arc
+from soar.pretrain.audit import count_real
 from soar.pretrain.corpus import Exercise, from_line, read_exercises, shard_path, shards_of, to_line, write_shard
 from soar.pretrain.generate import Tally, balanced, is_dull, make_shard
 from soar.pretrain.grammar import IDIOMS, WEIGHTS, Grammar, Step
 from soar.pretrain.grammar_draw import Palette
-from soar.pretrain.leaks import real_inputs, real_pairs
+from soar.pretrain.leaks import RealPairs, real_inputs, real_pairs
 from soar.pretrain.mutate import mutate, without_each
 from soar.pretrain.scenes import draw_scene, held_out, sources
 from soar.sandbox import open_sandbox
@@ -79,6 +80,14 @@ def test_no_evaluation_pair_and_no_held_out_task_is_in_the_corpus(made, grids, r
         assert not any(real.has(*pair) for pair in zip(exercise.inputs, exercise.outputs, strict=True))
     assert not unused & set(grids)
     assert not any(inputs.has(grid, grid) for found in grids.values() for grid in found)
+
+
+def test_an_audit_finds_the_pairs_that_are_real(made, real):
+    exercises, (first, *_) = made[0], made[0]
+    pairs = sum(len(exercise.inputs) for exercise in exercises)
+    assert count_real(exercises, real) == (pairs, 0)
+    planted = RealPairs([(first.inputs[0], first.outputs[0])])
+    assert count_real([first], planted)[1] >= 1
 
 
 def test_a_shard_is_read_as_it_was_written_and_repeated_behaviour_once(made, tmp_path):

@@ -170,3 +170,16 @@ def test_values_of_other_kinds_pass_as_json_of_exact_types():
     for body, wanted in cases.items():
         outputs = run_everywhere([f"def transform(x):\n    {body}"], wanted or ("x",), results="json")[0].outputs
         assert outputs == wanted if wanted else isinstance(outputs[0], Failure), body
+
+
+def test_inputs_that_are_changed_in_place_are_new_inputs():
+    grid: list = [[1, 2]]
+
+    async def work():
+        first = await shared().run(GOOD, (grid,))  # type: ignore[arg-type]
+        grid[0][0] = 5
+        return first, await shared().run(GOOD, (grid,))  # type: ignore[arg-type]
+
+    first, second = asyncio.run(work())
+    assert first.outputs == (((2, 1),),)
+    assert second.outputs == (((2, 5),),)

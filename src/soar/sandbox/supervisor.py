@@ -153,15 +153,18 @@ class ConfinedSandbox:
         return [zygote.pid for zygote in self._zygotes]
 
     def _packed_inputs(self, inputs: Sequence[Value]) -> bytes:
-        """Return the inputs as bytes; those of a task come with each of its programs, so they are kept for a while."""
+        """Return the inputs as bytes; those of a task come with each of its programs, so they are kept for a while,
+        unless they could change meanwhile."""
         same = tuple(map(id, inputs))
-        known = self._packed.get(same)
-        if known is None:
+        if same in self._packed:
+            return self._packed[same][0]
+        packed = wire.pack_inputs(inputs, grids=not self._json)
+        if _immutable(inputs):
             if len(self._packed) >= MAX_PACKED:
                 self._packed.clear()
             # The inputs are kept too: as long as they live, nothing else has their ids.
-            known = self._packed[same] = (wire.pack_inputs(inputs, grids=not self._json), tuple(inputs))
-        return known[0]
+            self._packed[same] = (packed, tuple(inputs))
+        return packed
 
     def _job(self, key: _Key, count: int) -> Job:
         code, inputs, alone = key
@@ -318,6 +321,15 @@ class ConfinedSandbox:
                 zygote.kill()
         self._zygotes.clear()
         self._idle_zygotes.clear()
+
+
+def _immutable(inputs: Sequence[Value]) -> bool:
+    """Return whether values that can be packed cannot be changed: of these, lists and dicts cannot be hashed."""
+    try:
+        hash(tuple(inputs))
+    except TypeError:
+        return False
+    return True
 
 
 def available_workers() -> int:
