@@ -273,11 +273,11 @@ def draw_tasks() -> list[tuple[Grid, ...]]:
     return [draw_inputs(rng) for _ in range(TASKS)]
 
 
-def read_programs() -> list[dict]:
-    """Return the programs in the repo: name, light or not, code, inputs."""
+def read_programs(shift: int = 0) -> list[dict]:
+    """Return the programs in the repo: name, light or not, code, inputs; with `shift`, the inputs of another task."""
     tasks = draw_tasks()
     entries = [json.loads(line) for line in FILE.read_text().splitlines()]
-    return [{**entry, "inputs": tasks[entry["task"]]} for entry in entries]
+    return [{**entry, "inputs": tasks[(entry["task"] + shift) % TASKS]} for entry in entries]
 
 
 def write_programs() -> None:

@@ -3,10 +3,11 @@
     make bench-sandbox            # python -m benchmarks.sandbox [--rounds 15] [--json FILE]
 
 Programs and inputs are those of `programs.jsonl`: 320 of our own, half of them light. All manners are measured in
-every round, in an order shuffled per round; printed are medians over rounds with their range. CPU time is that of every
-process involved, but for starting the sandbox, which is opened once. The slow manners run some of the programs, and
-their ratios are to bare execution of the same programs. Wall time of one and two workers comes last; it means
-something only when as many cores are free.
+every round, in an order shuffled per round, with bare execution before and after each; printed are medians over rounds
+with their range. CPU time is that of every process involved, but for starting the sandbox, which is opened once. The
+slow manners run some of the programs, and their ratios are to bare execution of the same programs. Wall time of one
+and two workers on the whole corpus, each program on the inputs of four tasks, comes last; it means something only when
+as many cores are free.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from soar.sandbox.supervisor import ConfinedSandbox
 Job = tuple[str, tuple]
 EVERY, FRESH = 16, 160
 REPEAT = 4
-"""How often the light programs run in a round, each time with another text, to be measured as well as the others."""
+"""How often the light programs run in a round, each time on other inputs, to be measured as well as the others."""
 
 
 def bare(code: str, inputs: tuple) -> list:
@@ -87,19 +88,21 @@ def run_fresh(jobs: Sequence[Job]) -> float:
     return cpu() - begun
 
 
-def run_ours(sandbox: ConfinedSandbox, runner: asyncio.Runner, alone: bool) -> Callable[[Sequence[Job]], float]:
-    async def work(jobs: Sequence[Job]) -> None:
-        if alone:
-            await asyncio.gather(*(sandbox.run(code, inputs, alone=True) for code, inputs in jobs))
-        else:
-            async for _ in run_all(sandbox, jobs):
-                pass
-        # An answer comes before its worker has ended, and CPU time is known only then.
-        await asyncio.sleep(0.1)
+async def work(sandbox: ConfinedSandbox, jobs: Sequence[Job], alone: bool = False) -> None:
+    """Run all jobs in our sandbox."""
+    if alone:
+        await asyncio.gather(*(sandbox.run(code, inputs, alone=True) for code, inputs in jobs))
+    else:
+        async for _ in run_all(sandbox, jobs):
+            pass
 
+
+def run_ours(sandbox: ConfinedSandbox, runner: asyncio.Runner, alone: bool) -> Callable[[Sequence[Job]], float]:
     def measured(jobs: Sequence[Job]) -> float:
         begun = sandbox_cpu(sandbox)
-        runner.run(work(jobs))
+        runner.run(work(sandbox, jobs, alone))
+        # An answer comes before its worker has ended, and CPU time is known only then.
+        runner.run(asyncio.sleep(0.1))
         return sandbox_cpu(sandbox) - begun
 
     return measured
@@ -112,9 +115,11 @@ def fresh_texts(programs: Sequence[dict], mark: str) -> list[Job]:
 
 def measure(rounds: int) -> dict[str, dict[str, list[tuple[float, float]]]]:
     """Return for each part of the corpus and each manner, per round, (ms per program, ms of bare on the same ones)."""
-    everything = read_programs()
-    light = [program for program in everything if program["light"]]
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {"light": {}, "whole": {}}
+    parts = {
+        "light": [program for shift in range(REPEAT) for program in read_programs(shift) if program["light"]],
+        "whole": read_programs(),
+    }
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {part: {"bare": []} for part in parts}
     with open_sandbox(workers=1) as sandbox, asyncio.Runner() as runner:
         manners: dict[str, tuple[Callable[[Sequence[Job]], float], int]] = {
             "ours, in batches": (run_ours(sandbox, runner, alone=False), 1),
@@ -123,34 +128,33 @@ def measure(rounds: int) -> dict[str, dict[str, list[tuple[float, float]]]]:
             "a fresh interpreter": (run_fresh, FRESH),
         }
         for number in range(rounds):
-            for part, programs in (("light", light * REPEAT), ("whole", everything)):
+            for part, programs in parts.items():
                 shuffled = random.Random(number).sample(programs, len(programs))
-                # Bare before and after, so that a drift of the machine falls on both sides of the ratio.
-                before = run_bare(fresh_texts(shuffled, "before"))
-                spent = {}
+                before = run_bare(fresh_texts(shuffled, "first"))
                 for name in random.Random(f"{number}{part}").sample(list(manners), len(manners)):
                     run, stride = manners[name]
                     some = shuffled[::stride]
-                    spent[name] = 1e3 * run(fresh_texts(some, f"{name} {number}")) / len(some), stride
-                after = run_bare(fresh_texts(shuffled, "after"))
-                base = [500 * (first + second) for first, second in zip(before, after, strict=True)]
-                found[part].setdefault("bare", []).append((statistics.mean(base), statistics.mean(base)))
-                for name, (ms, stride) in spent.items():
-                    found[part].setdefault(name, []).append((ms, statistics.mean(base[::stride])))
+                    spent = 1e3 * run(fresh_texts(some, f"{name} {number}")) / len(some)
+                    # Bare before and after, so that a drift of the machine falls on both sides of the ratio.
+                    after = run_bare(fresh_texts(shuffled, f"after {name}"))
+                    base = [500 * (first + second) for first, second in zip(before, after, strict=True)]
+                    found[part].setdefault(name, []).append((spent, statistics.mean(base[::stride])))
+                    found[part]["bare"].append((statistics.mean(base), statistics.mean(base)))
+                    before = after
     return found
 
 
 def measure_workers(rounds: int) -> dict[int, list[float]]:
-    """Return the programs per second of wall time with one and with two workers."""
-    programs = read_programs()
+    """Return the programs per second of wall time with one and with two workers, for the whole corpus in bulk."""
+    programs = [program for shift in range(REPEAT) for program in read_programs(shift)]
     found: dict[int, list[float]] = {1: [], 2: []}
     for number in range(rounds):
         for workers in random.Random(number).sample([1, 2], 2):
             with open_sandbox(workers=workers) as sandbox, asyncio.Runner() as runner:
-                run = run_ours(sandbox, runner, alone=False)
-                run(fresh_texts(programs, f"warm {number}"))
+                runner.run(work(sandbox, fresh_texts(read_programs(), f"warm {number}")))
+                shuffled = random.Random(number).sample(programs, len(programs))
                 begun = time.monotonic()
-                run(fresh_texts(programs, f"{number}"))
+                runner.run(work(sandbox, fresh_texts(shuffled, f"{number}")))
                 found[workers].append(len(programs) / (time.monotonic() - begun))
     return found
 

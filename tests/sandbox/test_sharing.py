@@ -59,14 +59,16 @@ def test_a_program_that_reaches_for_shared_state_runs_alone(code):
     assert look(code).alone
 
 
-def test_equal_code_is_known_by_its_key_wherever_it_stands_and_other_code_is_not():
-    def key(code):
-        return triage.key(compile(code, "<program>", "exec"))
+def test_the_same_code_is_known_wherever_it_stands_and_other_code_is_not():
+    def same(one, other):
+        return triage.same(*(compile(code, "<program>", "exec") for code in (one, other)))
 
-    assert key("def f(x):\n    return [x, 1]") == key("# a comment\n\ndef f( x ):\n    return [ x,1 ]")
+    assert same("def f(x):\n    return [x, 1]", "# a comment\n\ndef f( x ):\n    return [ x,1 ]")
     for one, other in (("x = 1", "x = True"), ("x = 1.0", "x = 1"), ("x = 0.0", "x = -0.0"), ("x = 1", "y = 1")):
-        assert key(one) != key(other)
-    assert key("x = (1, 2)") != key("x = (True, 2)")
+        assert not same(one, other)
+    assert not same("x = (1, 2)", "x = (True, 2)")
+    assert not same("def f(x, y=1): return x", "def f(x, *, y=1): return x")
+    assert not same("def f(x):\n    return [x, 1]", "def f(x):\n    return [x, 2]")
 
 
 def test_equal_programs_get_equal_verdicts_of_their_own():

@@ -79,23 +79,22 @@ class Batch:
         if self._garbled or self._stopped:
             return
         try:
-            for record in self._reader.feed(data):
-                self._take(record)
+            for kind, place, index, payload in self._reader.feed(data):
+                self._take(kind, place, index, payload)
         except (wire.Malformed, ValueError):
             self._garbled = True
 
-    def _take(self, record: wire.Record) -> None:
-        kind, place, index, payload = record
+    def _take(self, kind: int, place: int, index: int, payload: bytes) -> None:
         if kind == wire.STOP:
             self._stopped = True
             return
         if place != self._place or place >= len(self.jobs) or self._stopped:
             raise wire.Malformed("a record about another program")
         job = self.jobs[place]
-        if kind in (self._kind, wire.FAILURE):
+        if kind == self._kind or kind == wire.FAILURE:
             if index != len(job.outputs) or index >= job.count:
                 raise wire.Malformed("a record about another input")
-            job.outputs.append(read_failure(payload) if kind == wire.FAILURE else self._read(payload))
+            job.outputs.append(self._read(payload) if kind == self._kind else read_failure(payload))
         elif kind == wire.DONE and len(job.outputs) == job.count:
             job.cpu_seconds += wire.read_seconds(payload)
             self._next(job.complete)

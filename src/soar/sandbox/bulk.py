@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from soar.sandbox.supervisor import ConfinedSandbox
 from soar.types import Execution, Value
 
-IN_FLIGHT = 512
+IN_FLIGHT = 2048
 
 
 async def run_all(

@@ -44,44 +44,63 @@ _STORE, _DELETE, _MATCH_CLASS = _OP["STORE_ATTR"], _OP["DELETE_ATTR"], _OP["MATC
 
 class Look(NamedTuple):
     """What a program's code says: whether it must run alone, which attributes it stores or deletes, whether it may draw
-    random numbers, and the names in it."""
+    random numbers, and what code that is the `same` has in common: its names and its operations."""
 
     alone: bool
     stores: frozenset[str]
     random: bool
-    names: frozenset[str]
+    kin: tuple[frozenset[str], bytes]
 
 
 def look(code: CodeType, shunned: frozenset[str]) -> Look:
     """Return what there is to know of a program before it runs; `shunned` is what `shunned_names` found."""
     names: set[str] = set()
     stored: set[str] = set()
-    alone = _walk(code, names, stored) or not names.isdisjoint(shunned)
+    raw: list[bytes] = []
+    alone = _walk(code, names, stored, raw) or not names.isdisjoint(shunned)
     if not alone:
         alone = not PRIVATE_ALLOWED.issuperset([name for name in names if name[:2] == "__"])
-    return Look(alone, frozenset(stored), "random" in names or "numpy.random" in names, frozenset(names))
+    random = "random" in names or "numpy.random" in names
+    return Look(alone, frozenset(stored), random, (frozenset(names), b"".join(raw)))
 
 
-def _walk(code: CodeType, names: set[str], stored: set[str]) -> bool:
-    """Collect the names in this code and in all that it holds; return whether it must run alone."""
-    operations = code.co_code[::2]
+def _walk(code: CodeType, names: set[str], stored: set[str], raw: list[bytes]) -> bool:
+    """Collect names and operations of this code and of all that it holds; return whether it must run alone."""
+    operations = code.co_code
+    raw.append(operations)
     names.update(code.co_names)
+    # Arguments are among these bytes too: what is not there is not there, and what is there may be one of them.
     for operation in (_STORE, _DELETE):
         if operation in operations:
             stored |= _operands(code, operation)
-    alone = _MATCH_CLASS in operations or (_IMPORT in operations and not _operands(code, _IMPORT) <= IMPORTABLE)
+    alone = _MATCH_CLASS in operations[::2] or (_IMPORT in operations and not _operands(code, _IMPORT) <= IMPORTABLE)
     for item in code.co_consts:
         if type(item) is CodeType:
-            alone = _walk(item, names, stored) or alone
+            alone = _walk(item, names, stored, raw) or alone
     return alone
 
 
-def key(code: CodeType) -> tuple:
-    """Return what equal code has in common wherever it stands in its text. A constant is told by its type too."""
-    constants = tuple([key(item) if type(item) is CodeType else (type(item), repr(item)) for item in code.co_consts])
-    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-    variables = (code.co_varnames, code.co_freevars, code.co_cellvars)
-    return (code.co_code, code.co_name, code.co_names, constants, counts, variables, code.co_exceptiontable)
+def same(one: CodeType, other: CodeType) -> bool:
+    """Return whether two programs are the same code, wherever it stands in its text. A constant is told by its type
+    too, and by its text, since 0.0 equals -0.0."""
+    return (
+        one.co_code == other.co_code
+        and one.co_names == other.co_names
+        and len(one.co_consts) == len(other.co_consts)
+        and all(map(_same_constant, reversed(one.co_consts), reversed(other.co_consts)))
+        and _calling(one) == _calling(other)
+    )
+
+
+def _same_constant(one: object, other: object) -> bool:
+    if type(one) is CodeType and type(other) is CodeType:
+        return same(one, other)
+    return type(one) is type(other) and repr(one) == repr(other)
+
+
+def _calling(code: CodeType) -> tuple:
+    counts = (code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+    return (counts, code.co_varnames, code.co_freevars, code.co_cellvars, code.co_exceptiontable)
 
 
 def _operands(code: CodeType, operation: int) -> set[str]:

@@ -10,7 +10,7 @@ from builtins import any, bytes, dict, isinstance, iter, len, list, map, range, 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 FRAME = struct.Struct("<cI")
 ORDER = struct.Struct("<d")
@@ -37,13 +37,8 @@ class Malformed(Exception):
     """Bytes that nothing of ours has written."""
 
 
-class Record(NamedTuple):
-    """One thing a worker says about one input of one program, by their places in the request."""
-
-    kind: int
-    place: int
-    at: int
-    payload: bytes
+Record = tuple[int, int, int, bytes]
+"""One thing a worker says: its kind, the place of the program in the request, that of the input, and the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,24 +110,25 @@ def _grid_bytes(value: Any) -> bytes | None:
         return None
 
 
-def unpack_inputs(data: bytes) -> list[tuple[int, bytes]]:
-    """Return the (kind, bytes) of each input in what `pack_inputs` made."""
+def unpack_inputs(data: bytes) -> list[list[list[int]] | bytes]:
+    """Return the inputs in what `pack_inputs` made, to be handed out by `fresh_input`: the rows of a grid, or JSON."""
     (count,) = _SET.unpack_from(data)
     at, found = _SET.size, []
     for _ in range(count):
         kind, size = _VALUE.unpack_from(data, at)
         at += _VALUE.size
-        found.append((kind, data[at : at + size]))
+        found.append(_rows(data[at : at + size]) if kind == GRID else data[at : at + size])
         at += size
     return found
 
 
-def fresh_input(kind: int, data: bytes) -> object:
+def _rows(data: bytes) -> list[list[int]]:
+    return [list(data[at : at + data[1]]) for at in range(2, len(data), data[1])]
+
+
+def fresh_input(packed: list[list[int]] | bytes) -> object:
     """Return a new value that a program may do with what it likes: lists for tuples."""
-    if kind == GRID:
-        width = data[1]
-        return list(map(list, zip(*[iter(data[2:])] * width, strict=True)))
-    return json.loads(data)
+    return json.loads(packed) if isinstance(packed, bytes) else [row[:] for row in packed]
 
 
 def pack_record(kind: int, place: int, index: int, payload: bytes = b"") -> bytes:
@@ -162,7 +158,7 @@ class RecordReader:
             end = at + _RECORD.size + size
             if end > len(data):
                 break
-            found.append(Record(kind, place, index, data[at + _RECORD.size : end]))
+            found.append((kind, place, index, data[at + _RECORD.size : end]))
             at = end
         self._rest = data[at:]
         return found

@@ -10,9 +10,8 @@ import os
 import signal
 import sys
 import time
-from builtins import callable, compile, exec, isinstance, len, next, str, type  # noqa: A004, UP029
-from collections.abc import Callable, Iterable
-from functools import cached_property
+from builtins import callable, compile, exec, isinstance, len, str, type  # noqa: A004, UP029
+from collections.abc import Callable
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
@@ -112,23 +111,6 @@ class Alarm:
         return _failure("Timeout", f"more than {self.seconds:g} s of CPU time", self.line, stage, source)
 
 
-class Ran:
-    """A program of this worker, to know an equal one by."""
-
-    def __init__(self, place: int, code: CodeType) -> None:
-        self.place = place
-        self._code = code
-
-    @cached_property
-    def key(self) -> tuple:
-        """What equal code has in common; not computed where nothing else has its names."""
-        return triage.key(self._code)
-
-    def among(self, others: Iterable["Ran"]) -> int | None:
-        """Return the place of one of `others` that has the same code."""
-        return next((other.place for other in others if other.key == self.key), None)
-
-
 class Worker:
     """Runs the programs of one request and writes records of what each did."""
 
@@ -140,8 +122,8 @@ class Worker:
         self._alarm = Alarm(request.cpu_seconds, self._give_up)
         self._encode = returned.json_bytes if request.json_results else returned.grid_bytes
         self._kind = wire.JSON if request.json_results else wire.GRID
-        self._ran: dict[tuple, list[Ran]] = {}
-        self._share = len(request.inputs) < len(request.programs)
+        self._unpacked: dict[int, list[Any]] = {}
+        self._ran: dict[tuple, list[tuple[int, CodeType]]] = {}
         self._place, self._index, self._source, self._stage = 0, 0, "", "load"
         self._spoilt = self._failed = False
         self._written, self._untold = 0, b""
@@ -169,30 +151,35 @@ class Worker:
         if look.alone and not self._request.alone:
             self._say(wire.ALONE)
             return NOTHING
-        mine, kin = Ran(self._place, code), (inputs, first, look.names)
-        earlier = mine.among(self._ran.get(kin, ())) if self._share else None
-        if earlier is not None:
-            self._say(wire.SAME, earlier)
-            return NOTHING
+        kin = self._ran.setdefault((inputs, first, *look.kin), [])
+        for place, earlier in kin:
+            if triage.same(code, earlier):
+                self._say(wire.SAME, place)
+                return NOTHING
         if look.random or self._request.alone:
             guard.seed()
         transform = self._guarded("load", lambda: _load(code))
         if transform is None:
             return look.stores
-        self._call(transform, wire.unpack_inputs(self._request.inputs[inputs])[first:], first, begun)
-        if self._share and not self._failed:
-            self._ran.setdefault(kin, []).append(mine)
+        self._call(transform, self._inputs(inputs)[first:], first, begun)
+        if not self._failed:
+            kin.append((self._place, code))
         return look.stores
 
-    def _call(self, transform: Any, values: list[tuple[int, bytes]], first: int, begun: float) -> None:
+    def _inputs(self, place: int) -> list[Any]:
+        if place not in self._unpacked:
+            self._unpacked[place] = wire.unpack_inputs(self._request.inputs[place])
+        return self._unpacked[place]
+
+    def _call(self, transform: Any, values: list[Any], first: int, begun: float) -> None:
         """Call the program on each input. One that runs alone tells each result before the next call, which may be the
         last; in company they are told together, and one that dies is run again."""
-        for index, (kind, data) in enumerate(values, first):
+        for index, packed in enumerate(values, first):
             if self._request.alone or len(self._untold) > ENOUGH_UNTOLD:
                 self._tell()
             self._index = index
             self._sink.left = PRINTABLE
-            value = wire.fresh_input(kind, data)
+            value = wire.fresh_input(packed)
             encoded = self._guarded("run", lambda: self._result(transform, value))  # noqa: B023
             if self._crowded():
                 self._untold = b""

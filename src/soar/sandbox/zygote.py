@@ -35,7 +35,14 @@ default would cost some per cent of its time."""
 CANARIES = 5
 """How many workers may be killed from outside while they try the confinement."""
 
-TICK = 0.02
+TICK, MAX_TICK = 0.005, 0.1
+"""How long the zygote lets a worker run before it looks after it: little at first, then longer and longer, since each
+look costs two processes a start from cold, unless the worker writes much."""
+
+MUCH = 1 << 15
+LAST_WORDS = 0.02
+"""Seconds that a worker has to say where it is before it is killed."""
+
 IDLE_SECONDS = 30.0
 PIPE_BYTES = 1 << 18
 MAX_TRACE, MAX_TRACED = 4096, 1 << 18
@@ -241,11 +248,11 @@ class Watch:
     def until_end(self, cpu: float) -> dict[str, Any]:
         """Pass results on until the worker has ended, by itself or because it used more than `cpu` seconds, stood still
         or wrote too much."""
-        killed, used, moved = "", 0.0, time.monotonic()
+        killed, used, moved, tick = "", 0.0, time.monotonic(), TICK
         while True:
-            signal.sigtimedwait({signal.SIGCHLD}, TICK)
+            signal.sigtimedwait({signal.SIGCHLD}, tick)
             pid, status, usage = os.wait4(self._pid, os.WNOHANG)
-            self._drain()
+            tick = TICK if self._drain() > MUCH else min(2 * tick, MAX_TICK)
             if pid:
                 break
             now = _cpu_seconds(self._pid)
@@ -267,11 +274,12 @@ class Watch:
         """Ask the worker where it is, then kill it."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGUSR1)
-            time.sleep(TICK)
+            time.sleep(LAST_WORDS)
             os.kill(self._pid, signal.SIGKILL)
 
-    def _drain(self) -> None:
-        """Read what lies in the pipes without waiting."""
+    def _drain(self) -> int:
+        """Read what lies in the pipes without waiting; return how many bytes."""
+        before = self._relayed + self._traced
         while data := _read(self._results):
             self._relayed += len(data)
             if self._relayed <= MAX_RELAYED + PIPE_BYTES:
@@ -283,6 +291,7 @@ class Watch:
             self._trace = (self._trace + data)[-MAX_TRACE:]
             if self._traced > MAX_TRACED:
                 break
+        return self._relayed + self._traced - before
 
 
 class Jail:
