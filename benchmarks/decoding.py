@@ -1,11 +1,13 @@
-"""How much faster the shared-prefix decoder is than ``generate(num_return_sequences=n)`` of transformers.
+"""How much faster the embedded model decodes than ``generate(num_return_sequences=n)`` of transformers.
 
 ``python -m benchmarks.decoding``: the shipped model, prompts of real training tasks, sampling at temperature 1 without
-cuts, in interleaved rounds; prints samples/s as median with range, and the median of the rounds' ratios. Both are given
-the same threads; ``generate`` gets one prompt at a time, as it pads several, the decoder gets all prompts at once.
+cuts, in interleaved rounds; prints samples/s as median with range, and the median of the rounds' ratios. Both have the
+same cores: the embedded model decodes in a thread per core, all prompts at once; ``generate`` computes with as many
+threads and gets one prompt at a time, as it pads several.
 """
 
 import argparse
+import asyncio
 import json
 import statistics
 import time
@@ -17,50 +19,50 @@ import torch
 from tokenizers import Tokenizer
 
 from soar.domains.arc import Arc
-from soar.lm.embedded import SHIPPED
-from soar.lm.llama import load_llama, read_config
-from soar.lm.shared_prefix import Job, SharedPrefixDecoder
+from soar.lm.embedded import SHIPPED, Embedded
 from soar.prompts.compact import Compact
+from soar.sandbox.supervisor import available_workers
 from soar.seeds import rng
+from soar.types import Sampling
 
 NEW_TOKENS = 96
 
 
-def prompts(count: int) -> list[tuple[int, ...]]:
+def prompts(count: int) -> list[str]:
     """Return the prompts of `count` training tasks, drawn with a key of their own."""
-    tokenizer, rendering = Tokenizer.from_file(str(SHIPPED / "tokenizer.json")), Compact()
-    tasks = Arc().load("arc1-training")
+    rendering, tasks = Compact(), Arc().load("arc1-training")
     drawn = [tasks[index] for index in rng(0, "decoding").permutation(len(tasks))[:count]]
-    texts = [rendering.sampling(task, None, rendering.details(task)[0]) for task in drawn]
-    return [tuple(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
+    return [rendering.sampling(task, None, rendering.details(task)[0]) for task in drawn]
 
 
-def with_decoder(wanted: Sequence[tuple[int, ...]], samples: int) -> Callable[[int], int]:
-    model, end = load_llama(SHIPPED), read_config(SHIPPED)["eos_token_id"]
+def with_decoder(wanted: Sequence[str], samples: int, threads: int) -> Callable[[int], None]:
+    model = Embedded(threads=threads)
+    sampling = Sampling(temperature=1.0, min_p=0.0, max_new_tokens=NEW_TOKENS)
 
-    def decode(seed: int) -> int:
-        decoder = SharedPrefixDecoder(model, end)
-        jobs = [Job(prompt, seed * samples + s, 1.0, 0.0, NEW_TOKENS) for prompt in wanted for s in range(samples)]
-        done = decoder.admit(jobs)
-        while decoder.active:
-            done += decoder.step()
-        return sum(len(each.tokens) for each in done)
+    async def ask(prompt: str, seeds: Sequence[int]) -> None:
+        async for _ in model.generate(prompt, seeds, sampling):
+            pass
 
-    return decode
+    async def ask_all(seed: int) -> None:
+        seeds = range(seed * samples, (seed + 1) * samples)
+        await asyncio.gather(*(ask(prompt, seeds) for prompt in wanted))
+
+    return lambda seed: asyncio.run(ask_all(seed))
 
 
-def with_transformers(wanted: Sequence[tuple[int, ...]], samples: int) -> Callable[[int], int]:
+def with_transformers(wanted: Sequence[str], samples: int, threads: int) -> Callable[[int], None]:
     from transformers import AutoModelForCausalLM
 
+    tokenizer = Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
     model: Any = AutoModelForCausalLM.from_pretrained(SHIPPED, local_files_only=True)
     pad = model.config.pad_token_id
 
-    def decode(seed: int) -> int:
+    def decode(seed: int) -> None:
+        torch.set_num_threads(threads)
         torch.manual_seed(seed)
-        tokens = 0
         for prompt in wanted:
-            ids = torch.tensor([prompt])
-            found = model.generate(
+            ids = torch.tensor([tokenizer.encode(prompt, add_special_tokens=False).ids])
+            model.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
                 do_sample=True,
@@ -71,23 +73,23 @@ def with_transformers(wanted: Sequence[tuple[int, ...]], samples: int) -> Callab
                 num_return_sequences=samples,
                 pad_token_id=pad,
             )
-            tokens += int((found[:, len(prompt) :] != pad).sum())
-        return tokens
 
     return decode
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Samples per second against transformers' generate.")
-    parser.add_argument("--prompts", type=int, default=4)
+    parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--samples", type=int, default=64, help="per prompt")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=available_workers(), help="cores for each")
     parser.add_argument("--out", type=Path, default=Path("docs/results/decoding.jsonl"))
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    wanted, samples = prompts(options.prompts), options.samples
-    ways = {"shared prefix": with_decoder(wanted, samples), "generate": with_transformers(wanted, samples)}
+    wanted, samples, threads = prompts(options.prompts), options.samples, options.threads
+    ways = {
+        "shared prefix": with_decoder(wanted, samples, threads),
+        "generate": with_transformers(wanted, samples, threads),
+    }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(options.rounds + 1):
         for name, decode in ways.items():

@@ -1,36 +1,30 @@
-"""The embedded model on real tasks: how many it solves at k samples, and how many samples it decodes in a second.
+"""The embedded model on real tasks: sampling alone, no refinement and no learning.
 
-``python -m benchmarks.embedded --tasks arc1-training --programs 64 --out docs/results/embedded.jsonl``. Sampling alone,
-no refinement and no learning. One line per task is appended as it is done; a task that has its line (same set, model,
-seed and number) is not sampled again. A program is right if all training pairs and all test outputs are; one that is
-wrong on the first pair is not run on the others. Lines are those of ``benchmarks/blind.py``, to be compared with.
+``python -m benchmarks.embedded --tasks arc1-training --programs 64``; what it writes and how it goes on is said in
+``benchmarks/solved.py``, which also prints the tables. With ``--held-out``, only the training tasks that the corpus
+left out, on which choices are made. Knows the model and its prompts.
 """
 
 import argparse
 import asyncio
 import hashlib
-import json
-import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.blind import BUDGETS, expected_solved, read_rows
+from benchmarks.solved import BUDGETS, RESULTS, chances, counts, measure, of_cell, read_rows, solve, speed
 from soar.domains.arc import Arc
 from soar.lm.embedded import SHIPPED, Embedded
 from soar.pretrain.scenes import held_out
 from soar.prompts.compact import Compact
-from soar.sandbox import Sandbox, open_sandbox
+from soar.sandbox import Sandbox
 from soar.seeds import sample_seeds
 from soar.types import Sampling, Task
 
-IN_FLIGHT = 32
-"""How many tasks are sampled at once."""
 
-
-async def sample(task: Task, programs: int, seed: int, lm: Embedded) -> list[str]:
-    """Return the codes of the completions that hold one; a task that fits in no form has none."""
-    rendering, seeds = Compact(), sample_seeds(seed, range(programs), "benchmark", task.id)
+async def sample(task: Task, programs: int, seed: int, lm: Embedded, first: int = 0) -> list[str]:
+    """Return the codes of the completions, from number `first` on, that hold one; a task that fits in no form has
+    none."""
+    rendering, seeds = Compact(), sample_seeds(seed, range(first, programs), "benchmark", task.id)
     sampling = Sampling(temperature=1.0, min_p=0.0, max_new_tokens=96)
     hidden = task.without_answers()
     for detail in rendering.details(hidden):
@@ -42,36 +36,25 @@ async def sample(task: Task, programs: int, seed: int, lm: Embedded) -> list[str
     return []
 
 
-async def is_right(task: Task, code: str, sandbox: Sandbox) -> bool:
-    """Return whether a program is right on all pairs; the others are tried only if the first is right."""
-    first, *rest = (*task.train, *task.test)
-    if (await sandbox.run(code, [first.input])).outputs != (first.output,):
-        return False
-    execution = await sandbox.run(code, [example.input for example in rest])
-    return execution.outputs == tuple(example.output for example in rest)
-
-
 async def run_task(task: Task, programs: int, seed: int, lm: Embedded, sandbox: Sandbox) -> dict[str, Any]:
-    codes = await sample(task, programs, seed, lm)
-    distinct = list(dict.fromkeys(codes))
-    verdicts = dict(zip(distinct, await asyncio.gather(*(is_right(task, c, sandbox) for c in distinct)), strict=True))
-    right = [code for code in codes if verdicts[code]]
-    found = {"task": task.id, "whole": len(codes), "distinct": len(distinct), "right": len(right)}
-    return {**found, "code": min(right, key=len, default=None)}
+    """Return what that many programs did on one task."""
+    return await solve(task, await sample(task, programs, seed, lm), sandbox)
 
 
-async def run(options: argparse.Namespace, cell: Mapping[str, Any], tasks: Sequence[Task]) -> None:
-    """Do the tasks, `IN_FLIGHT` at a time, and append a line for each; a batch's seconds are shared out evenly."""
+def digest(weights: Path = SHIPPED) -> str:
+    """Return the first digits of the SHA-256 of a folder's weights, by which results are told apart."""
+    return hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()[:12]
+
+
+async def run(options: argparse.Namespace, tasks: list[Task]) -> None:
+    """Make and run what is missing."""
     lm = Embedded(options.weights, threads=options.threads)
-    async with open_sandbox(workers=options.workers, cpu_seconds=0.3, level="weak") as sandbox:
-        for start in range(0, len(tasks), IN_FLIGHT):
-            batch, begun = tasks[start : start + IN_FLIGHT], time.perf_counter()
-            found = await asyncio.gather(
-                *(run_task(task, options.programs, options.seed, lm, sandbox) for task in batch)
-            )
-            seconds = round((time.perf_counter() - begun) / len(batch), 3)
-            with options.out.open("a") as file:
-                file.writelines(json.dumps({**cell, **row, "seconds": seconds}) + "\n" for row in found)
+
+    async def make(task: Task, first: int, stop: int) -> list[str]:
+        return await sample(task, stop, options.seed, lm, first)
+
+    cell = {"tasks": options.tasks, "seed": options.seed, "model": digest(options.weights)}
+    await measure(options.out, cell, tasks, options.programs, make, options.workers)
     await lm.close()
 
 
@@ -84,27 +67,23 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=SHIPPED)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--workers", type=int, default=None)
-    parser.add_argument("--out", type=Path, default=Path("docs/results/embedded.jsonl"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "embedded.jsonl")
     parser.add_argument("--report", action="store_true", help="only report what is there")
     options = parser.parse_args()
     tasks = Arc().load(options.tasks)
     if options.held_out:
         chosen = held_out(tasks)
         tasks = [task for task in tasks if task.id in chosen]
-    digest = hashlib.sha256((options.weights / "model.safetensors").read_bytes()).hexdigest()[:12]
-    cell = {"tasks": options.tasks, "programs": options.programs, "seed": options.seed, "model": digest}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    done = {row["task"] for row in read_rows(options.out) if cell.items() <= row.items()}
     if not options.report:
-        asyncio.run(run(options, cell, [task for task in tasks if task.id not in done]))
+        asyncio.run(run(options, tasks))
+    cell = {"tasks": options.tasks, "seed": options.seed, "model": digest(options.weights)}
     wanted = {task.id for task in tasks}
-    rows = [row for row in read_rows(options.out) if cell.items() <= row.items() and row["task"] in wanted]
-    seconds, drawn = sum(row["seconds"] for row in rows), options.programs * len(rows)
-    speed = drawn / max(seconds, 1e-9)
-    print(f"{options.tasks}: {len(rows)} of {len(tasks)} tasks, model {digest}, {speed:.0f} samples/s")
-    print("whole:", sum(row["whole"] for row in rows), "distinct:", sum(row["distinct"] for row in rows), "of", drawn)
-    budgets = [k for k in BUDGETS if k <= options.programs]
-    print("expected solved:", ", ".join(f"{expected_solved(rows, k):.1f} at {k}" for k in budgets))
+    rows = [row for row in of_cell(read_rows(options.out), cell) if row["task"] in wanted]
+    found = counts(rows, cell)
+    print(f"{options.tasks}: {len(found)} of {len(tasks)} tasks, model {cell['model']}, {speed(rows):.0f} samples/s")
+    print(f"whole: {sum(row['whole'] for row in rows)} of {sum(row['programs'] for row in rows)}")
+    solved = [(k, chances(found, k)) for k in BUDGETS]
+    print("expected solved:", ", ".join(f"{each.sum():.1f} at {k}" for k, each in solved if len(each)))
 
 
 if __name__ == "__main__":

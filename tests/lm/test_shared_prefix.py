@@ -57,7 +57,8 @@ def test_every_token_is_the_one_that_transformers_logits_give(models):
         logits = reference_logits(reference, [*each.job.prompt, *tokens])[len(each.job.prompt) - 1 : -1]
         count = len(tokens)
         numbers = uniforms(np.full(count, each.job.seed, dtype=np.uint64), np.arange(count, dtype=np.uint64))
-        expected = draw(logits, torch.from_numpy(numbers), torch.ones(count), torch.full((count,), 0.05))
+        ones = np.ones(count, np.float32)
+        expected = draw(logits.numpy(), numbers, ones, 0.05 * ones)
         assert tokens == expected.tolist()
 
 

@@ -5,8 +5,9 @@ So a completion depends on its own seed and not on what is decoded beside it, up
 """
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+from soar.lm.kernels import pick
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
@@ -25,15 +26,17 @@ def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def draw(logits: torch.Tensor, numbers: torch.Tensor, temperatures: torch.Tensor, min_p: torch.Tensor) -> torch.Tensor:
+def draw(
+    logits: NDArray[np.float32],
+    numbers: NDArray[np.float64],
+    temperatures: NDArray[np.float32],
+    min_p: NDArray[np.float32],
+) -> NDArray[np.int64]:
     """Return one token per row of ``logits`` ``(n, vocabulary)``, where ``numbers``, ``temperatures`` and ``min_p``
     are ``(n,)``.
 
     Tokens less probable than `min_p` times the most probable one are never drawn (App. D.5).
     """
-    weights = logits / temperatures[:, None]
-    weights = (weights - weights.amax(dim=1, keepdim=True)).exp_()
-    weights.masked_fill_(weights < min_p[:, None], 0.0)
-    sums = weights.cumsum(dim=1, dtype=torch.float64)
-    tokens = torch.searchsorted(sums, numbers[:, None] * sums[:, -1:], right=True)[:, 0]
-    return tokens.clamp_(max=logits.shape[1] - 1)
+    tokens = np.empty(len(logits), np.int64)
+    pick(logits, numbers, temperatures, min_p, tokens)
+    return tokens

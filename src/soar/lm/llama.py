@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -124,22 +126,35 @@ def _rotated(states: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     return states * rotation[0] + turned * rotation[1]
 
 
+def turns(model: Llama, positions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return cosine and sine of the rotary embedding at some positions, each ``(*positions, head size / 2)``."""
+    angles = positions[..., None].astype(np.float32) * model.frequencies.numpy()
+    return np.cos(angles), np.sin(angles)
+
+
 def project(
     model: Llama, layer: Layer, hidden: Tensor, rotation: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return rotated queries, rotated keys and values, each ``(*tokens, heads, head size)``, of ``hidden``
-    ``(*tokens, width)``; keys and values are repeated where several queries share one."""
+    """Return rotated queries ``(*tokens, heads, head size)``, rotated keys and values ``(*tokens, kv heads, head
+    size)``, of ``hidden`` ``(*tokens, width)``."""
     normed = functional.rms_norm(hidden, hidden.shape[-1:], layer.attention_norm, model.epsilon)
-    states = functional.linear(normed, layer.qkv).unflatten(-1, (-1, model.head_size))
+    states = functional.linear(normed, layer.qkv)
+    normalize_heads(model, layer, states)
+    states = states.unflatten(-1, (-1, model.head_size))
     query, key, value = states.split([model.heads, model.kv_heads, model.kv_heads], dim=-2)
-    if layer.query_norm is not None and layer.key_norm is not None:
-        query = functional.rms_norm(query, query.shape[-1:], layer.query_norm, model.epsilon)
-        key = functional.rms_norm(key, key.shape[-1:], layer.key_norm, model.epsilon)
-    query, key = _rotated(query, rotation), _rotated(key, rotation)
-    if model.heads != model.kv_heads:
-        key = key.repeat_interleave(model.heads // model.kv_heads, dim=-2)
-        value = value.repeat_interleave(model.heads // model.kv_heads, dim=-2)
-    return query, key, value
+    return _rotated(query, rotation), _rotated(key, rotation), value
+
+
+def normalize_heads(model: Llama, layer: Layer, states: Tensor) -> None:
+    """Normalize queries and keys within ``states`` ``(*tokens, (heads + 2 · kv heads) · head size)``, in place, where
+    the family does so (Qwen3)."""
+    if layer.query_norm is None and layer.key_norm is None:
+        return
+    each = states.unflatten(-1, (-1, model.head_size))
+    keys = slice(model.heads, model.heads + model.kv_heads)
+    for weight, part in ((layer.query_norm, each[..., : model.heads, :]), (layer.key_norm, each[..., keys, :])):
+        if weight is not None:
+            part.copy_(functional.rms_norm(part, part.shape[-1:], weight, model.epsilon))
 
 
 def finish(model: Llama, layer: Layer, hidden: Tensor, attended: Tensor) -> Tensor:
@@ -158,12 +173,11 @@ def logits(model: Llama, hidden: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Prefix:
-    """What a prompt left behind: per layer keys and values, ``(heads, length, head size)``, and the logits
+    """What a prompt left behind: per layer keys and values, ``(kv heads, head size, length)``, and the logits
     ``(vocabulary,)`` of the token that follows it."""
 
     length: int
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
+    layers: tuple[tuple[NDArray[np.float32], NDArray[np.float32]], ...]
     logits: Tensor
 
 
@@ -196,17 +210,20 @@ def _read(model: Llama, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
     for layer in model.layers:
         query, key, value = (part.transpose(1, 2) for part in project(model, layer, hidden, turn))
         caches.append((key, value))
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2).flatten(2)
+        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        attended = attended.transpose(1, 2).flatten(2)
         if layer is model.layers[-1]:
             hidden, attended = hidden[rows, ends], attended[rows, ends]
         hidden = finish(model, layer, hidden, attended)
     scores = logits(model, hidden)
     return [
         Prefix(
-            length,
-            tuple(key[row, :, :length] for key, _ in caches),
-            tuple(value[row, :, :length] for _, value in caches),
-            scores[row],
+            length, tuple((_kept(key[row], length), _kept(value[row], length)) for key, value in caches), scores[row]
         )
         for row, length in enumerate(lengths)
     ]
+
+
+def _kept(states: Tensor, length: int) -> NDArray[np.float32]:
+    """Return the first `length` of states ``(heads, tokens, head size)`` as ``(heads, head size, length)``."""
+    return states[:, :length].transpose(1, 2).contiguous().numpy()

@@ -1,31 +1,26 @@
 """Decoding many samples of many prompts at once, each prompt's cache kept once.
 
-A sample's attention is over its prompt, shared with its siblings, and over its own tokens; both parts are merged by
-their log-sum-exp ("cascade" or "shared-prefix" attention: Juravsky et al. 2024, Hydragen). New prompts join between
-any two tokens, finished samples leave. Knows token ids; knows neither text nor threads.
+A sample attends to its prompt, which its siblings share, and to its own tokens. New prompts join between any two
+tokens, finished samples leave. Knows token ids; knows neither text nor threads. What is compiled is in `kernels`.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from soar.lm import kernels
 from soar.lm.draw import draw, uniforms
-from soar.lm.llama import Layer, Llama, Prefix, alike, finish, logits, prefill, project, rotation
+from soar.lm.llama import Llama, Prefix, normalize_heads, prefill, turns
 
-DEAD_SHARE = 0.15
-"""Which share of finished rows is decoded along before the batch is packed anew."""
-
-COLUMNS = 32
-"""By how many columns the samples' own cache grows."""
-
-GROUP_TOKENS = 1 << 20
-"""How many tokens of prompts are attended to in one operation: as many as are about as long."""
+SLOTS = 64
+"""By how many samples the cache of samples' own tokens grows."""
 
 
 @dataclass(frozen=True)
@@ -49,49 +44,51 @@ class Done:
     finish_reason: str
 
 
-@dataclass
+@dataclass(eq=False)
 class _Row:
-    """A sample being decoded. ``prompt`` numbers its prompt; ``start`` is the column of its first token in the samples'
-    own cache."""
+    """A sample being decoded, and its place in the cache of the samples' own tokens."""
 
     job: Job
-    prompt: int
     prefix: Prefix
-    start: int
+    slot: int
     tokens: list[int] = field(default_factory=list)
-    finished: bool = False
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is the same in all layers of a step: for each row the sine and cosine of its position, its place in the
+    cache and how many tokens stand there; and for each prompt which rows are its samples."""
+
+    turn: tuple[NDArray[np.float32], NDArray[np.float32]]
+    slots: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    groups: list[tuple[slice, Prefix]]
 
 
 class SharedPrefixDecoder:
-    """A batch of samples in the course of being decoded. Use from one thread.
-
-    Rows stand in the order of their prompts' lengths, those of one prompt together.
-    """
+    """A batch of samples in the course of being decoded. Use from one thread. Rows of one prompt stand together."""
 
     def __init__(self, model: Llama, end: int) -> None:
         self._model = model
         self._end = end
         self._rows: list[_Row] = []
-        self._groups: list[_Group] = []
-        self._own: list[tuple[Tensor, Tensor]] = []
-        self._starts = torch.zeros(0)
-        self._column = 0
-        self._prompts = 0
+        self._free: list[int] = []
+        empty = np.empty((0, model.kv_heads, 0, model.head_size), np.float32)
+        self._own = [(empty, empty) for _ in model.layers]
 
     @property
     def active(self) -> int:
         """How many samples are being decoded."""
-        return sum(not row.finished for row in self._rows)
+        return len(self._rows)
 
     @property
     def prompt_tokens(self) -> int:
-        """How many tokens the cache of prompts holds, padding included."""
-        return sum(group.keys[0].shape[0] * group.keys[0].shape[2] for group in self._groups)
+        """How many tokens the cache of prompts holds."""
+        return sum(prefix.length for _, prefix in _groups(self._rows))
 
     def drop(self, unwanted: Callable[[Job], bool]) -> None:
         """Give up the samples whose job is `unwanted`."""
-        for row in self._rows:
-            row.finished |= unwanted(row.job)
+        self._leave([row for row in self._rows if unwanted(row.job)])
 
     @torch.inference_mode()
     def admit(self, jobs: Sequence[Job]) -> list[Done]:
@@ -100,209 +97,105 @@ class SharedPrefixDecoder:
         Returns the jobs that are finished by that token.
         """
         prompts = sorted(dict.fromkeys(job.prompt for job in jobs), key=len)
-        read = dict(zip(prompts, enumerate(prefill(self._model, prompts), self._prompts), strict=True))
-        self._prompts += len(prompts)
-        rows = [_Row(job, *read[job.prompt], self._column) for job in jobs]
-        done = self._draw(rows, torch.stack([row.prefix.logits for row in rows]))
-        self._pack(rows)
-        return done
+        order = {prompt: place for place, prompt in enumerate(prompts)}
+        prefixes = prefill(self._model, prompts)
+        self._make_room(len(jobs), max((job.max_new_tokens for job in jobs), default=0))
+        fresh = [_Row(job, prefixes[order[job.prompt]], self._free.pop()) for job in jobs]
+        fresh.sort(key=lambda row: order[row.job.prompt])
+        self._rows += fresh
+        return self._draw(fresh, torch.stack([row.prefix.logits for row in fresh])) if fresh else []
 
     @torch.inference_mode()
     def step(self) -> list[Done]:
         """Decode one more token of every sample and return the samples that it finished."""
-        if sum(row.finished for row in self._rows) > DEAD_SHARE * len(self._rows):
-            self._pack([])
         if not self._rows:
             return []
-        self._grow()
-        tokens = torch.tensor([row.tokens[-1] for row in self._rows])
-        positions = torch.tensor([row.prefix.length + len(row.tokens) - 1 for row in self._rows])
-        hidden = functional.embedding(tokens, self._model.embedding)
-        turn = rotation(self._model, positions)
-        before = torch.arange(self._column + 1) < self._starts[:, None]
-        for index, layer in enumerate(self._model.layers):
-            shared = [group.part(index) for group in self._groups]
-            hidden = _layer(self._model, layer, hidden, turn, shared, self._own[index], before)
-        self._column += 1
-        return self._draw(self._rows, logits(self._model, hidden))
+        model, step = self._model, self._begin()
+        hidden = functional.embedding(torch.tensor([row.tokens[-1] for row in self._rows]), model.embedding)
+        for index, own in enumerate(self._own):
+            _layer(model, index, hidden, step, own)
+        return self._draw(self._rows, functional.linear(_normalized(model, hidden, model.norm), model.head))
+
+    def _begin(self) -> _Step:
+        counts = np.array([len(row.tokens) - 1 for row in self._rows])
+        lengths = np.array([row.prefix.length for row in self._rows])
+        slots = np.array([row.slot for row in self._rows])
+        return _Step(turns(self._model, lengths + counts), slots, counts, list(_groups(self._rows)))
 
     def _draw(self, rows: Sequence[_Row], scores: Tensor) -> list[Done]:
-        """Draw the next token of each row and return the samples it finished; finished rows draw in vain."""
+        """Draw the next token of each row; the samples that it finished leave and are returned."""
         jobs = [row.job for row in rows]
         seeds = np.array([job.seed for job in jobs], dtype=np.uint64)
         numbers = uniforms(seeds, np.array([len(row.tokens) for row in rows], dtype=np.uint64))
-        temperatures = torch.tensor([job.temperature for job in jobs])
-        drawn = draw(scores, torch.from_numpy(numbers), temperatures, torch.tensor([job.min_p for job in jobs]))
-        done = []
+        temperatures = np.array([job.temperature for job in jobs], np.float32)
+        drawn = draw(scores.numpy(), numbers, temperatures, np.array([job.min_p for job in jobs], np.float32))
+        done, left = [], []
         for row, token in zip(rows, drawn.tolist(), strict=True):
-            if row.finished:
-                continue
-            stopped = token == self._end
             row.tokens.append(token)
+            stopped = token == self._end
             if stopped or len(row.tokens) == row.job.max_new_tokens:
-                row.finished = True
                 tokens = tuple(row.tokens[:-1] if stopped else row.tokens)
                 done.append(Done(row.job, tokens, "stop" if stopped else "length"))
+                left.append(row)
+        self._leave(left)
         return done
 
-    def _grow(self) -> None:
-        """Make room for one more column in the samples' own cache."""
-        if self._column == self._own[0][0].shape[3]:
-            self._own = [
-                (functional.pad(keys, (0, COLUMNS)), functional.pad(values, (0, 0, 0, COLUMNS)))
-                for keys, values in self._own
-            ]
+    def _leave(self, rows: Sequence[_Row]) -> None:
+        gone = set(map(id, rows))
+        self._free += [row.slot for row in rows]
+        self._rows = [row for row in self._rows if id(row) not in gone]
 
-    def _pack(self, fresh: Sequence[_Row]) -> None:
-        """Drop what is finished and take in new rows."""
-        place = {id(row): index for index, row in enumerate(self._rows)}
-        kept = [row for row in [*self._rows, *fresh] if not row.finished]
-        kept.sort(key=lambda row: (row.prefix.length, row.prompt))
-        first = min((row.start for row in kept), default=self._column)
-        self._own = self._packed_own([place.get(id(row)) for row in kept], first)
-        self._rows, self._column = kept, self._column - first
-        for row in kept:
-            row.start -= first
-        self._starts = torch.tensor([row.start for row in kept])
-        earlier = {group.prompts: group for group in self._groups}
-        self._groups = _grouped(kept, earlier)
-
-    def _packed_own(self, places: Sequence[int | None], first: int) -> list[tuple[Tensor, Tensor]]:
-        """Return the samples' own cache from column `first` on, keys ``(rows, heads, head size, columns)`` and values
-        ``(rows, heads, columns, head size)``: row i is what stood at ``places[i]``, or is empty where that is None."""
-        model, columns = self._model, self._column - first
-        capacity = (columns // COLUMNS + 1) * COLUMNS
-        to = torch.tensor([index for index, place in enumerate(places) if place is not None], dtype=torch.long)
-        since = torch.tensor([place for place in places if place is not None], dtype=torch.long)
-        packed = []
-        for layer in range(len(model.layers)):
-            keys = torch.zeros((len(places), model.heads, model.head_size, capacity))
-            values = torch.zeros((len(places), model.heads, capacity, model.head_size))
-            if len(to) and columns:
-                old_keys, old_values = self._own[layer]
-                keys[to, :, :, :columns] = old_keys[since, :, :, first : self._column]
-                values[to, :, :columns] = old_values[since, :, first : self._column]
-            packed.append((keys, values))
-        return packed
+    def _make_room(self, rows: int, columns: int) -> None:
+        """Have at least `rows` free places in the samples' own cache, all of at least `columns` tokens."""
+        there, _, capacity, _ = self._own[0][0].shape
+        more = -(-max(rows - len(self._free), 0) // SLOTS) * SLOTS
+        if more or columns > capacity:
+            self._free += range(there, there + more)
+            wanted = (there + more, max(columns, capacity))
+            self._own = [(_larger(keys, *wanted), _larger(values, *wanted)) for keys, values in self._own]
 
 
-@dataclass(frozen=True)
-class _Slots:
-    """Where the queries of a group's rows go: row i of it to slot ``index[i]`` of ``prompts × width``, None where rows
-    and slots are the same. ``mask`` is ``(prompts, 1, 1, longest)``, −inf where a prompt is padded."""
-
-    rows: slice
-    prompts: int
-    width: int
-    index: Tensor | None
-    mask: Tensor
+def _groups(rows: Sequence[_Row]) -> Iterator[tuple[slice, Prefix]]:
+    """Yield each prompt with the rows that are its samples."""
+    start = 0
+    for _, members in groupby(rows, key=lambda row: id(row.prefix)):
+        found = list(members)
+        yield slice(start, start + len(found)), found[0].prefix
+        start += len(found)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Prompts that are about as long: per layer keys and values ``(prompts, heads, longest, head size)``."""
-
-    prompts: tuple[int, ...]
-    keys: list[Tensor]
-    values: list[Tensor]
-    slots: _Slots
-
-    def part(self, layer: int) -> tuple[Tensor, Tensor, _Slots]:
-        """Return one layer's keys and values, and where queries go."""
-        return self.keys[layer], self.values[layer], self.slots
-
-
-def _grouped(rows: Sequence[_Row], earlier: dict[tuple[int, ...], _Group]) -> list[_Group]:
-    """Return the groups of the rows' prompts; the cache of a group that was there before is taken over."""
-    prefixes = {row.prompt: row.prefix for row in rows}
-    counts = Counter(row.prompt for row in rows)
-    numbers = list(prefixes)
-    groups, start = [], 0
-    for members in alike([prefix.length for prefix in prefixes.values()], GROUP_TOKENS):
-        names = tuple(numbers[index] for index in members)
-        found = [prefixes[name] for name in names]
-        widths = [counts[name] for name in names]
-        slots = _slots(start, widths, [prefix.length for prefix in found])
-        same = earlier.get(names)
-        keys = same.keys if same else _stacked([prefix.keys for prefix in found])
-        values = same.values if same else _stacked([prefix.values for prefix in found])
-        groups.append(_Group(names, keys, values, slots))
-        start += sum(widths)
-    return groups
-
-
-def _slots(start: int, widths: Sequence[int], lengths: Sequence[int]) -> _Slots:
-    """Return the slots of a group whose prompts have `widths` rows each, the first of them row `start`."""
-    width = max(widths)
-    index = [prompt * width + place for prompt, count in enumerate(widths) for place in range(count)]
-    mask = torch.zeros((len(widths), 1, 1, max(lengths)))
-    for prompt, length in enumerate(lengths):
-        mask[prompt, :, :, length:] = -torch.inf
-    full = len(index) == len(widths) * width
-    rows = slice(start, start + len(index))
-    return _Slots(rows, len(widths), width, None if full else torch.tensor(index), mask)
-
-
-def _stacked(caches: Sequence[Sequence[Tensor]]) -> list[Tensor]:
-    """Return per layer the prompts' caches below each other, padded to the longest."""
-    heads, _, size = caches[0][0].shape
-    longest = max(cache[0].shape[1] for cache in caches)
-    stacked = []
-    for layer in range(len(caches[0])):
-        whole = torch.zeros((len(caches), heads, longest, size))
-        for prompt, cache in enumerate(caches):
-            whole[prompt, :, : cache[layer].shape[1]] = cache[layer]
-        stacked.append(whole)
-    return stacked
+def _larger(cache: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+    """Return a copy of a cache ``(rows, kv heads, columns, head size)`` with more rows or columns."""
+    found = np.empty((rows, cache.shape[1], columns, cache.shape[3]), np.float32)
+    found[: cache.shape[0], :, : cache.shape[2]] = cache
+    return found
 
 
 def _layer(
     model: Llama,
-    layer: Layer,
+    index: int,
     hidden: Tensor,
-    turn: tuple[Tensor, Tensor],
-    shared: Sequence[tuple[Tensor, Tensor, _Slots]],
-    own: tuple[Tensor, Tensor],
-    before: Tensor,
-) -> Tensor:
-    """Return one layer's output ``(rows, width)`` for one new token per row, whose key and value join `own`."""
-    query, key, value = project(model, layer, hidden, turn)
-    column = before.shape[1] - 1
-    own[0][..., column] = key
-    own[1][:, :, column] = value
-    query = query * model.head_size**-0.5
-    parts = [_over_prompts(query[slots.rows], keys, values, slots) for keys, values, slots in shared]
-    far, far_top, far_sum = (torch.cat(part) for part in zip(*parts, strict=True))
-    near, near_top, near_sum = _over_own(query, own, before)
-    top = torch.maximum(far_top, near_top)
-    far_part, near_part = (far_top - top).exp_(), (near_top - top).exp_()
-    total = far_sum * far_part + near_sum * near_part
-    attended = far * (far_part / total)[..., None] + near * (near_part / total)[..., None]
-    return finish(model, layer, hidden, attended.flatten(1))
+    step: _Step,
+    own: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> None:
+    """Add to ``hidden`` ``(rows, width)``, one new token per row, what one layer makes of it."""
+    layer = model.layers[index]
+    states = functional.linear(_normalized(model, hidden, layer.attention_norm), layer.qkv)
+    normalize_heads(model, layer, states)
+    attended = torch.empty((len(hidden), model.heads * model.head_size))
+    arrays, out, (cosine, sine) = states.numpy(), attended.numpy(), step.turn
+    for rows, prefix in step.groups:
+        keys, values = prefix.layers[index]
+        slots, counts = step.slots[rows], step.counts[rows]
+        kernels.attend(arrays[rows], cosine[rows], sine[rows], keys, values, *own, slots, counts, out[rows])
+    hidden.addmm_(attended, layer.out.t())
+    gate_up = functional.linear(_normalized(model, hidden, layer.mlp_norm), layer.gate_up)
+    gated = torch.empty((len(hidden), gate_up.shape[1] // 2))
+    kernels.gate(gate_up.numpy(), gated.numpy())
+    hidden.addmm_(gated, layer.down.t())
 
 
-def _over_prompts(query: Tensor, keys: Tensor, values: Tensor, slots: _Slots) -> tuple[Tensor, Tensor, Tensor]:
-    """Return unnormalised attention ``(rows, heads, head size)`` over the prompts, its largest score and its sum of
-    weights, both ``(rows, heads)``."""
-    heads, size = query.shape[1:]
-    if slots.index is not None:
-        spread = query.new_zeros((slots.prompts * slots.width, heads, size))
-        query = spread.index_copy_(0, slots.index, query)
-    scores = query.view(slots.prompts, slots.width, heads, size).transpose(1, 2) @ keys.transpose(2, 3)
-    scores += slots.mask
-    top = scores.amax(dim=-1)
-    scores = scores.sub_(top[..., None]).exp_()
-    results = (scores @ values, top, scores.sum(dim=-1))
-    flat = [part.transpose(1, 2).reshape(slots.prompts * slots.width, heads, *part.shape[3:]) for part in results]
-    far, far_top, far_sum = flat if slots.index is None else [part.index_select(0, slots.index) for part in flat]
-    return far, far_top, far_sum
-
-
-def _over_own(query: Tensor, own: tuple[Tensor, Tensor], before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the same over each row's own tokens; `before` ``(rows, columns)`` is true where a row had not begun."""
-    columns = before.shape[1]
-    scores = (query[:, :, None] @ own[0][..., :columns])[:, :, 0]
-    scores.masked_fill_(before[:, None], -torch.inf)
-    top = scores.amax(dim=-1)
-    scores = scores.sub_(top[..., None]).exp_()
-    return (scores[:, :, None] @ own[1][:, :, :columns])[:, :, 0], top, scores.sum(dim=-1)
+def _normalized(model: Llama, hidden: Tensor, weight: Tensor) -> Tensor:
+    out = torch.empty_like(hidden)
+    kernels.normalize(hidden.numpy(), weight.numpy(), model.epsilon, out.numpy())
+    return out

@@ -1,0 +1,175 @@
+"""How many tasks k programs solve, by the embedded model and by the blind grammar beside it.
+
+    python -m benchmarks.embedded --tasks arc1-training --programs 256    # makes programs, appends what they solve
+    python -m benchmarks.blind --tasks arc1-training --programs 1000
+    python -m benchmarks.solved                                           # the tables
+
+A program is right if all training pairs and all test outputs are; one that is wrong on the first pair is not run on
+the others. One line per task is appended as it is done; asked for more programs of a task later, only those that are
+missing are made. Knows rows, tasks and statistics; who makes programs is `embedded`'s and `blind`'s.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soar.sandbox import Sandbox, open_sandbox
+from soar.types import Task
+
+BUDGETS = (1, 8, 64, 256, 1000)
+SETS = ("arc1-training", "arc1-evaluation")
+RESULTS = Path("docs/results")
+RESAMPLES = 10_000
+
+IN_FLIGHT = 32
+"""How many tasks are worked on at once."""
+
+Maker = Callable[[Task, int, int], Awaitable[list[str]]]
+"""Makes the programs of a task from one number on up to another; those that did not become a program are missing."""
+
+
+async def is_right(task: Task, code: str, sandbox: Sandbox) -> bool:
+    """Return whether a program is right on all pairs; the others are tried only if the first is right."""
+    first, *rest = (*task.train, *task.test)
+    if (await sandbox.run(code, [first.input])).outputs != (first.output,):
+        return False
+    execution = await sandbox.run(code, [example.input for example in rest])
+    return execution.outputs == tuple(example.output for example in rest)
+
+
+async def solve(task: Task, codes: Sequence[str], sandbox: Sandbox) -> dict[str, Any]:
+    """Return what some programs did on one task."""
+    distinct = list(dict.fromkeys(codes))
+    verdicts = dict(zip(distinct, await asyncio.gather(*(is_right(task, c, sandbox) for c in distinct)), strict=True))
+    right = [code for code in codes if verdicts[code]]
+    found = {"task": task.id, "whole": len(codes), "distinct": len(distinct), "right": len(right)}
+    return {**found, "code": min(right, key=len, default=None)}
+
+
+async def measure(
+    path: Path, cell: Mapping[str, Any], tasks: Sequence[Task], programs: int, make: Maker, workers: int | None
+) -> None:
+    """Make the programs that are missing, `IN_FLIGHT` tasks at a time, and append a line for each task; the seconds of
+    a batch are shared out evenly."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    there = counts(read_rows(path), cell)
+    missing = [task for task in tasks if there.get(task.id, (0, 0))[0] < programs]
+    async with open_sandbox(workers=workers, cpu_seconds=0.3, level="weak") as sandbox:
+
+        async def one(task: Task) -> dict[str, Any]:
+            first = there.get(task.id, (0, 0))[0]
+            found = await solve(task, await make(task, first, programs), sandbox)
+            return {**cell, "first": first, "programs": programs - first, **found}
+
+        for start in range(0, len(missing), IN_FLIGHT):
+            batch, begun = missing[start : start + IN_FLIGHT], time.perf_counter()
+            rows = await asyncio.gather(*map(one, batch))
+            seconds = round((time.perf_counter() - begun) / len(batch), 3)
+            with path.open("a") as file:
+                file.writelines(json.dumps({**row, "seconds": seconds}) + "\n" for row in rows)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file of results, none where there is no file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def of_cell(rows: Sequence[dict[str, Any]], cell: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of one cell."""
+    return [row for row in rows if cell.items() <= row.items()]
+
+
+def counts(rows: Sequence[dict[str, Any]], cell: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Return for each task of a cell how many programs were made, without gaps from the first on, and how many of them
+    are right."""
+    found: dict[str, tuple[int, int]] = {}
+    for row in sorted(of_cell(rows, cell), key=lambda row: row.get("first", 0)):
+        made, right = found.get(row["task"], (0, 0))
+        if row.get("first", 0) == made:
+            found[row["task"]] = (made + row["programs"], right + row["right"])
+    return found
+
+
+def chances(found: Mapping[str, tuple[int, int]], k: int) -> NDArray[np.float64]:
+    """Return for each task the probability that k of its programs, drawn without replacement, hold a right one (the
+    unbiased estimator of pass@k); empty where not all tasks have k programs."""
+    if any(made < k for made, _ in found.values()):
+        return np.zeros(0)
+    return np.array([1 - comb(made - right, k) / comb(made, k) for made, right in found.values()])
+
+
+def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval, over tasks, of the sum of `values`."""
+    rng = np.random.default_rng(0)
+    sums = [values[rng.integers(len(values), size=len(values))].sum() for _ in range(RESAMPLES)]
+    return float(np.quantile(sums, 0.025)), float(np.quantile(sums, 0.975))
+
+
+def speed(rows: Sequence[dict[str, Any]]) -> float:
+    """Return the programs made and run per second, by the latest row of each task, whose speed is today's."""
+    latest = {row["task"]: row for row in rows}
+    return sum(row["programs"] for row in latest.values()) / max(sum(row["seconds"] for row in latest.values()), 1e-9)
+
+
+def line(rows: Sequence[dict[str, Any]], cell: Mapping[str, Any], wanted: int) -> str:
+    """Return how many tasks a cell's programs solve, as one line: expected number and interval at each budget."""
+    found = counts(rows, cell)
+    parts = []
+    for k in BUDGETS:
+        solved = chances(found, k)
+        missing = not len(solved) or len(found) < wanted
+        low, high = (0.0, 0.0) if missing else interval(solved)
+        parts.append(f"{'missing':>20}" if missing else f"{solved.sum():6.1f} ({low:5.1f} to {high:5.1f})")
+    return "".join(parts) + f"{speed(of_cell(rows, cell)):9.0f}/s"
+
+
+def at_equal_seconds(
+    model: Sequence[dict[str, Any]], blind: Sequence[dict[str, Any]], seconds: float
+) -> tuple[float, float, int, int]:
+    """Return how many tasks each solves in that many seconds per task, and with how many programs; NaN for one that
+    has not made as many."""
+    found = []
+    for rows in (model, blind):
+        each, k = counts(rows, {}), max(1, round(speed(rows) * seconds))
+        solved = chances(each, k) if each else np.zeros(0)
+        found += [(float(solved.sum()) if len(solved) else float("nan"), k)]
+    (first, first_k), (second, second_k) = found
+    return first, second, first_k, second_k
+
+
+def report(model: str, seed: int, sizes: Mapping[str, int]) -> None:
+    """Print both makers' lines for both sets, and what they solve in equal time."""
+    made, blind = read_rows(RESULTS / "embedded.jsonl"), read_rows(RESULTS / "blind.jsonl")
+    print(f"Expected tasks solved (95 % bootstrap interval over tasks), model {model}, seed {seed}")
+    print(f"{'':26}" + "".join(f"{k:>18} k" if k == 1 else f"{k:>20}" for k in BUDGETS))
+    for name, size in sizes.items():
+        cell = {"tasks": name, "seed": seed}
+        print(f"{name:17}{'model':9}" + line(made, {**cell, "model": model}, size))
+        print(f"{'':17}{'blind':9}" + line(blind, cell, size))
+        mine, theirs = of_cell(made, {**cell, "model": model}), of_cell(blind, cell)
+        for seconds in (0.1, 0.3, 1.0):
+            ours, other, k, other_k = at_equal_seconds(mine, theirs, seconds)
+            print(f"{'':17}{seconds:g} s per task: model {ours:.1f} ({k} programs), blind {other:.1f} ({other_k})")
+
+
+def main() -> None:
+    from benchmarks.embedded import digest
+    from soar.domains.arc import Arc
+
+    parser = argparse.ArgumentParser(description="How many tasks k programs solve: the tables.")
+    parser.add_argument("--model", default=None, help="the first 12 digits of the weights' SHA-256 (default: shipped)")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    report(options.model or digest(), options.seed, {name: len(Arc().load(name)) for name in SETS})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""What decoding does beside its matrix products, compiled by numba: norms, rotation, attention, gates, drawing.
+
+A step of decoding is many small operations, and calling them one by one costs more than they do. Knows arrays of 32-bit
+floats; knows neither models nor text. The compiled code is kept on disk: only the first use ever waits for it.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+compiled: Any = numba.njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
+
+LOG2_E, LN_2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
+LEAST, MOST = np.float32(-87.0), np.float32(87.0)
+HALF, ONE = np.float32(0.5), np.float32(1.0)
+C2, C3, C4, C5, C6 = (np.float32(1 / factorial) for factorial in (2, 6, 24, 120, 720))
+
+
+@compiled
+def exp(x: np.float32) -> np.float32:
+    """Return e to the power of x, held to ±87, to about a millionth: unlike the library's, it runs in vectors."""
+    held = min(max(x, LEAST), MOST)
+    power = np.floor(held * LOG2_E + HALF)
+    rest = held - power * LN_2
+    series = ONE + rest * (ONE + rest * (C2 + rest * (C3 + rest * (C4 + rest * (C5 + rest * C6)))))
+    return series * np.int32((np.int32(power) + 127) << 23).view(np.float32)
+
+
+@compiled
+def normalize(hidden: Floats, weight: Floats, epsilon: float, out: Floats) -> None:
+    """Write the root-mean-square norm of each row of ``hidden`` ``(rows, width)``, times ``weight``, to ``out``."""
+    rows, width = hidden.shape
+    for row in range(rows):
+        total = np.float32(0)
+        for i in range(width):
+            total += hidden[row, i] * hidden[row, i]
+        scale = np.float32(1 / np.sqrt(total / width + epsilon))
+        for i in range(width):
+            out[row, i] = hidden[row, i] * scale * weight[i]
+
+
+@compiled
+def gate(gate_up: Floats, out: Floats) -> None:
+    """Write silu(gate) · up to ``out`` ``(rows, width)``, where ``gate_up`` ``(rows, 2 · width)`` holds both."""
+    rows, width = out.shape
+    for row in range(rows):
+        for i in range(width):
+            value = gate_up[row, i]
+            out[row, i] = value / (ONE + exp(-value)) * gate_up[row, width + i]
+
+
+@compiled
+def attend(
+    states: Floats,
+    cosine: Floats,
+    sine: Floats,
+    keys: Floats,
+    values: Floats,
+    own_keys: Floats,
+    own_values: Floats,
+    slots: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    out: Floats,
+) -> None:
+    """Attend from one new token per row to a prompt that the rows share and to each row's own tokens.
+
+    ``states`` ``(rows, (heads + 2 · kv heads) · size)`` holds queries, keys and values, not rotated; ``cosine`` and
+    ``sine`` ``(rows, size / 2)`` are of the rows' positions; ``keys`` and ``values`` ``(kv heads, size, length)`` are
+    the prompt's. Row i's own tokens are the first ``counts[i]`` at ``own_*[slots[i]]`` ``(kv heads, capacity, size)``;
+    the new one is written behind them. What is attended to goes to ``out`` ``(rows, heads · size)``.
+    """
+    kv_heads, size, length = keys.shape
+    heads = out.shape[1] // size
+    each = heads // kv_heads
+    scale = np.float32(1 / np.sqrt(size))
+    query = np.empty(size, np.float32)
+    weights = np.empty(length + own_keys.shape[2], np.float32)
+    for head in range(kv_heads):
+        for row in range(len(slots)):
+            count, key_at = counts[row], (heads + head) * size
+            mine, theirs = own_keys[slots[row], head], own_values[slots[row], head]
+            _rotate(states[row, key_at : key_at + size], cosine[row], sine[row], ONE, mine[count])
+            value_at = key_at + kv_heads * size
+            for d in range(size):
+                theirs[count, d] = states[row, value_at + d]
+            for asking in range(head * each, (head + 1) * each):
+                at = asking * size
+                _rotate(states[row, at : at + size], cosine[row], sine[row], scale, query)
+                _score(query, keys[head], mine, count + 1, weights)
+                total = _soften(weights, length + count + 1)
+                _gather(weights, values[head], theirs, count + 1, ONE / total, out[row, at : at + size])
+
+
+@compiled
+def _rotate(state: Floats, cosine: Floats, sine: Floats, scale: np.float32, out: Floats) -> None:
+    half = len(cosine)
+    for i in range(half):
+        out[i] = (state[i] * cosine[i] - state[half + i] * sine[i]) * scale
+        out[half + i] = (state[half + i] * cosine[i] + state[i] * sine[i]) * scale
+
+
+@compiled
+def _score(query: Floats, keys: Floats, own: Floats, count: int, scores: Floats) -> None:
+    """Write the query's products with the prompt's keys ``(size, length)`` and then with its own ``(count, size)``."""
+    size, length = keys.shape
+    for i in range(length):
+        scores[i] = np.float32(0)
+    for d in range(0, size - 3, 4):
+        a, b, c, e = query[d], query[d + 1], query[d + 2], query[d + 3]
+        for i in range(length):
+            scores[i] += a * keys[d, i] + b * keys[d + 1, i] + c * keys[d + 2, i] + e * keys[d + 3, i]
+    for d in range(size - size % 4, size):
+        for i in range(length):
+            scores[i] += query[d] * keys[d, i]
+    for i in range(count):
+        total = np.float32(0)
+        for d in range(size):
+            total += query[d] * own[i, d]
+        scores[length + i] = total
+
+
+@compiled
+def _soften(scores: Floats, count: int) -> np.float32:
+    """Turn the first `count` scores into weights, the largest 1, in place; return their sum."""
+    top = scores[0]
+    for i in range(count):
+        top = max(top, scores[i])
+    total = np.float32(0)
+    for i in range(count):
+        scores[i] = exp(scores[i] - top)
+        total += scores[i]
+    return total
+
+
+@compiled
+def _gather(weights: Floats, values: Floats, own: Floats, count: int, scale: np.float32, out: Floats) -> None:
+    """Write the weighted sum of the prompt's values ``(size, length)`` and of its own ``(count, size)``."""
+    size, length = values.shape
+    for d in range(size):
+        total = np.float32(0)
+        for i in range(length):
+            total += weights[i] * values[d, i]
+        out[d] = total
+    for i in range(count):
+        weight = weights[length + i]
+        for d in range(size):
+            out[d] += weight * own[i, d]
+    for d in range(size):
+        out[d] *= scale
+
+
+@compiled
+def pick(
+    logits: Floats,
+    numbers: NDArray[np.float64],
+    temperatures: Floats,
+    min_p: Floats,
+    out: NDArray[np.int64],
+) -> None:
+    """Write to ``out`` ``(n,)`` the token at each number's place in the distribution of its row of ``logits``
+    ``(n, vocabulary)``, without the tokens less probable than ``min_p`` times the most probable one."""
+    rows, vocabulary = logits.shape
+    weights = np.empty(vocabulary, np.float32)
+    for row in range(rows):
+        top = logits[row, 0]
+        for token in range(vocabulary):
+            top = max(top, logits[row, token])
+        cold = ONE / temperatures[row]
+        for token in range(vocabulary):
+            weight = exp((logits[row, token] - top) * cold)
+            weights[token] = weight if weight >= min_p[row] else np.float32(0)
+        total = 0.0
+        for token in range(vocabulary):
+            total += weights[token]
+        wanted, before = numbers[row] * total, 0.0
+        out[row] = vocabulary - 1
+        for token in range(vocabulary):
+            if weights[token] > 0:
+                out[row] = token
+                before += weights[token]
+                if before > wanted:
+                    break
