@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.decoding``: the shipped model, prompts of real training tasks, sampling at temperature 1 without
 cuts, in interleaved rounds; prints samples/s as median with range, and the median of the rounds' ratios. Both have the
-same cores: the embedded model decodes in a thread per core, all prompts at once; ``generate`` computes with as many
-threads and gets one prompt at a time, as it pads several.
+same cores, and a process each, since how many threads compute is a setting of the process: the embedded model decodes
+in a thread per core, all prompts at once; ``generate`` computes with as many threads and gets one prompt at a time, as
+it pads several.
 """
 
 import argparse
@@ -12,6 +13,9 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +61,9 @@ def with_transformers(wanted: Sequence[str], samples: int, threads: int) -> Call
     model: Any = AutoModelForCausalLM.from_pretrained(SHIPPED, local_files_only=True)
     pad = model.config.pad_token_id
 
+    torch.set_num_threads(threads)
+
     def decode(seed: int) -> None:
-        torch.set_num_threads(threads)
         torch.manual_seed(seed)
         for prompt in wanted:
             ids = torch.tensor([tokenizer.encode(prompt, add_special_tokens=False).ids])
@@ -77,6 +82,21 @@ def with_transformers(wanted: Sequence[str], samples: int, threads: int) -> Call
     return decode
 
 
+WAYS = {"shared prefix": with_decoder, "generate": with_transformers}
+_decode: Callable[[int], None]
+
+
+def _prepare(way: str, wanted: Sequence[str], samples: int, threads: int) -> None:
+    global _decode
+    _decode = WAYS[way](wanted, samples, threads)
+
+
+def _seconds(seed: int) -> float:
+    begun = time.perf_counter()
+    _decode(seed)
+    return time.perf_counter() - begun
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Samples per second against transformers' generate.")
     parser.add_argument("--prompts", type=int, default=16)
@@ -86,17 +106,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/decoding.jsonl"))
     options = parser.parse_args()
     wanted, samples, threads = prompts(options.prompts), options.samples, options.threads
-    ways = {
-        "shared prefix": with_decoder(wanted, samples, threads),
-        "generate": with_transformers(wanted, samples, threads),
-    }
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(options.rounds + 1):
-        for name, decode in ways.items():
-            begun = time.perf_counter()
-            decode(number)
-            if number:
-                rates[name].append(len(wanted) * samples / (time.perf_counter() - begun))
+    rates: dict[str, list[float]] = {name: [] for name in WAYS}
+    with ExitStack() as stack:
+        pools = {
+            way: stack.enter_context(
+                ProcessPoolExecutor(1, get_context("spawn"), _prepare, (way, wanted, samples, threads))
+            )
+            for way in WAYS
+        }
+        for number in range(options.rounds + 1):
+            for way, pool in pools.items():
+                seconds = pool.submit(_seconds, number).result()
+                if number:
+                    rates[way].append(len(wanted) * samples / seconds)
     ratios = [ours / theirs for ours, theirs in zip(*rates.values(), strict=True)]
     row = {"prompts": options.prompts, "samples": samples, "threads": options.threads, "rates": rates, "ratios": ratios}
     options.out.parent.mkdir(parents=True, exist_ok=True)
