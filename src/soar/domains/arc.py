@@ -11,6 +11,7 @@ from soar.domains.arc_source import read_source
 from soar.types import Task, Value
 
 MAX_SIDE = 30
+CELLS = frozenset(range(10))
 """The most rows, and the most columns, a grid may have (§3.1)."""
 
 COLOURS = (
@@ -86,6 +87,8 @@ def _row(y: int, row: object) -> tuple[int, ...]:
         raise ValueError(f"row [{y}] is {_kind(row)}, expected a list of ints")
     if not 1 <= len(cells) <= MAX_SIDE:
         raise ValueError(f"row [{y}] has {len(cells)} cells, expected 1 to {MAX_SIDE}")
+    if set(map(type, cells)) == {int} and CELLS.issuperset(cells):
+        return tuple(cast(Sequence[int], cells))
     return tuple(_cell(y, x, cell) for x, cell in enumerate(cells))
 
 

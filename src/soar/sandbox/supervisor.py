@@ -30,6 +30,10 @@ MIN_SLICE = 0.1
 FORKS_REPAID = 20
 """How many times the cost of its fork a worker's programs should take, where there are enough of them."""
 
+PATIENCE = 5
+"""How many costs of a fork a worker waits for more programs, where too few are there to be worth one: a search brings
+them a few at a time."""
+
 LATEST = 0.02
 """What the latest program weighs in the mean CPU time of a program."""
 
@@ -72,7 +76,6 @@ class ConfinedSandbox:
         self._lone: deque[Job] = deque()
         self._running: dict[_Key, list[asyncio.Future[Execution]]] = {}
         self._work_there, self._room = asyncio.Event(), asyncio.Event()
-        self._idle = 0
 
     def __enter__(self) -> Self:
         try:
@@ -229,31 +232,32 @@ class ConfinedSandbox:
 
     async def _next_jobs(self) -> list[Job]:
         """Return what one worker runs next: one job that must be alone, or a fair share of those that may share."""
-        self._idle += 1
-        try:
-            # Those whose answers have just come get the turn to ask for more, so that batches are not cut small.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            while not self._lone and not self._waiting:
-                self._work_there.clear()
-                await self._work_there.wait()
-            share = self._share()
-        finally:
-            self._idle -= 1
+        await self._jobs_there()
+        if not self._lone and len(self._waiting) < self._worthwhile():
+            await asyncio.sleep(PATIENCE * self.hello.get("fork_seconds", 0.0))
+            await self._jobs_there()
         if self._lone:
             return [self._lone.popleft()]
-        jobs = [self._waiting.popleft() for _ in range(share)]
+        jobs = [self._waiting.popleft() for _ in range(self._share())]
         if len(self._waiting) < MAX_WAITING:
             self._room.set()
         return jobs
+
+    async def _jobs_there(self) -> None:
+        while not self._lone and not self._waiting:
+            self._work_there.clear()
+            await self._work_there.wait()
 
     def _share(self) -> int:
         """Return how many of the waiting programs the next worker takes. Shares shrink with what is left, so that all
         workers end at about the same time, but not below what is worth a fork."""
         waiting = len(self._waiting)
-        worthwhile = math.ceil(FORKS_REPAID * self.hello.get("fork_seconds", 0.0) / self._program_seconds)
         shrinking = -(-waiting // (2 * self.workers - 1))
-        return min(MAX_BATCH, max(shrinking, min(worthwhile, -(-waiting // self._idle))))
+        return min(MAX_BATCH, max(shrinking, min(self._worthwhile(), waiting)))
+
+    def _worthwhile(self) -> int:
+        """Return how many programs, by what they took lately, are worth a fork."""
+        return math.ceil(FORKS_REPAID * self.hello.get("fork_seconds", 0.0) / self._program_seconds)
 
     def _again(self, jobs: Sequence[Job]) -> None:
         """Queue jobs again, before those that have not been tried; give up on those that have lost too much."""
