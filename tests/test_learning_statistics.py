@@ -1,0 +1,140 @@
+"""The learning experiment's arithmetic on constructed cells: what is gained, how sure it is, what is missing."""
+
+import io
+from math import comb
+
+import pytest
+from benchmarks.learning import ARMS, plan
+from benchmarks.learning_cells import BASE, Cell, Setup, append_cell, read_cells
+from benchmarks.learning_report import Shown, compare, difference, gained, pass_at, show_search, table
+from rich.console import Console
+
+SETUP = Setup(model="aad289127354", settings="0123456789ab", samples=128, refinements=128, tasks=300)
+
+
+def row(*tasks, samples=128, right=1):
+    times = {"seconds": 1.0, "finetune_seconds": 0.0}
+    learnt = {"examples": 0, "examples_right": 0, "voted": []}
+    return {"right": {task: [right, right] for task in tasks}, "sampled": samples, **times, **learnt}
+
+
+def shown(found, arms=("soar", "frozen"), seeds=(0, 1)):
+    return Shown(found, "train", arms, seeds, last=1, tasks=4, sizes=(16, 64))
+
+
+def printed(show):
+    text = io.StringIO()
+    show(Console(file=text, width=200))
+    return text.getvalue()
+
+
+def test_gained_are_the_tasks_first_solved_after_the_first_search():
+    assert gained([row("a", "b"), row("b", "c"), row("c", "d")]) == {"c": 1.0, "d": 1.0}
+
+
+def test_pass_at_k_is_exact_for_k_of_n_samples():
+    one = row("a", samples=4, right=1)
+    assert pass_at(one, 1) == {"a": 0.25}
+    assert pass_at(one, 2) == {"a": 1 - comb(3, 2) / comb(4, 2)}
+    assert pass_at(one, 4) == {"a": 1.0}
+
+
+def test_a_task_solved_by_refinements_alone_is_not_solved_by_samples():
+    assert pass_at({"right": {"a": [3, 0]}, "sampled": 8}, 8) == {}
+
+
+def test_a_difference_of_arms_that_do_the_same_is_nothing():
+    same = {0: {"a": 1.0}, 1: {"b": 1.0}}
+    found = difference(same, same, tasks=10)
+    assert (found.mean, found.low, found.high) == (0, 0, 0)
+    assert not found.positive
+
+
+def test_a_gain_on_every_task_is_certain():
+    every = dict.fromkeys("abcde", 1.0)
+    found = difference({0: every, 1: every}, {0: {}, 1: {}}, tasks=5)
+    assert (found.mean, found.low, found.high) == (5, 5, 5)
+    assert found.by_seed == {0: 5, 1: 5}
+    assert found.positive
+
+
+def test_the_interval_of_a_share_is_that_of_the_binomial():
+    # 100 of 400 tasks gained: a resample gains Binomial(400, 1/4), whose standard deviation is 8.66.
+    found = difference({0: {str(task): 1.0 for task in range(100)}}, {0: {}}, tasks=400)
+    assert found.mean == 100
+    assert found.low == pytest.approx(100 - 1.96 * 8.66, abs=1.5)
+    assert found.high == pytest.approx(100 + 1.96 * 8.66, abs=1.5)
+
+
+def test_a_gain_in_one_seed_alone_is_not_positive():
+    tasks = [f"task {number}" for number in range(50)]
+    gains, loses = dict.fromkeys(tasks, 1.0), dict.fromkeys(tasks[:1], 1.0)
+    found = difference({0: gains, 1: {}}, {0: {}, 1: loses}, tasks=50)
+    assert found.by_seed == {0: 50, 1: -1}
+    assert found.low > 0
+    assert not found.positive
+
+
+def test_seeds_are_averaged_by_task():
+    left = {0: {"a": 1.0, "b": 1.0}, 1: {"a": 1.0}, 2: {"a": 1.0}}
+    found = difference(left, {seed: {"c": 1.0} for seed in left}, tasks=3)
+    assert found.mean == pytest.approx(1 / 3)
+    assert found.by_seed == {0: 1, 1: 0, 2: 0}
+
+
+def test_only_seeds_that_both_arms_have_are_compared_and_the_others_are_called_missing():
+    line = compare({0: {"a": 1.0}, 1: {"a": 1.0}}, {0: {}, 1: None}, tasks=2)
+    assert line.startswith("+1.00 of 2 tasks")
+    assert "by seed +1;" in line
+    assert line.endswith("missing: seed 1")
+    assert compare({0: None}, {0: {}}, tasks=2) == "missing: seed 0"
+
+
+def test_a_cell_that_is_not_there_is_shown_as_missing():
+    found = {Cell("train", BASE, 0, 0): row("a"), Cell("train", "soar", 0, 1): row("a", "b")}
+    lines = printed(lambda console: console.print(table(shown(found), "", lambda rows: str(len(rows[-1]["right"])))))
+    assert [line.split() for line in lines.splitlines() if line.split()[:1] in (["soar"], ["frozen"])] == [
+        ["soar", "0", "1", "2"],
+        ["soar", "1", "missing", "missing"],
+        ["frozen", "0", "1", "missing"],
+        ["frozen", "1", "missing", "missing"],
+    ]
+
+
+def test_a_report_of_nothing_computes_nothing():
+    text = printed(lambda console: show_search(shown({}, arms=("soar", "frozen", "sampling")), console))
+    assert "soar − frozen: missing: seed 0, 1" in text
+    assert "sample & refine − sampling: missing: seed 0, 1" in text
+
+
+def test_trials_and_other_weights_never_mix_with_the_cells_asked_for(tmp_path):
+    path, cell = tmp_path / "out" / "cells.jsonl", Cell("train", "soar", 0, 1)
+    trial = Setup("aad289127354", "0123456789ab", samples=4, refinements=4, tasks=6)
+    other = Setup("000000000000", "0123456789ab", samples=128, refinements=128, tasks=300)
+    append_cell(path, cell, trial, row("trial"))
+    append_cell(path, cell, other, row("other"))
+    assert read_cells(path, {"train": SETUP}) == {}
+    append_cell(path, cell, SETUP, row("real"))
+    append_cell(path, cell, SETUP, row("again"))
+    assert read_cells(path, {"train": SETUP})[cell]["right"] == {"real": [1, 1]}
+    assert read_cells(path, {"train": trial})[cell]["right"] == {"trial": [1, 1]}
+    assert read_cells(path, {"ttt": SETUP}) == {}
+    assert len(path.read_text().splitlines()) == 4
+
+
+def test_what_the_first_measure_needs_comes_first_and_each_base_before_its_arms():
+    order = list(plan([0, 1], [arm for arm in ARMS if arm != BASE]))
+    assert order == [
+        (0, "base"),
+        (0, "soar"),
+        (0, "frozen"),
+        (0, "corpus"),
+        (1, "base"),
+        (1, "soar"),
+        (1, "frozen"),
+        (1, "corpus"),
+        (0, "correct-only"),
+        (0, "sampling"),
+        (1, "correct-only"),
+        (1, "sampling"),
+    ]
