@@ -5,7 +5,7 @@ worker beside the program, hence the builtins bound here before any program can 
 """
 
 import json
-from builtins import abs, bytes, frozenset, int, len, list, map, range, set, str, tuple, type  # noqa: A004, UP029
+from builtins import abs, bytearray, bytes, frozenset, int, len, list, map, range, set, str, tuple, type  # noqa: A004, UP029
 from marshal import dumps as _marshal
 from operator import countOf
 from typing import Any
