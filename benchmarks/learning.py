@@ -155,7 +155,7 @@ def plan(seeds: Sequence[int], arms: Sequence[str]) -> Iterator[tuple[int, str]]
     for group in (first, rest):
         for seed in seeds:
             for arm in group:
-                if seed not in based and arm != BASE:
+                if seed not in based:
                     yield seed, BASE
                     based.add(seed)
                 yield seed, arm
@@ -256,21 +256,21 @@ async def transfer(study: Study, weights: Path, seed: int) -> Row:
 def show(study: Study, options: argparse.Namespace, console: Console) -> None:
     """Print the report of an experiment."""
     found, last, samples = study.done(), study.stage.iterations - 1, study.setup.samples
-    arms = [arm for arm in options.arms if arm != BASE]
     sizes = [k for k in SIZES if k <= samples] or [samples]
     console.print(f"{study.name}: {study.setup}", soft_wrap=True, highlight=False)
-    show_search(Shown(found, study.name, arms, options.seeds, last, study.setup.tasks, sizes), console)
-    moved, tasks = [arm for arm in arms if arm in TRANSFERRED], len(study.unsearched)
+    show_search(Shown(found, study.name, options.arms, options.seeds, last, study.setup.tasks, sizes), console)
+    moved, tasks = [arm for arm in options.arms if arm in TRANSFERRED], len(study.unsearched)
     if study.name == "train" and moved:
         console.print(f"transfer: {tasks} training tasks that are never searched", highlight=False)
         show_transfer(Shown(found, "transfer", moved, options.seeds, last, tasks, sizes), console)
 
 
 def main() -> int:
+    arms = [arm for arm in ARMS if arm != BASE]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiment", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=[arm for arm in ARMS if arm != BASE])
+    parser.add_argument("--arms", nargs="+", choices=arms, default=arms)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop then; the same command goes on")
     parser.add_argument("--samples", type=int, help="for a trial: another number per task")
     parser.add_argument("--refinements", type=int, help="for a trial: another number per task")

@@ -11,11 +11,12 @@ from typing import Any
 
 from benchmarks.solved import read_rows
 from soar.archive.reader import ArchiveReader
-from soar.config import Config, resolve
-from soar.ensemble import VOTERS, score, votable
+from soar.config import Config
+from soar.domains.arc import Arc
 from soar.report.metrics import is_right
+from soar.report.submission import ATTEMPTS
 from soar.run import RunDirectory, Step, steps
-from soar.types import Program, Task
+from soar.types import Program, Task, test_matches
 
 Row = Mapping[str, Any]
 
@@ -81,20 +82,20 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
     """Return what one search of a one-stage run reached; the tasks come with their answers.
 
     ``right`` has an entry ``[right completions, those among samples]`` for each task with any; each task had
-    ``completions`` of which ``sampled`` were samples. ``voted``: a task's two voted answers hold the right one.
+    ``completions`` of which ``sampled`` were samples. ``voted``: the tasks with a right one of two answers.
     """
     step = steps(config)[iteration]
     reader = ArchiveReader(directory.archive)
     try:
-        right, voted = _scores(reader, step, config, tasks)
+        right = _right_programs(reader, step.stage.name, iteration, tasks)
         times = {found[1]: found[2:4] for found in reader.iterations()}
         where = "FROM completions WHERE stage = ? AND iteration = ?"
         distinct = reader.query(f"SELECT COUNT(DISTINCT task_id || code_hash) {where}", (step.stage.name, iteration))
         return {
             "completions": config.search.samples + config.search.refinements,
             "sampled": config.search.samples,
-            "right": right,
-            "voted": voted,
+            "right": {task: [len(found), _samples(found)] for task, found in right.items()},
+            "voted": _voted(directory, step, tasks),
             "distinct": distinct[0][0],
             **_learnt(reader, directory, step, tasks),
             "seconds": round(times[iteration][0], 1),
@@ -104,39 +105,43 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
         reader.close()
 
 
-def _scores(
-    reader: ArchiveReader, step: Step, config: Config, tasks: Sequence[Task]
-) -> tuple[dict[str, list[int]], list[str]]:
-    """Return the numbers of right completions by task, and the tasks that the vote solves."""
-    voter = resolve(config.answer.voter, VOTERS, "voter")
-    right: dict[str, list[int]] = {}
-    voted: list[str] = []
-    for task in tasks:
-        programs = reader.programs(task.id, step.stage.name, step.iteration)
-        counts = count_right(task, programs)
-        if counts[0]:
-            right[task.id] = counts
-        if score(task, voter(votable(task.without_answers(), programs, config.answer.filters))).solved:
-            voted.append(task.id)
-    return right, voted
+def _right_programs(
+    reader: ArchiveReader, stage: str, iteration: int, tasks: Sequence[Task]
+) -> dict[str, list[Program]]:
+    """Return the programs of a search that are right on all training pairs and all test outputs, of tasks with any."""
+    solved = {row[0] for row in reader.query("SELECT DISTINCT task_id FROM executions WHERE accuracy = 1")}
+    found = {task.id: _right(task, reader.programs(task.id, stage, iteration)) for task in tasks if task.id in solved}
+    return {task: programs for task, programs in found.items() if programs}
 
 
-def count_right(task: Task, programs: Iterable[Program]) -> list[int]:
-    """Return how many programs are right on all training pairs and all test outputs, and how many of these samples."""
-    phases = [program.origin.phase for program in programs if is_right(task, program)]
-    return [len(phases), phases.count("sample")]
+def _right(task: Task, programs: Iterable[Program]) -> list[Program]:
+    return [program for program in programs if is_right(task, program)]
+
+
+def _samples(programs: Iterable[Program]) -> int:
+    """Return how many programs were sampled, not refined."""
+    return sum(program.origin.phase == "sample" for program in programs)
+
+
+def _voted(directory: RunDirectory, step: Step, tasks: Sequence[Task]) -> list[str]:
+    """Return the tasks for which one of the two answers that a search gave is right."""
+    answers = json.loads(directory.answers(step.number).read_text(encoding="utf-8"))
+    return [task.id for task in tasks if any(_is_answer(task, answers[task.id], name) for name in ATTEMPTS)]
+
+
+def _is_answer(task: Task, answers: Sequence[Mapping[str, object]], attempt: str) -> bool:
+    return all(test_matches(task, tuple(Arc().parse(answer[attempt]) for answer in answers)))
 
 
 def _learnt(reader: ArchiveReader, directory: RunDirectory, step: Step, tasks: Sequence[Task]) -> Row:
     """Return how many examples the weights were finetuned on, replayed ones aside, and how many are of programs of the
-    run's own that are right on all pairs."""
+    search before that are right on all pairs."""
     if step.iteration == 0:
         return {"examples": 0, "examples_right": 0}
-    own = [row for row in _examples(directory, step) if row["kind"] != "replay"]
-    wanted = {row["program"] for row in own}
-    before = (p for task in tasks for p in _right(reader, step, task))
-    right = {program.key for program in before} & wanted
-    return {"examples": len(own), "examples_right": sum(row["program"] in right for row in own)}
+    taught = [row["program"] for row in _examples(directory, step) if row["kind"] != "replay"]
+    before = _right_programs(reader, step.stage.name, step.iteration - 1, tasks)
+    right = {program.key for programs in before.values() for program in programs}
+    return {"examples": len(taught), "examples_right": sum(key in right for key in taught)}
 
 
 def _examples(directory: RunDirectory, step: Step) -> Iterator[Row]:
@@ -145,11 +150,6 @@ def _examples(directory: RunDirectory, step: Step) -> Iterator[Row]:
     corpus = corpus_path(selected)
     with (corpus if corpus.exists() else selected).open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)
-
-
-def _right(reader: ArchiveReader, step: Step, task: Task) -> list[Program]:
-    programs = reader.programs(task.id, step.stage.name, step.iteration - 1)
-    return [program for program in programs if is_right(task, program)]
 
 
 def corpus_path(rows: Path) -> Path:

@@ -82,7 +82,7 @@ def _fits(base: Path, max_length: int) -> Callable[[Row], bool]:
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
 
     def fits(row: Row) -> bool:
-        texts = (row["prompt"], row["completion"])
-        return sum(len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts) < max_length
+        parts = (row["prompt"], row["completion"])
+        return sum(len(tokenizer(part, add_special_tokens=False)["input_ids"]) for part in parts) < max_length
 
     return fits
