@@ -183,3 +183,27 @@ def test_inputs_that_are_changed_in_place_are_new_inputs():
     first, second = asyncio.run(work())
     assert first.outputs == (((2, 1),),)
     assert second.outputs == (((2, 5),),)
+
+
+def test_programs_that_come_one_by_one_share_a_worker(monkeypatch):
+    sizes = []
+    serve = ConfinedSandbox._serve
+
+    async def counted(self, zygote, batch):
+        sizes.append(len(batch.jobs))
+        return await serve(self, zygote, batch)
+
+    monkeypatch.setattr(ConfinedSandbox, "_serve", counted)
+
+    async def work(sandbox):
+        running = []
+        for number in range(8):
+            running.append(asyncio.create_task(sandbox.run(f"{GOOD}# {number}", (GRID,))))
+            for _ in range(5):
+                await asyncio.sleep(0)
+        return await asyncio.gather(*running)
+
+    with open_sandbox(workers=1) as sandbox:
+        sandbox.hello["fork_seconds"] = 0.02
+        assert [each.outputs for each in asyncio.run(work(sandbox))] == [(MIRRORED,)] * 8
+    assert sizes == [8]
