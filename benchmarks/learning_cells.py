@@ -45,9 +45,6 @@ class Cell:
     seed: int
     iteration: int
 
-    def __str__(self) -> str:
-        return f"{self.experiment}/{self.arm}/seed {self.seed}/iteration {self.iteration}"
-
 
 def read_cells(path: Path, setups: Mapping[str, Setup]) -> dict[Cell, Row]:
     """Return the rows of a file by cell, those of other setups left out; `setups` is by experiment."""

@@ -11,8 +11,10 @@ from soar.domains.arc_source import read_source
 from soar.types import Task, Value
 
 MAX_SIDE = 30
-CELLS = frozenset(range(10))
 """The most rows, and the most columns, a grid may have (§3.1)."""
+
+CELLS = frozenset(range(10))
+"""What a cell may be."""
 
 COLOURS = (
     ("black", "#000000"),

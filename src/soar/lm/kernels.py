@@ -56,23 +56,22 @@ def gate(gate_up: Floats, out: Floats) -> None:
 @compiled
 def attend(
     states: Floats,
-    cosine: Floats,
-    sine: Floats,
-    keys: Floats,
-    values: Floats,
-    own_keys: Floats,
-    own_values: Floats,
+    turn: tuple[Floats, Floats],
+    prompt: tuple[Floats, Floats],
+    own: tuple[Floats, Floats],
     slots: NDArray[np.int64],
     counts: NDArray[np.int64],
     out: Floats,
 ) -> None:
     """Attend from one new token per row to a prompt that the rows share and to each row's own tokens.
 
-    ``states`` ``(rows, (heads + 2 · kv heads) · size)`` holds queries, keys and values, not rotated; ``cosine`` and
-    ``sine`` ``(rows, size / 2)`` are of the rows' positions; ``keys`` and ``values`` ``(kv heads, size, length)`` are
-    the prompt's. Row i's own tokens are the first ``counts[i]`` at ``own_*[slots[i]]`` ``(kv heads, capacity, size)``;
-    the new one is written behind them. What is attended to goes to ``out`` ``(rows, heads · size)``.
+    ``states`` ``(rows, (heads + 2 · kv heads) · size)`` holds queries, keys and values, not rotated; ``turn`` cosine
+    and sine ``(rows, size / 2)`` of the rows' positions; ``prompt`` keys and values ``(kv heads, size, length)``;
+    ``own`` keys and values ``(slots, kv heads, capacity, size)``: row i's own tokens are the first ``counts[i]`` of
+    slot ``slots[i]``, and the new one is written behind them. What is attended to goes to ``out`` ``(rows, heads ·
+    size)``.
     """
+    (cosine, sine), (keys, values), (own_keys, own_values) = turn, prompt, own
     kv_heads, size, length = keys.shape
     heads = out.shape[1] // size
     each = heads // kv_heads

@@ -115,9 +115,8 @@ def _layer(tensors: dict[str, Tensor], prefix: str) -> Layer:
 
 def rotation(model: Llama, positions: Tensor) -> tuple[Tensor, Tensor]:
     """Return cosine and sine of the rotary embedding, each ``(*positions, 1, head size)``."""
-    angles = positions[..., None].float() * model.frequencies
-    angles = torch.cat([angles, angles], dim=-1)[..., None, :]
-    return angles.cos(), angles.sin()
+    cosine, sine = (torch.from_numpy(half)[..., None, :] for half in turns(model, positions.numpy()))
+    return torch.cat([cosine, cosine], dim=-1), torch.cat([sine, sine], dim=-1)
 
 
 def _rotated(states: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:

@@ -185,9 +185,8 @@ def _layer(
     attended = torch.empty((len(hidden), model.heads * model.head_size))
     arrays, out, (cosine, sine) = states.numpy(), attended.numpy(), step.turn
     for rows, prefix in step.groups:
-        keys, values = prefix.layers[index]
-        slots, counts = step.slots[rows], step.counts[rows]
-        kernels.attend(arrays[rows], cosine[rows], sine[rows], keys, values, *own, slots, counts, out[rows])
+        turn, slots, counts = (cosine[rows], sine[rows]), step.slots[rows], step.counts[rows]
+        kernels.attend(arrays[rows], turn, prefix.layers[index], own, slots, counts, out[rows])
     hidden.addmm_(attended, layer.out.t())
     gate_up = functional.linear(_normalized(model, hidden, layer.mlp_norm), layer.gate_up)
     gated = torch.empty((len(hidden), gate_up.shape[1] // 2))
