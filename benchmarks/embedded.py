@@ -81,7 +81,8 @@ def main() -> None:
     rows = [row for row in of_cell(read_rows(options.out), cell) if row["task"] in wanted]
     found = counts(rows, cell)
     print(f"{options.tasks}: {len(found)} of {len(tasks)} tasks, model {cell['model']}, {speed(rows):.0f} samples/s")
-    print(f"whole: {sum(row['whole'] for row in rows)} of {sum(row['programs'] for row in rows)}")
+    whole, distinct, drawn = (sum(row[name] for row in rows) for name in ("whole", "distinct", "programs"))
+    print(f"whole: {whole}, distinct: {distinct}, of {drawn}")
     solved = [(k, chances(found, k)) for k in BUDGETS]
     print("expected solved:", ", ".join(f"{each.sum():.1f} at {k}" for k, each in solved if len(each)))
 
