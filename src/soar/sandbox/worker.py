@@ -181,12 +181,14 @@ class Worker:
             self._sink.left = PRINTABLE
             value = wire.fresh_input(packed)
             encoded = self._guarded("run", lambda: self._result(transform, value))  # noqa: B023
-            if self._crowded():
+            if encoded is not None:
+                self._untold += wire.pack_record(self._kind, self._place, index, encoded)
+            elif self._crowded():
                 self._untold = b""
                 self._say(wire.ALONE)
                 return
-            record = self._pending if encoded is None else wire.pack_record(self._kind, self._place, index, encoded)
-            self._untold += record
+            else:
+                self._untold += self._pending
         self._untold += wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun))
         self._tell()
 
