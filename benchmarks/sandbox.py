@@ -3,11 +3,11 @@
     make bench-sandbox            # python -m benchmarks.sandbox [--rounds 45] [--json FILE]
 
 Programs and inputs are those of `programs.jsonl`: 320 of our own, half of them light. Batches are measured in every
-round, the other manners, which are slow, in every third and on some of the programs; in an order shuffled per round, and
-with bare execution before and after each, on the same programs. Printed are medians over rounds with their range. CPU
-time is that of every process involved, but for starting the sandbox, which is opened once. Wall time of one and two
-workers on the whole corpus, each program on the inputs of four tasks, comes last; it means something only when as many
-cores are free.
+round, the other manners, which are slow, in every third and on some of the programs; in an order shuffled per round,
+and with bare execution before and after each, on the same programs. Printed are medians over rounds with their range.
+CPU time is that of every process involved, but for starting the sandbox, which is opened once. Wall time of one and
+two workers on the whole corpus, each program on the inputs of four tasks, comes last; it means something only when as
+many cores are free.
 """
 
 import argparse

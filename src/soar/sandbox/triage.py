@@ -58,7 +58,7 @@ def look(code: CodeType, shunned: frozenset[str]) -> Look:
     stored: set[str] = set()
     raw: list[bytes] = []
     alone = _walk(code, names, stored, raw) or not names.isdisjoint(shunned)
-    if not alone:
+    if not alone and "__" in " ".join(names):
         alone = not PRIVATE_ALLOWED.issuperset([name for name in names if name[:2] == "__"])
     random = "random" in names or "numpy.random" in names
     return Look(alone, frozenset(stored), random, (frozenset(names), b"".join(raw)))
@@ -73,7 +73,9 @@ def _walk(code: CodeType, names: set[str], stored: set[str], raw: list[bytes]) -
     for operation in (_STORE, _DELETE):
         if operation in operations:
             stored |= _operands(code, operation)
-    alone = _MATCH_CLASS in operations[::2] or (_IMPORT in operations and not _operands(code, _IMPORT) <= IMPORTABLE)
+    alone = _MATCH_CLASS in operations and _MATCH_CLASS in operations[::2]
+    if _IMPORT in operations:
+        alone = alone or not _operands(code, _IMPORT) <= IMPORTABLE
     for item in code.co_consts:
         if type(item) is CodeType:
             alone = _walk(item, names, stored, raw) or alone

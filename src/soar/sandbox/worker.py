@@ -22,6 +22,10 @@ RESULTS, TRACES = 3, 4
 PRINTABLE = 1 << 20
 MAX_MESSAGE, MAX_LINE = 240, 160
 AGAIN = 0.1
+SLACK = 0.05
+"""By which part of its time a call may take longer in company, so that not every call sets the timers anew. Who runs
+alone might have touched them."""
+
 ENDURED = 3
 NOTHING: frozenset[str] = frozenset()
 ENOUGH_WRITTEN = 16 << 20
@@ -74,22 +78,27 @@ class Alarm:
     the third time calls `give_up`, which does not return. Inside C code, where Python cannot be interrupted, the second
     timer ends the process by its signal, and the traceback that faulthandler wrote says where."""
 
-    def __init__(self, seconds: float, give_up: "Callable[[Alarm], NoReturn]") -> None:
+    def __init__(self, seconds: float, slack: float, give_up: "Callable[[Alarm], NoReturn]") -> None:
         self.seconds = seconds
+        self._slack = slack * seconds
         self.armed = False
         self.fired = 0
         self.line: int | None = None
+        self._fresh_until = 0.0
         self._give_up = give_up
         signal.signal(signal.SIGPROF, self._fire)
         signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
         faulthandler.register(signal.SIGPROF, file=TRACES, all_threads=False, chain=True)
 
     def start(self) -> None:
-        """Count from here."""
+        """Count from here, or from so little earlier that the call still has its time."""
         self.fired, self.line = 0, None
         self.armed = True
-        _setitimer(_PROF, self.seconds, AGAIN)
-        _setitimer(_VIRTUAL, self.seconds * 1.5 + 0.5)
+        now = _cpu()
+        if now >= self._fresh_until:
+            _setitimer(_PROF, self.seconds + self._slack, AGAIN)
+            _setitimer(_VIRTUAL, self.seconds * 1.5 + 0.5)
+            self._fresh_until = now + self._slack
 
     def stop(self) -> None:
         """Raise nothing any more. The timers run on until the next start: cheaper, and still a limit on us."""
@@ -97,6 +106,7 @@ class Alarm:
 
     def _fire(self, number: int, frame: Any) -> None:
         del number
+        self._fresh_until = 0.0
         if not self.armed:
             return
         self.fired += 1
@@ -119,7 +129,7 @@ class Worker:
         self._guard = watch
         self._shunned = shunned
         self._sink = sink
-        self._alarm = Alarm(request.cpu_seconds, self._give_up)
+        self._alarm = Alarm(request.cpu_seconds, 0.0 if request.alone else SLACK, self._give_up)
         self._encode = returned.json_bytes if request.json_results else returned.grid_bytes
         self._kind = wire.JSON if request.json_results else wire.GRID
         self._unpacked: dict[int, list[Any]] = {}
