@@ -68,7 +68,9 @@ class Embedded:
         self._issued = 0
         count = threads or _cores()
         decoders = [SharedPrefixDecoder(self._model, end) for _ in range(count)]
-        self._threads = [threading.Thread(target=self._decode, args=(each,), daemon=True) for each in decoders]
+        self._threads = [
+            threading.Thread(target=self._decode, args=(each,), name="decode", daemon=True) for each in decoders
+        ]
         for thread in self._threads:
             thread.start()
 
