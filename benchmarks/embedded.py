@@ -20,12 +20,24 @@ from soar.sandbox import Sandbox
 from soar.seeds import sample_seeds
 from soar.types import Sampling, Task
 
+TEMPERATURE = 1.0
+"""At which programs are sampled; chosen on the training tasks that the corpus left out (`docs/model_card.md`)."""
 
-async def sample(task: Task, programs: int, seed: int, lm: Embedded, first: int = 0) -> list[str]:
+
+async def sample(
+    task: Task,
+    programs: int,
+    seed: int,
+    lm: Embedded,
+    first: int = 0,
+    *,
+    temperature: float = TEMPERATURE,
+    rendering: Compact = Compact(),
+) -> list[str]:
     """Return the codes of the completions, from number `first` on, that hold one; a task that fits in no form has
     none."""
-    rendering, seeds = Compact(), sample_seeds(seed, range(first, programs), "benchmark", task.id)
-    sampling = Sampling(temperature=1.0, min_p=0.0, max_new_tokens=96)
+    seeds = sample_seeds(seed, range(first, programs), "benchmark", task.id)
+    sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=96)
     hidden = task.without_answers()
     for detail in rendering.details(hidden):
         prompt = rendering.sampling(hidden, None, detail)
@@ -36,9 +48,11 @@ async def sample(task: Task, programs: int, seed: int, lm: Embedded, first: int 
     return []
 
 
-async def run_task(task: Task, programs: int, seed: int, lm: Embedded, sandbox: Sandbox) -> dict[str, Any]:
+async def run_task(
+    task: Task, programs: int, seed: int, lm: Embedded, sandbox: Sandbox, temperature: float = TEMPERATURE
+) -> dict[str, Any]:
     """Return what that many programs did on one task."""
-    return await solve(task, await sample(task, programs, seed, lm), sandbox)
+    return await solve(task, await sample(task, programs, seed, lm, temperature=temperature), sandbox)
 
 
 def digest(weights: Path = SHIPPED) -> str:
@@ -46,15 +60,20 @@ def digest(weights: Path = SHIPPED) -> str:
     return hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
+def cell_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the rows of one measurement have in common."""
+    named = {name: getattr(options, name) for name in ("tasks", "seed", "temperature")}
+    return {**named, "model": digest(options.weights)}
+
+
 async def run(options: argparse.Namespace, tasks: list[Task]) -> None:
     """Make and run what is missing."""
     lm = Embedded(options.weights, threads=options.threads)
 
     async def make(task: Task, first: int, stop: int) -> list[str]:
-        return await sample(task, stop, options.seed, lm, first)
+        return await sample(task, stop, options.seed, lm, first, temperature=options.temperature)
 
-    cell = {"tasks": options.tasks, "seed": options.seed, "model": digest(options.weights)}
-    await measure(options.out, cell, tasks, options.programs, make, options.workers)
+    await measure(options.out, cell_of(options), tasks, options.programs, make, options.workers)
     await lm.close()
 
 
@@ -64,6 +83,7 @@ def main() -> None:
     parser.add_argument("--held-out", action="store_true", help="only the training tasks that the corpus left out")
     parser.add_argument("--programs", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE)
     parser.add_argument("--weights", type=Path, default=SHIPPED)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--workers", type=int, default=None)
@@ -76,7 +96,7 @@ def main() -> None:
         tasks = [task for task in tasks if task.id in chosen]
     if not options.report:
         asyncio.run(run(options, tasks))
-    cell = {"tasks": options.tasks, "seed": options.seed, "model": digest(options.weights)}
+    cell = cell_of(options)
     wanted = {task.id for task in tasks}
     rows = [row for row in of_cell(read_rows(options.out), cell) if row["task"] in wanted]
     found = counts(rows, cell)

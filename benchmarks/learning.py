@@ -236,13 +236,13 @@ def begin_with(base: RunDirectory, run: RunDirectory) -> None:
 async def transfer(study: Study, weights: Path, seed: int) -> Row:
     """Return what samples of a model solve of the tasks that are never searched; in the form of a search's result."""
     samples, begun = min(TRANSFER_SAMPLES, study.setup.samples), time.monotonic()
-    limits, lm = study.config.sandbox, Embedded(weights)
+    limits, heat, lm = study.config.sandbox, study.config.sampling.temperature, Embedded(weights)
     rows: list[Row] = []
     try:
         async with open_sandbox(workers=limits.workers, cpu_seconds=limits.cpu_seconds, level=limits.level) as sandbox:
             for start in range(0, len(study.unsearched), IN_FLIGHT):
                 batch = study.unsearched[start : start + IN_FLIGHT]
-                rows += await asyncio.gather(*(run_task(task, samples, seed, lm, sandbox) for task in batch))
+                rows += await asyncio.gather(*(run_task(task, samples, seed, lm, sandbox, heat) for task in batch))
     finally:
         await lm.close()
     return {

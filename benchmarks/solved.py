@@ -145,30 +145,32 @@ def at_equal_seconds(
     return first, second, first_k, second_k
 
 
-def report(model: str, seed: int, sizes: Mapping[str, int]) -> None:
+def report(model: str, temperature: float, seed: int, sizes: Mapping[str, int]) -> None:
     """Print both makers' lines for both sets, and what they solve in equal time."""
     made, blind = read_rows(RESULTS / "embedded.jsonl"), read_rows(RESULTS / "blind.jsonl")
-    print(f"Expected tasks solved (95 % bootstrap interval over tasks), model {model}, seed {seed}")
+    print(f"Expected tasks solved (95 % bootstrap interval over tasks), model {model} at temperature {temperature}")
     print(f"{'':26}" + "".join(f"{k:>18} k" if k == 1 else f"{k:>20}" for k in BUDGETS))
     for name, size in sizes.items():
         cell = {"tasks": name, "seed": seed}
-        print(f"{name:17}{'model':9}" + line(made, {**cell, "model": model}, size))
+        own = {**cell, "model": model, "temperature": temperature}
+        print(f"{name:17}{'model':9}" + line(made, own, size))
         print(f"{'':17}{'blind':9}" + line(blind, cell, size))
-        mine, theirs = of_cell(made, {**cell, "model": model}), of_cell(blind, cell)
+        mine, theirs = of_cell(made, own), of_cell(blind, cell)
         for seconds in (0.1, 0.3, 1.0):
             ours, other, k, other_k = at_equal_seconds(mine, theirs, seconds)
             print(f"{'':17}{seconds:g} s per task: model {ours:.1f} ({k} programs), blind {other:.1f} ({other_k})")
 
 
 def main() -> None:
-    from benchmarks.embedded import digest
+    from benchmarks.embedded import TEMPERATURE, digest
     from soar.domains.arc import Arc
 
     parser = argparse.ArgumentParser(description="How many tasks k programs solve: the tables.")
     parser.add_argument("--model", default=None, help="the first 12 digits of the weights' SHA-256 (default: shipped)")
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    report(options.model or digest(), options.seed, {name: len(Arc().load(name)) for name in SETS})
+    report(options.model or digest(), options.temperature, options.seed, {name: len(Arc().load(name)) for name in SETS})
 
 
 if __name__ == "__main__":

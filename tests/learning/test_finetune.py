@@ -7,7 +7,7 @@ import pytest
 from soar.config import FinetuneConfig
 from soar.errors import DataError, Interrupted, StoreError
 from soar.files import MANIFEST, is_published, sha256
-from soar.learning.finetune import newest_checkpoint, scripted, trl
+from soar.learning.finetune import _trainer, newest_checkpoint, scripted, trl
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +52,17 @@ def test_the_loss_falls_and_the_published_folder_loads_and_knows_the_rows(rows, 
     prompt = tokenizer("<task> w0 w1 w2 w5", add_special_tokens=False, return_tensors="pt")["input_ids"]
     answer = model.generate(prompt, max_new_tokens=2, do_sample=False)[0, prompt.shape[1] :]
     assert tokenizer.decode(answer) == "w25 <end>"
+
+
+def test_the_loss_is_that_of_trl(rows, base, tmp_path):
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    trainer, _ = _trainer(rows, base, tmp_path / "work", SETTINGS, 0)
+    for inputs in list(trainer.get_train_dataloader())[:3]:
+        assert (inputs["attention_mask"] == 0).any()
+        ours = trainer.compute_loss(trainer.model, inputs)
+        theirs: Any = SFTTrainer.compute_loss(trainer, trainer.model, inputs)
+        assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
 
 
 def test_the_same_data_and_seed_give_the_same_weights_and_another_seed_others(rows, base, tmp_path):

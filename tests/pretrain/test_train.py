@@ -80,7 +80,7 @@ def test_a_trained_folder_computes_in_the_decoder_what_it_computes_in_transforme
 def test_what_counts_as_a_target_is_the_program_and_the_wanted_outputs(corpus):
     shard = sorted(corpus.glob("*.gz"))[0]
     tokenizer = train_tokenizer([Compact().completion(exercise(n).code) for n in range(60)])
-    rows = encode_shard(shard, tokenizer, 512)
+    rows = encode_shard(shard, tokenizer, Compact(), 512)
     for index in (0, 1):
         ids = rows.row(index)[None].astype(np.int64)
         found = token_weights(ids, rows.prompts[index : index + 1], rows.lengths[index : index + 1], tokenizer)[0]

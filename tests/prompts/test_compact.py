@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soar.prompts.compact import MAX_TASK_LEXEMES, Compact
+from soar.prompts.compact import Compact
 from soar.prompts.program_text import EPILOGUE, PROLOGUE, unwrap, wrap
 from soar.prompts.protocol import Detail
 from soar.types import Example, Failure, Origin, Program, Task
@@ -79,7 +79,7 @@ def test_the_details_of_a_large_task_begin_with_what_is_short():
     task = Task("large", tuple(Example(grid, grid) for _ in range(5)), (Example(grid, None),))
     details = compact.details(task)
     assert details[0].pairs == 1
-    assert 400 < MAX_TASK_LEXEMES < 800
+    assert 400 < Compact.max_task_lexemes < 800
 
 
 @pytest.mark.parametrize(

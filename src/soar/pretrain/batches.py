@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from soar.errors import DataError
 from soar.pretrain.encode import Rows, encoded, token_weights
+from soar.prompts.compact import Compact
 from soar.seeds import rng as keyed
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Source:
-    """Where batches come from: the corpus, a folder for its encoded form, and how batches are cut.
+    """Where batches come from: the corpus, a folder for its encoded form, how that is made, and how batches are cut.
 
     The last `held_out` rows of the corpus' first shard are never learnt from.
     """
@@ -42,6 +43,7 @@ class Source:
     corpus: Path
     encoded: Path
     tokenizer: "PreTrainedTokenizerBase"
+    rendering: Compact
     seed: int
     batch_tokens: int
     longest: int
@@ -116,4 +118,4 @@ def _padded(length: int) -> int:
 
 
 def _rows(source: Source, name: str) -> Rows:
-    return encoded(source.corpus / name, source.encoded, source.tokenizer, source.longest)
+    return encoded(source.corpus / name, source.encoded, source.tokenizer, source.rendering, source.longest)

@@ -63,9 +63,9 @@ def read_shard(path: Path) -> Iterator[Exercise]:
             yield from_line(line)
 
 
-def encode_shard(path: Path, tokenizer: "PreTrainedTokenizerBase", longest: int) -> Rows:
+def encode_shard(path: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Compact, longest: int) -> Rows:
     """Return a shard's exercises as token ids; those of more than `longest` tokens are left out."""
-    pairs = [texts(exercise, Compact()) for exercise in read_shard(path)]
+    pairs = [texts(exercise, rendering) for exercise in read_shard(path)]
     rows, prompts = [], []
     for start in range(0, len(pairs), BATCH_OF_TEXTS):
         batch = pairs[start : start + BATCH_OF_TEXTS]
@@ -79,12 +79,12 @@ def encode_shard(path: Path, tokenizer: "PreTrainedTokenizerBase", longest: int)
     return Rows(np.concatenate(rows), ends, np.array(prompts, dtype=np.int32))
 
 
-def encoded(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", longest: int) -> Rows:
+def encoded(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Compact, longest: int) -> Rows:
     """Return a shard encoded, from `folder` where it has been encoded before."""
     stored = folder / (path.name.split(".")[0] + ".npz")
     if not stored.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        rows = encode_shard(path, tokenizer, longest)
+        rows = encode_shard(path, tokenizer, rendering, longest)
         aside = stored.with_suffix(".part.npz")
         np.savez(aside, ids=rows.ids, ends=rows.ends, prompts=rows.prompts)
         aside.rename(stored)

@@ -74,13 +74,13 @@ class Progress:
     batches: int = 0
 
 
-def train(settings: Settings) -> dict[str, float]:
+def train(settings: Settings, rendering: Compact = Compact()) -> dict[str, float]:
     """Train, or go on, until the time is up; return the last measurements."""
     if settings.device == "cpu":
         torch.set_num_threads(settings.threads)
         keep_freed_memory()
     settings.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = open_tokenizer(settings)
+    tokenizer = open_tokenizer(settings, rendering)
     torch.manual_seed(settings.seed)
     shape = {name: getattr(settings, name) for name in ("width", "layers", "head_size", "mlp")}
     model: Any = new_model(tokenizer, **shape)
@@ -91,6 +91,7 @@ def train(settings: Settings) -> dict[str, float]:
         settings.corpus,
         settings.out / "encoded",
         tokenizer,
+        rendering,
         settings.seed,
         settings.batch_tokens,
         settings.longest,
@@ -129,13 +130,13 @@ def keep_freed_memory() -> None:
         log.debug("no mallopt here")
 
 
-def open_tokenizer(settings: Settings) -> "PreTrainedTokenizerBase":
+def open_tokenizer(settings: Settings, rendering: Compact) -> "PreTrainedTokenizerBase":
     """Return the tokenizer of an earlier session, else one learnt from the first shard's programs."""
     from transformers import AutoTokenizer
 
     folder = settings.out / "tokenizer"
     if not folder.exists():
-        bodies = [Compact().completion(exercise.code) for exercise in read_shard(shard_paths(settings.corpus)[0])]
+        bodies = [rendering.completion(exercise.code) for exercise in read_shard(shard_paths(settings.corpus)[0])]
         train_tokenizer(bodies).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 

@@ -1,0 +1,50 @@
+from dataclasses import replace
+
+from benchmarks.ablation import VARIANTS, Pairs, Plain, Short, corpus_of
+
+from soar.pretrain.train import Settings
+from soar.prompts.compact import Compact
+from soar.types import Example, Task
+
+WIDE = tuple(tuple((x * y) % 10 for x in range(20)) for y in range(6))
+TASK = Task(
+    id="task",
+    train=tuple(Example(input=WIDE, output=(*WIDE[:5], (number,) * 20)) for number in range(3)),
+    test=(Example(input=((1,),), output=None),),
+)
+
+
+def prompt(rendering):
+    return rendering.sampling(TASK, None, rendering.details(TASK)[0])
+
+
+def test_each_variant_differs_from_the_recipe_and_names_settings_that_exist(tmp_path):
+    recipe = Settings(tmp_path, tmp_path, muon_lr=4e-3)
+    for name, variant in VARIANTS.items():
+        changed = replace(recipe, **variant.settings) != recipe
+        other = type(variant.rendering) is not Compact or variant.shards is not None
+        assert (changed or other) == (name != "recipe")
+
+
+def test_plain_outputs_point_at_no_input():
+    assert "=\n" in prompt(Compact())
+    assert "=\n" not in prompt(Plain())
+    assert len(prompt(Plain())) > len(prompt(Compact()))
+
+
+def test_two_pairs_are_shown_where_there_are_three():
+    assert prompt(Compact()).count("out") == 3
+    assert prompt(Pairs()).count("out") == 2
+
+
+def test_a_short_task_drops_pairs_until_it_fits():
+    assert prompt(Short()).count("out") < 3
+
+
+def test_few_shards_are_the_first(tmp_path):
+    for number in range(3):
+        (tmp_path / f"shard-0-{number:05}.jsonl.gz").touch()
+    assert corpus_of(tmp_path, None, tmp_path / "few") == tmp_path
+    few = corpus_of(tmp_path, 2, tmp_path / "few")
+    assert sorted(path.name for path in few.iterdir()) == ["shard-0-00000.jsonl.gz", "shard-0-00001.jsonl.gz"]
+    assert corpus_of(tmp_path, 2, tmp_path / "few") == few
