@@ -4,7 +4,7 @@ import torch
 from small_llama import save_small_llama
 
 from soar.errors import EndpointError
-from soar.lm.draw import draw, uniforms
+from soar.lm.draw import draw, numbers, points
 from soar.lm.llama import load_llama, prefill
 from soar.lm.shared_prefix import Job, SharedPrefixDecoder
 
@@ -47,6 +47,18 @@ def test_logits_after_ragged_prompts_are_those_of_transformers(models):
         assert torch.allclose(prefixes[row].logits, expected, atol=1e-4)
 
 
+def drawn(seed, logits):
+    """The tokens that a seed gives, one row of logits after the other."""
+    seeds, width, tokens = np.array([seed], dtype=np.uint64), np.ones(1), []
+    at, one = points(seeds), np.ones(1, np.float32)
+    for place, row in enumerate(logits):
+        at = numbers(at, width, seeds, np.array([place], dtype=np.uint64))
+        token, at, share = draw(row[None], at, one, 0.05 * one)
+        width = width * share
+        tokens.append(int(token[0]))
+    return tokens
+
+
 def test_every_token_is_the_one_that_transformers_logits_give(models):
     reference, model = models
     wanted = jobs()
@@ -55,11 +67,7 @@ def test_every_token_is_the_one_that_transformers_logits_give(models):
     for each in done:
         tokens = [*each.tokens, *([3] if each.finish_reason == "stop" else [])]
         logits = reference_logits(reference, [*each.job.prompt, *tokens])[len(each.job.prompt) - 1 : -1]
-        count = len(tokens)
-        numbers = uniforms(np.full(count, each.job.seed, dtype=np.uint64), np.arange(count, dtype=np.uint64))
-        ones = np.ones(count, np.float32)
-        expected = draw(logits.numpy(), numbers, ones, 0.05 * ones)
-        assert tokens == expected.tolist()
+        assert tokens == drawn(each.job.seed, logits.numpy())
 
 
 def test_a_sample_does_not_depend_on_its_neighbours(models):

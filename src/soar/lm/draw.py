@@ -1,7 +1,10 @@
-"""How one token is drawn: temperature, min-p, and the inverse of the distribution function at a random number that
-depends on the sample's seed and the token's place alone.
+"""How tokens are drawn: temperature, min-p, and arithmetic sampling (Vilnis et al. 2023, arXiv 2210.15458).
 
-So a completion depends on its own seed and not on what is decoded beside it, up to the rounding of the logits.
+A sample is a point in [0, 1): its first token is the one at that place in the distribution, and the point's place
+within the token's share is where to look in the next distribution. Each sample by itself is drawn as ever; samples
+whose points lie evenly apart, as those of consecutive seeds do, repeat each other less and cover the distribution
+better than independent ones. A completion depends on its own seed and not on what is decoded beside it, up to the
+rounding of the logits.
 """
 
 import numpy as np
@@ -11,6 +14,24 @@ from soar.lm.kernels import pick
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
+
+NARROW = 2.0**-8
+"""A sample whose tokens so far are less probable goes on with numbers of its own: of a hundred samples it is alone with
+them, and the narrower its interval, the more the logits' rounding moves it."""
+
+
+def points(seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return each seed's point in [0, 1): multiples of the golden ratio (Weyl's sequence), so that any consecutive
+    seeds lie evenly apart. Shapes ``(n,)``."""
+    return (seeds * GOLDEN >> np.uint64(11)) * np.float64(2.0**-53)
+
+
+def numbers(
+    points: NDArray[np.float64], widths: NDArray[np.float64], seeds: NDArray[np.uint64], places: NDArray[np.uint64]
+) -> NDArray[np.float64]:
+    """Return the numbers that the tokens at `places` are drawn at: the points, but for samples whose first tokens
+    have a probability, ``widths``, below `NARROW`. Shapes ``(n,)``."""
+    return np.where(widths < NARROW, uniforms(seeds, places), points)
 
 
 def uniforms(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -31,12 +52,12 @@ def draw(
     numbers: NDArray[np.float64],
     temperatures: NDArray[np.float32],
     min_p: NDArray[np.float32],
-) -> NDArray[np.int64]:
-    """Return one token per row of ``logits`` ``(n, vocabulary)``, where ``numbers``, ``temperatures`` and ``min_p``
-    are ``(n,)``.
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return one token per row of ``logits`` ``(n, vocabulary)``, each number's place within its token's share, and
+    that share. ``numbers``, ``temperatures``, ``min_p`` and all results are ``(n,)``.
 
     Tokens less probable than `min_p` times the most probable one are never drawn (App. D.5).
     """
-    tokens = np.empty(len(logits), np.int64)
-    pick(logits, numbers, temperatures, min_p, tokens)
-    return tokens
+    tokens, rest, shares = np.empty(len(logits), np.int64), np.empty(len(logits)), np.empty(len(logits))
+    pick(logits, numbers, temperatures, min_p, tokens, rest, shares)
+    return tokens, rest, shares

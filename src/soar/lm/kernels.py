@@ -17,6 +17,7 @@ compiled: Any = numba.njit(nogil=True, fastmath=True, cache=True, error_model="n
 LOG2_E, LN_2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
 LEAST, MOST = np.float32(-87.0), np.float32(87.0)
 HALF, ONE = np.float32(0.5), np.float32(1.0)
+LAST = 1 - 2.0**-53
 C2, C3, C4, C5, C6 = (np.float32(1 / factorial) for factorial in (2, 6, 24, 120, 720))
 
 
@@ -159,9 +160,12 @@ def pick(
     temperatures: Floats,
     min_p: Floats,
     out: NDArray[np.int64],
+    rest: NDArray[np.float64],
+    shares: NDArray[np.float64],
 ) -> None:
-    """Write to ``out`` ``(n,)`` the token at each number's place in the distribution of its row of ``logits``
-    ``(n, vocabulary)``, without the tokens less probable than ``min_p`` times the most probable one."""
+    """Write to ``out`` the token at each number's place in the distribution of its row of ``logits`` ``(n,
+    vocabulary)``, without the tokens less probable than ``min_p`` times the most probable one; to ``rest`` the
+    number's place within that token's share, and to ``shares`` the share. All others are ``(n,)``."""
     rows, vocabulary = logits.shape
     weights = np.empty(vocabulary, np.float32)
     for row in range(rows):
@@ -175,11 +179,12 @@ def pick(
         total = 0.0
         for token in range(vocabulary):
             total += weights[token]
-        wanted, before = numbers[row] * total, 0.0
-        out[row] = vocabulary - 1
+        wanted, before, chosen = numbers[row] * total, 0.0, 0
         for token in range(vocabulary):
             if weights[token] > 0:
-                out[row] = token
-                before += weights[token]
-                if before > wanted:
+                chosen = token
+                if before + weights[token] > wanted:
                     break
+                before += weights[token]
+        out[row], shares[row] = chosen, weights[chosen] / total
+        rest[row] = min(max((wanted - before) / weights[chosen], 0.0), LAST)

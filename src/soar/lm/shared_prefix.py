@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from soar.lm import kernels
-from soar.lm.draw import draw, uniforms
+from soar.lm.draw import draw, numbers, points
 from soar.lm.llama import Llama, Prefix, normalize_heads, prefill, turns
 
 SLOTS = 64
@@ -46,11 +46,14 @@ class Done:
 
 @dataclass(eq=False)
 class _Row:
-    """A sample being decoded, and its place in the cache of the samples' own tokens."""
+    """A sample being decoded: its place in the cache of the samples' own tokens, the point at which its next token is
+    drawn, and the probability of its tokens so far, `width`."""
 
     job: Job
     prefix: Prefix
     slot: int
+    point: float
+    width: float = 1.0
     tokens: list[int] = field(default_factory=list)
 
 
@@ -100,7 +103,11 @@ class SharedPrefixDecoder:
         order = {prompt: place for place, prompt in enumerate(prompts)}
         prefixes = prefill(self._model, prompts)
         self._make_room(len(jobs), max((job.max_new_tokens for job in jobs), default=0))
-        fresh = [_Row(job, prefixes[order[job.prompt]], self._free.pop()) for job in jobs]
+        begun = points(np.array([job.seed for job in jobs], dtype=np.uint64)).tolist()
+        fresh = [
+            _Row(job, prefixes[order[job.prompt]], self._free.pop(), point)
+            for job, point in zip(jobs, begun, strict=True)
+        ]
         fresh.sort(key=lambda row: order[row.job.prompt])
         self._rows += fresh
         return self._draw(fresh, torch.stack([row.prefix.logits for row in fresh])) if fresh else []
@@ -126,11 +133,13 @@ class SharedPrefixDecoder:
         """Draw the next token of each row; the samples that it finished leave and are returned."""
         jobs = [row.job for row in rows]
         seeds = np.array([job.seed for job in jobs], dtype=np.uint64)
-        numbers = uniforms(seeds, np.array([len(row.tokens) for row in rows], dtype=np.uint64))
+        places = np.array([len(row.tokens) for row in rows], dtype=np.uint64)
+        at = numbers(np.array([row.point for row in rows]), np.array([row.width for row in rows]), seeds, places)
         temperatures = np.array([job.temperature for job in jobs], np.float32)
-        drawn = draw(scores.numpy(), numbers, temperatures, np.array([job.min_p for job in jobs], np.float32))
+        drawn = draw(scores.numpy(), at, temperatures, np.array([job.min_p for job in jobs], np.float32))
         done, left = [], []
-        for row, token in zip(rows, drawn.tolist(), strict=True):
+        for row, token, point, share in zip(rows, *(each.tolist() for each in drawn), strict=True):
+            row.point, row.width = point, row.width * share
             row.tokens.append(token)
             stopped = token == self._end
             if stopped or len(row.tokens) == row.job.max_new_tokens:
