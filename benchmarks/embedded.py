@@ -32,11 +32,15 @@ async def sample(
     first: int = 0,
     *,
     temperature: float = TEMPERATURE,
+    independent: bool = False,
     rendering: Compact = Compact(),
 ) -> list[str]:
     """Return the codes of the completions, from number `first` on, that hold one; a task that fits in no form has
-    none."""
-    seeds = sample_seeds(seed, range(first, programs), "benchmark", task.id)
+    none. They are spread evenly (`soar.lm.draw`) or else `independent`."""
+    numbers, purpose = range(first, programs), ("benchmark", task.id)
+    seeds = sample_seeds(seed, numbers, *purpose)
+    if independent:
+        seeds = [sample_seeds(seed, [0], *purpose, number)[0] for number in numbers]
     sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=96)
     hidden = task.without_answers()
     for detail in rendering.details(hidden):
@@ -62,16 +66,17 @@ def digest(weights: Path = SHIPPED) -> str:
 
 def cell_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the rows of one measurement have in common."""
-    named = {name: getattr(options, name) for name in ("tasks", "seed", "temperature")}
+    named = {name: getattr(options, name) for name in ("tasks", "seed", "temperature", "independent")}
     return {**named, "model": digest(options.weights)}
 
 
 async def run(options: argparse.Namespace, tasks: list[Task]) -> None:
     """Make and run what is missing."""
     lm = Embedded(options.weights, threads=options.threads)
+    drawing = {"temperature": options.temperature, "independent": options.independent}
 
     async def make(task: Task, first: int, stop: int) -> list[str]:
-        return await sample(task, stop, options.seed, lm, first, temperature=options.temperature)
+        return await sample(task, stop, options.seed, lm, first, **drawing)
 
     await measure(options.out, cell_of(options), tasks, options.programs, make, options.workers)
     await lm.close()
@@ -84,6 +89,7 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, default=TEMPERATURE)
+    parser.add_argument("--independent", action="store_true", help="do not spread the samples of a task evenly")
     parser.add_argument("--weights", type=Path, default=SHIPPED)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--workers", type=int, default=None)

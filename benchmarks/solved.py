@@ -100,7 +100,10 @@ def counts(rows: Sequence[dict[str, Any]], cell: Mapping[str, Any]) -> dict[str,
 
 def chances(found: Mapping[str, tuple[int, int]], k: int) -> NDArray[np.float64]:
     """Return for each task the probability that k of its programs, drawn without replacement, hold a right one (the
-    unbiased estimator of pass@k); empty where not all tasks have k programs."""
+    unbiased estimator of pass@k); empty where not all tasks have k programs.
+
+    The model's programs lie evenly apart; k of a larger number lie less so, and solve a little less than k asked for.
+    """
     if any(made < k for made, _ in found.values()):
         return np.zeros(0)
     return np.array([1 - comb(made - right, k) / comb(made, k) for made, right in found.values()])
@@ -152,7 +155,7 @@ def report(model: str, temperature: float, seed: int, sizes: Mapping[str, int]) 
     print(f"{'':26}" + "".join(f"{k:>18} k" if k == 1 else f"{k:>20}" for k in BUDGETS))
     for name, size in sizes.items():
         cell = {"tasks": name, "seed": seed}
-        own = {**cell, "model": model, "temperature": temperature}
+        own = {**cell, "model": model, "temperature": temperature, "independent": False}
         print(f"{name:17}{'model':9}" + line(made, own, size))
         print(f"{'':17}{'blind':9}" + line(blind, cell, size))
         mine, theirs = of_cell(made, own), of_cell(blind, cell)
