@@ -20,7 +20,7 @@ from soar.sandbox import Sandbox
 from soar.seeds import sample_seeds
 from soar.types import Sampling, Task
 
-TEMPERATURE = 1.0
+TEMPERATURE = 0.6
 """At which programs are sampled; chosen on the training tasks that the corpus left out (`docs/model_card.md`)."""
 
 
