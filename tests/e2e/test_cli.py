@@ -41,7 +41,8 @@ def test_a_run_its_report_its_status_and_a_second_run_that_finds_nothing_to_do(c
     assert (code, errors) == (0, "")
     assert "newly" in said
     assert str(tmp_path / "run") in said.replace("\n", "")
-    assert max(map(len, said.split("archive.sqlite")[0].splitlines())) <= 80
+    table = [line for line in said.split("archive.sqlite")[0].splitlines() if str(tmp_path) not in line]
+    assert max(map(len, table)) <= 80
 
     report = json.loads(call("report", tmp_path / "run", "--json")[1])
     first, second = report["iterations"]
