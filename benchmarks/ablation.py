@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.embedded import sample
-from benchmarks.solved import BUDGETS, IN_FLIGHT, RESULTS, chances, read_rows, solve
+from benchmarks.solved import BUDGETS, RESULTS, chances, counts, read_rows
+from benchmarks.solved import measure as solve_all
 from soar.domains.arc import Arc
 from soar.lm.embedded import Embedded
 from soar.pretrain.batches import shard_paths
@@ -27,7 +28,6 @@ from soar.pretrain.train import Settings, train
 from soar.prompts.compact import Compact
 from soar.prompts.grid_text import Grid, grid_lexemes
 from soar.prompts.protocol import Detail
-from soar.sandbox import open_sandbox
 from soar.types import Example, Task
 
 SAMPLES = 64
@@ -91,20 +91,24 @@ def corpus_of(corpus: Path, shards: int | None, folder: Path) -> Path:
     return folder
 
 
-async def solved(weights: Path, rendering: Compact) -> dict[str, float]:
-    """Return how many of the tasks left out are expected to be solved by some numbers of samples."""
-    tasks = Arc().load("arc1-training")
-    tasks = [task for task in tasks if task.id in held_out(tasks)]
-    lm, found = Embedded(weights), {}
-    async with open_sandbox(cpu_seconds=0.3, level="weak") as sandbox:
+def solved(weights: Path, rendering: Compact, rows: Path) -> dict[str, float]:
+    """Return how many of the tasks left out are expected to be solved by some numbers of samples; `rows` keeps the
+    tasks that are done."""
+    every = Arc().load("arc1-training")
+    left_out = held_out(every)
+    tasks = [task for task in every if task.id in left_out]
 
-        async def one(task: Task) -> None:
-            row = await solve(task, await sample(task, SAMPLES, 0, lm, rendering=rendering), sandbox)
-            found[task.id] = (SAMPLES, row["right"])
+    async def run() -> None:
+        lm = Embedded(weights)
 
-        for start in range(0, len(tasks), IN_FLIGHT):
-            await asyncio.gather(*map(one, tasks[start : start + IN_FLIGHT]))
-    await lm.close()
+        async def make(task: Task, first: int, stop: int) -> list[str]:
+            return await sample(task, stop, 0, lm, first, rendering=rendering)
+
+        await solve_all(rows, {}, tasks, SAMPLES, make, None)
+        await lm.close()
+
+    asyncio.run(run())
+    found = counts(read_rows(rows), {})
     return {f"solved at {k}": round(float(chances(found, k).sum()), 1) for k in BUDGETS if k <= SAMPLES}
 
 
@@ -115,7 +119,7 @@ def measure(name: str, variant: Variant, base: Settings) -> dict[str, Any]:
     result = train(replace(base, corpus=corpus, out=out, **variant.settings), variant.rendering)
     progress = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
     counted = {key: progress[key] for key in ("step", "tokens")}
-    scores = asyncio.run(solved(out / "model", variant.rendering))
+    scores = solved(out / "model", variant.rendering, out / "solved.jsonl")
     return {"variant": name, "minutes": base.minutes, "threads": base.threads, **counted, **result, **scores}
 
 

@@ -138,7 +138,7 @@ def _trainer_class() -> Any:
             labels = inputs["labels"][:, 1:]
             asked = labels != IGNORED
             columns = asked.any(dim=0).nonzero().flatten()
-            # Rows are padded behind, where causal attention does not look: without a mask it is much faster.
+            # Rows are padded behind, where causal attention does not look: no mask is needed.
             logits = model(input_ids=inputs["input_ids"], logits_to_keep=columns, use_cache=False).logits
             chosen = asked[:, columns]
             loss = functional.cross_entropy(logits[chosen].float(), labels[:, columns][chosen], reduction="sum")
