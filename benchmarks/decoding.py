@@ -1,10 +1,10 @@
 """How much faster the embedded model decodes than ``generate(num_return_sequences=n)`` of transformers.
 
-``python -m benchmarks.decoding``: the shipped model, prompts of real training tasks, sampling at temperature 1 without
-cuts, in interleaved rounds; prints samples/s as median with range, and the median of the rounds' ratios. Both have the
-same cores, and a process each, since how many threads compute is a setting of the process: the embedded model decodes
-in a thread per core, all prompts at once; ``generate`` computes with as many threads and gets one prompt at a time, as
-it pads several.
+``python -m benchmarks.decoding``: the shipped model, prompts of real training tasks, sampling at the temperature of a
+search without cuts, in interleaved rounds; prints samples/s as median with range, and the median of the rounds' ratios.
+The lower the temperature, the more samples have in common: ``--temperature`` for another. Both have the same cores, and
+a process each, since how many threads compute is a setting of the process: the embedded model decodes in a thread per
+core, all prompts at once; ``generate`` computes with as many threads and gets one prompt at a time, as it pads several.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from benchmarks.embedded import TEMPERATURE
 from soar.domains.arc import Arc
 from soar.lm.embedded import SHIPPED, Embedded
 from soar.prompts.compact import Compact
@@ -39,9 +40,9 @@ def prompts(count: int) -> list[str]:
     return [rendering.sampling(task, None, rendering.details(task)[0]) for task in drawn]
 
 
-def with_decoder(wanted: Sequence[str], samples: int, threads: int) -> Callable[[int], None]:
+def with_decoder(wanted: Sequence[str], samples: int, threads: int, temperature: float) -> Callable[[int], None]:
     model = Embedded(threads=threads)
-    sampling = Sampling(temperature=1.0, min_p=0.0, max_new_tokens=NEW_TOKENS)
+    sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=NEW_TOKENS)
 
     async def ask(prompt: str, seeds: Sequence[int]) -> None:
         async for _ in model.generate(prompt, seeds, sampling):
@@ -54,7 +55,7 @@ def with_decoder(wanted: Sequence[str], samples: int, threads: int) -> Callable[
     return lambda seed: asyncio.run(ask_all(seed))
 
 
-def with_transformers(wanted: Sequence[str], samples: int, threads: int) -> Callable[[int], None]:
+def with_transformers(wanted: Sequence[str], samples: int, threads: int, temperature: float) -> Callable[[int], None]:
     from transformers import AutoModelForCausalLM
 
     tokenizer = Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
@@ -73,7 +74,7 @@ def with_transformers(wanted: Sequence[str], samples: int, threads: int) -> Call
                 do_sample=True,
                 top_k=0,
                 top_p=1.0,
-                temperature=1.0,
+                temperature=temperature,
                 max_new_tokens=NEW_TOKENS,
                 num_return_sequences=samples,
                 pad_token_id=pad,
@@ -86,9 +87,9 @@ WAYS = {"shared prefix": with_decoder, "generate": with_transformers}
 _decode: Callable[[int], None]
 
 
-def _prepare(way: str, wanted: Sequence[str], samples: int, threads: int) -> None:
+def _prepare(way: str, wanted: Sequence[str], samples: int, threads: int, temperature: float) -> None:
     global _decode
-    _decode = WAYS[way](wanted, samples, threads)
+    _decode = WAYS[way](wanted, samples, threads, temperature)
 
 
 def _seconds(seed: int) -> float:
@@ -101,17 +102,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Samples per second against transformers' generate.")
     parser.add_argument("--prompts", type=int, default=16)
     parser.add_argument("--samples", type=int, default=64, help="per prompt")
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=available_workers(), help="cores for each")
     parser.add_argument("--out", type=Path, default=Path("docs/results/decoding.jsonl"))
     options = parser.parse_args()
     wanted, samples, threads = prompts(options.prompts), options.samples, options.threads
+    asked = (wanted, samples, threads, options.temperature)
     rates: dict[str, list[float]] = {name: [] for name in WAYS}
     with ExitStack() as stack:
         pools = {
-            way: stack.enter_context(
-                ProcessPoolExecutor(1, get_context("spawn"), _prepare, (way, wanted, samples, threads))
-            )
+            way: stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), _prepare, (way, *asked)))
             for way in WAYS
         }
         for number in range(options.rounds + 1):
@@ -120,7 +121,8 @@ def main() -> None:
                 if number:
                     rates[way].append(len(wanted) * samples / seconds)
     ratios = [ours / theirs for ours, theirs in zip(*rates.values(), strict=True)]
-    row = {"prompts": options.prompts, "samples": samples, "threads": options.threads, "rates": rates, "ratios": ratios}
+    named = {name: getattr(options, name) for name in ("prompts", "samples", "threads", "temperature")}
+    row = {**named, "rates": rates, "ratios": ratios}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("a") as file:
         file.write(json.dumps(row) + "\n")

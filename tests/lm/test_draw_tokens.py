@@ -11,8 +11,9 @@ def independent(count):
 
 
 def tokens(logits, count, temperature=1.0, min_p=0.0):
-    rows = np.tile(np.array(logits, np.float32), (count, 1))
-    return draw(rows, independent(count), np.full(count, temperature, np.float32), np.full(count, min_p, np.float32))[0]
+    one_row, rows = np.array([logits], np.float32), np.zeros(count, np.int64)
+    heat, cut = np.full(count, temperature, np.float32), np.full(count, min_p, np.float32)
+    return draw(one_row, rows, independent(count), heat, cut)[0]
 
 
 def test_random_numbers_are_uniform_and_depend_on_seed_and_place_alone():
@@ -38,9 +39,10 @@ def test_tokens_are_drawn_as_often_as_they_are_probable():
 def pairs(at, first, second):
     """Two tokens for each number, by the distributions `first` and ``second[first token]``."""
     ones, cut = np.ones(len(at), np.float32), np.zeros(len(at), np.float32)
-    tokens, rest, shares = draw(np.tile(np.log(first), (len(at), 1)).astype(np.float32), at, ones, cut)
+    one_row, alone = np.log([first]).astype(np.float32), np.zeros(len(at), np.int64)
+    tokens, rest, shares = draw(one_row, alone, at, ones, cut)
     assert np.allclose(shares, np.array(first)[tokens], atol=1e-6)
-    return tokens, draw(np.log(second)[tokens].astype(np.float32), rest, ones, cut)[0]
+    return tokens, draw(np.log(second).astype(np.float32), tokens, rest, ones, cut)[0]
 
 
 def test_a_point_is_followed_through_one_distribution_after_another():
@@ -91,3 +93,16 @@ def test_the_compiled_exponential_is_the_librarys_to_a_millionth():
     found = np.empty_like(values)
     over(values, found)
     assert np.allclose(found, np.exp(values.astype(np.float64)), rtol=1e-6)
+
+
+def test_numbers_of_one_row_are_drawn_as_by_themselves():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3, 50)).astype(np.float32)
+    rows = np.array([0, 0, 1, 1, 1, 0, 2])
+    at = rng.random(7)
+    heat = np.array([1, 0.5, 0.5, 0.5, 0.5, 2, 1], np.float32)
+    cut = np.array([0, 0, 0, 0, 0.3, 0, 0], np.float32)
+    together = draw(logits, rows, at, heat, cut)
+    alone = [draw(logits, rows[i : i + 1], at[i : i + 1], heat[i : i + 1], cut[i : i + 1]) for i in range(7)]
+    for one, each in zip(together, zip(*alone, strict=True), strict=True):
+        assert np.array_equal(one, np.concatenate(each))

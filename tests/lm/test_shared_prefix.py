@@ -4,6 +4,7 @@ import torch
 from small_llama import save_small_llama
 
 from soar.errors import EndpointError
+from soar.lm import shared_prefix
 from soar.lm.draw import draw, numbers, points
 from soar.lm.llama import load_llama, prefill
 from soar.lm.shared_prefix import Job, SharedPrefixDecoder
@@ -53,7 +54,7 @@ def drawn(seed, logits):
     at, one = points(seeds), np.ones(1, np.float32)
     for place, row in enumerate(logits):
         at = numbers(at, width, seeds, np.array([place], dtype=np.uint64))
-        token, at, share = draw(row[None], at, one, 0.05 * one)
+        token, at, share = draw(row[None], np.zeros(1, np.int64), at, one, 0.05 * one)
         width = width * share
         tokens.append(int(token[0]))
     return tokens
@@ -75,6 +76,21 @@ def test_a_sample_does_not_depend_on_its_neighbours(models):
     together = {each.job.tag: each.tokens for each in decode(model, jobs())}
     for job in jobs()[::4]:
         assert [each.tokens for each in decode(model, [job])] == [together[job.tag]]
+
+
+@pytest.mark.parametrize("temperature", [0.01, 1.0])
+def test_what_samples_have_in_common_is_computed_once(models, monkeypatch, temperature):
+    _, model = models
+    rows, layer = [], shared_prefix._layer
+
+    def counted(model, index, hidden, *more):
+        rows.append(len(hidden))
+        layer(model, index, hidden, *more)
+
+    monkeypatch.setattr(shared_prefix, "_layer", counted)
+    done = decode(model, [Job(PROMPTS[0], seed, temperature, 0.0, 8) for seed in range(20)], end=-1)
+    begun = {each.tokens[: length + 1] for each in done for length in range(7)}
+    assert sum(rows) == len(begun) * len(model.layers)
 
 
 def test_samples_end_by_themselves_or_at_their_limit(models):

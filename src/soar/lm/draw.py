@@ -49,15 +49,16 @@ def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def draw(
     logits: NDArray[np.float32],
+    rows: NDArray[np.int64],
     numbers: NDArray[np.float64],
     temperatures: NDArray[np.float32],
     min_p: NDArray[np.float32],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return one token per row of ``logits`` ``(n, vocabulary)``, each number's place within its token's share, and
-    that share. ``numbers``, ``temperatures``, ``min_p`` and all results are ``(n,)``.
+    """Return the token at each number's place in the distribution of its row of ``logits`` ``(branches, vocabulary)``,
+    the number's place within that token's share, and the share. All but ``logits`` are ``(n,)``.
 
     Tokens less probable than `min_p` times the most probable one are never drawn (App. D.5).
     """
-    tokens, rest, shares = np.empty(len(logits), np.int64), np.empty(len(logits)), np.empty(len(logits))
-    pick(logits, numbers, temperatures, min_p, tokens, rest, shares)
+    tokens, rest, shares = np.empty(len(rows), np.int64), np.empty(len(rows)), np.empty(len(rows))
+    pick(logits, rows, numbers, temperatures, min_p, tokens, rest, shares)
     return tokens, rest, shares

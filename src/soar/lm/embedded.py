@@ -26,7 +26,7 @@ SHIPPED = Path(__file__).parent / "weights"
 LONGEST_PROGRAM = 256
 """The most new tokens of a completion, whatever a caller allows: no program the model knows is as long."""
 
-SAMPLES = 256
+SAMPLES = 384
 """How many samples one thread decodes side by side; more only fall out of the processor's cache."""
 
 PROMPT_TOKENS = 16384

@@ -156,6 +156,7 @@ def _gather(weights: Floats, values: Floats, own: Floats, count: int, scale: np.
 @compiled
 def pick(
     logits: Floats,
+    rows: NDArray[np.int64],
     numbers: NDArray[np.float64],
     temperatures: Floats,
     min_p: Floats,
@@ -163,28 +164,37 @@ def pick(
     rest: NDArray[np.float64],
     shares: NDArray[np.float64],
 ) -> None:
-    """Write to ``out`` the token at each number's place in the distribution of its row of ``logits`` ``(n,
+    """Write to ``out`` the token at each number's place in the distribution of its row of ``logits`` ``(branches,
     vocabulary)``, without the tokens less probable than ``min_p`` times the most probable one; to ``rest`` the
-    number's place within that token's share, and to ``shares`` the share. All others are ``(n,)``."""
-    rows, vocabulary = logits.shape
-    weights = np.empty(vocabulary, np.float32)
-    for row in range(rows):
-        top = logits[row, 0]
-        for token in range(vocabulary):
-            top = max(top, logits[row, token])
-        cold = ONE / temperatures[row]
-        for token in range(vocabulary):
-            weight = exp((logits[row, token] - top) * cold)
-            weights[token] = weight if weight >= min_p[row] else np.float32(0)
-        total = 0.0
-        for token in range(vocabulary):
-            total += weights[token]
-        wanted, before, chosen = numbers[row] * total, 0.0, 0
-        for token in range(vocabulary):
+    number's place within that token's share, and to ``shares`` the share. All others are ``(n,)``; neighbours of one
+    row, temperature and ``min_p`` share the work."""
+    weights, total = np.empty(logits.shape[1], np.float32), 0.0
+    for i in range(len(rows)):
+        alike = i > 0 and rows[i] == rows[i - 1] and temperatures[i] == temperatures[i - 1] and min_p[i] == min_p[i - 1]
+        if not alike:
+            total = _weigh(logits[rows[i]], temperatures[i], min_p[i], weights)
+        wanted, before, chosen = numbers[i] * total, 0.0, 0
+        for token in range(len(weights)):
             if weights[token] > 0:
                 chosen = token
                 if before + weights[token] > wanted:
                     break
                 before += weights[token]
-        out[row], shares[row] = chosen, weights[chosen] / total
-        rest[row] = min(max((wanted - before) / weights[chosen], 0.0), LAST)
+        out[i], shares[i] = chosen, weights[chosen] / total
+        rest[i] = min(max((wanted - before) / weights[chosen], 0.0), LAST)
+
+
+@compiled
+def _weigh(logits: Floats, temperature: np.float32, min_p: np.float32, weights: Floats) -> float:
+    """Write each token's weight, that of the most probable one being 1; return their sum."""
+    top = logits[0]
+    for token in range(len(logits)):
+        top = max(top, logits[token])
+    cold = ONE / temperature
+    for token in range(len(logits)):
+        weight = exp((logits[token] - top) * cold)
+        weights[token] = weight if weight >= min_p else np.float32(0)
+    total = 0.0
+    for token in range(len(logits)):
+        total += weights[token]
+    return total
