@@ -24,7 +24,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,12 @@ PRIMARY = ("soar", "frozen", "corpus")
 TRANSFERRED = (BASE, "soar", "corpus", "correct-only")
 """The arms whose weights are measured on tasks that are never searched."""
 
+UNTAUGHT = (BASE, "frozen", "sampling")
+"""The arms that learn nothing: what they found stays true when the settings of learning are changed."""
+
+TEACHING = ("learning", "finetune")
+"""The sections of the settings that only arms that learn depend on."""
+
 TRANSFER_SAMPLES = 64
 
 LOOK_SECONDS = 15.0
@@ -76,11 +82,13 @@ EXPERIMENTS = ("train", "ttt")
 
 @dataclass(frozen=True)
 class Study:
-    """One experiment: its settings (those of its one stage), its tasks with answers, where everything goes."""
+    """One experiment: its settings (those of its one stage), its tasks with answers, where everything goes; `setup` is
+    that of arms that learn, `untaught` that of the others."""
 
     name: str
     config: Config
     setup: Setup
+    untaught: Setup
     tasks: Sequence[Task]
     unsearched: Sequence[Task]
     folder: Path
@@ -90,11 +98,18 @@ class Study:
     def stage(self) -> StageConfig:
         return self.config.stages[0]
 
+    def setup_of(self, arm: str) -> Setup:
+        return self.untaught if arm in UNTAUGHT else self.setup
+
     def run(self, seed: int, arm: str) -> RunDirectory:
-        return RunDirectory(self.folder / f"seed-{seed}" / arm)
+        named = arm if arm in UNTAUGHT else f"{arm}-{self.setup.settings}"
+        return RunDirectory(self.folder / f"seed-{seed}" / named)
 
     def done(self) -> dict[Cell, Row]:
-        return read_cells(self.out, {self.name: self.setup, "transfer": self.setup})
+        return read_cells(self.out, (self.name, "transfer"), self.setup_of)
+
+    def append(self, cell: Cell, result: Row) -> None:
+        append_cell(self.out, cell, self.setup_of(cell.arm), result)
 
     def searches(self, seed: int, arm: str) -> list[Cell]:
         """Return the searches that an arm does itself."""
@@ -119,21 +134,24 @@ def open_study(name: str, options: argparse.Namespace) -> Study:
     every, unused = Arc().load(stage.source or config.tasks.source), held_out(Arc().load("arc1-training"))
     tasks = select([task for task in every if task.id not in unused], count=options.tasks)
     unsearched = [task for task in every if task.id in unused]
-    setup = Setup(
+    settings = tomllib.loads(options.config.read_text(encoding="utf-8"))
+    searching = {section: values for section, values in settings.items() if section not in TEACHING}
+    untaught = Setup(
         model=digest(default_weights(config.lm)),
-        settings=content_hash(tomllib.loads(options.config.read_text(encoding="utf-8")))[:12],
+        settings=content_hash(searching)[:12],
         samples=config.search.samples,
         refinements=config.search.refinements,
         tasks=len(tasks),
     )
+    setup = replace(untaught, settings=content_hash(settings)[:12])
     budget = f"{setup.samples}+{setup.refinements}-{setup.tasks}"
-    folder = options.runs / f"{setup.model}-{setup.settings}-{budget}" / name
+    folder = options.runs / f"{setup.model}-{untaught.settings}-{budget}" / name
     ids = folder / "tasks.txt"
     if not options.report:
         write_atomically(ids, "".join(f"{task.id}\n" for task in tasks))
     config = config.model_copy(update={"stages": (stage.model_copy(update={"ids_file": ids}),)})
     few = select(unsearched, count=min(len(unsearched), len(tasks))) if unsearched else []
-    return Study(name, config, setup, tasks, few, folder, options.out)
+    return Study(name, config, setup, untaught, tasks, few, folder, options.out)
 
 
 def arm_config(study: Study, seed: int, arm: str) -> Config:
@@ -172,7 +190,7 @@ def do_arm(study: Study, seed: int, arm: str, until: float) -> None:
         if time.monotonic() > until:
             raise Interrupted("the time is up")
         weights = run.adapter(cell.iteration) if cell.iteration else default_weights(study.config.lm)
-        append_cell(study.out, cell, study.setup, asyncio.run(transfer(study, weights, seed)))
+        study.append(cell, asyncio.run(transfer(study, weights, seed)))
 
 
 def do_search(study: Study, seed: int, arm: str, until: float) -> None:
@@ -186,8 +204,7 @@ def do_search(study: Study, seed: int, arm: str, until: float) -> None:
         there = finished(run)
         for cell in study.missing(study.searches(seed, arm)):
             if cell.iteration in there:
-                result = search_result(run, config, study.tasks, cell.iteration)
-                append_cell(study.out, cell, study.setup, result)
+                study.append(cell, search_result(run, config, study.tasks, cell.iteration))
 
     if len(finished(run)) < config.stages[0].iterations:
         if time.monotonic() > until:

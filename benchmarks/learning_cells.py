@@ -4,7 +4,7 @@ Reads the archive of a run and the answers of its tasks; does not know how cells
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ BASE = "base"
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What cells must have in common to be compared: digests of the shipped weights and of the settings' file, the
-    budget of a search per task, and on how many tasks."""
+    """What cells must have in common to be compared: digests of the shipped weights and of the settings they depend
+    on, the budget of a search per task, and on how many tasks."""
 
     model: str
     settings: str
@@ -46,12 +46,11 @@ class Cell:
     iteration: int
 
 
-def read_cells(path: Path, setups: Mapping[str, Setup]) -> dict[Cell, Row]:
-    """Return the rows of a file by cell, those of other setups left out; `setups` is by experiment."""
+def read_cells(path: Path, experiments: Sequence[str], setup_of: Callable[[str], Setup]) -> dict[Cell, Row]:
+    """Return the rows of a file by cell, those of other experiments and setups left out; an arm has its setup."""
     found: dict[Cell, Row] = {}
     for row in read_rows(path):
-        setup = setups.get(row["experiment"])
-        if setup is not None and asdict(setup).items() <= row.items():
+        if row["experiment"] in experiments and asdict(setup_of(row["arm"])).items() <= row.items():
             found.setdefault(Cell(row["experiment"], row["arm"], row["seed"], row["iteration"]), row)
     return found
 

@@ -1,10 +1,12 @@
 """The learning experiment's arithmetic on constructed cells: what is gained, how sure it is, what is missing."""
 
+import argparse
 import io
 from math import comb
+from pathlib import Path
 
 import pytest
-from benchmarks.learning import ARMS, plan
+from benchmarks.learning import ARMS, open_study, plan
 from benchmarks.learning_cells import BASE, Cell, Setup, append_cell, read_cells
 from benchmarks.learning_report import Shown, compare, difference, gained, pass_at, show_search, table
 from rich.console import Console
@@ -113,13 +115,32 @@ def test_trials_and_other_weights_never_mix_with_the_cells_asked_for(tmp_path):
     other = Setup("000000000000", "0123456789ab", samples=128, refinements=128, tasks=300)
     append_cell(path, cell, trial, row("trial"))
     append_cell(path, cell, other, row("other"))
-    assert read_cells(path, {"train": SETUP}) == {}
+    assert read_cells(path, ["train"], lambda arm: SETUP) == {}
     append_cell(path, cell, SETUP, row("real"))
     append_cell(path, cell, SETUP, row("again"))
-    assert read_cells(path, {"train": SETUP})[cell]["right"] == {"real": [1, 1]}
-    assert read_cells(path, {"train": trial})[cell]["right"] == {"trial": [1, 1]}
-    assert read_cells(path, {"ttt": SETUP}) == {}
+    assert read_cells(path, ["train"], lambda arm: SETUP)[cell]["right"] == {"real": [1, 1]}
+    assert read_cells(path, ["train"], lambda arm: trial)[cell]["right"] == {"trial": [1, 1]}
+    assert read_cells(path, ["ttt"], lambda arm: SETUP) == {}
     assert len(path.read_text().splitlines()) == 4
+
+
+def test_other_settings_of_learning_leave_the_searches_without_learning_as_they_are(tmp_path):
+    path = tmp_path / "cells.jsonl"
+    arms, now = ("base", "frozen", "sampling", "soar", "corpus"), open_here(path, "configs/learning.toml")
+    changed = tmp_path / "other.toml"
+    changed.write_text(Path("configs/learning.toml").read_text().replace("\nlr = ", "\nwarmup = 0.07\nlr = "))
+    other = open_here(path, changed)
+    for arm in arms:
+        now.append(Cell("train", arm, 0, 1), row("a"))
+    assert {cell.arm for cell in now.done()} == set(arms)
+    assert {cell.arm for cell in other.done()} == {"base", "frozen", "sampling"}
+    assert [now.run(0, arm).path == other.run(0, arm).path for arm in arms] == [True, True, True, False, False]
+
+
+def open_here(out, config):
+    options = argparse.Namespace(samples=None, refinements=None, tasks=3, report=True, runs=out.parent, out=out)
+    options.config = Path(config)
+    return open_study("train", options)
 
 
 def test_what_the_first_measure_needs_comes_first_and_each_base_before_its_arms():
