@@ -105,7 +105,11 @@ class AnswerConfig(_Section):
 
 
 class LearningConfig(_Section):
-    """Which programs become examples (§3.3); the two counts are examples per task."""
+    """Which programs become examples (§3.3); the counts are examples per task.
+
+    `hindsight_pairs_per_task` are refinements of parents that the search has shown into other programs, relabelled: not
+    in the paper.
+    """
 
     history: Literal["current", "all"] = "current"
     curator: str = "greedy-diverse"
@@ -113,6 +117,7 @@ class LearningConfig(_Section):
     deduplicate: str = "text"
     samples_per_task: NonNegative = 50
     refinements_per_task: NonNegative = 50
+    hindsight_pairs_per_task: NonNegative = 0
     true_copies: Positive = 1
     replay: NonNegative = 0
 

@@ -15,9 +15,11 @@ from soar.learning.curate import (
     diverse_pairs,
     greedy,
     greedy_diverse,
+    hindsight_pairs,
     is_correct,
     lineage,
     pairs_right,
+    seems_right,
 )
 from soar.types import Program, ballot
 
@@ -153,3 +155,32 @@ def test_a_pairing_returns_n_of_the_pairs_none_twice(name, n, seed):
     assert len(chosen) == min(n, len(pairs))
     assert len({(p.key, c.key) for p, c in chosen}) == len(chosen)
     assert all(pair in pairs for pair in chosen)
+
+
+def test_hindsight_pairs_begin_with_right_children_and_parents_that_were_shown():
+    parents, children, found = family()
+    pairs = hindsight_pairs(TASK, found, [children[0], *parents], 8, np.random.default_rng(0))
+    assert [child.key for _, child in pairs[:4]] == [children[0].key] * 4
+    assert len({child.key for _, child in pairs[4:]}) == 4
+    shown = {key for program in found for key in program.parents}
+    assert {parent.key for parent, _ in pairs} <= shown
+
+
+def test_parents_are_drawn_as_often_as_they_were_shown():
+    often, once = acting(0, 1), acting(1, 2)
+    children = [acting(10 + n, 0, 0, n + 5, parents=((often if n % 4 else once).key,)) for n in range(400)]
+    pairs = hindsight_pairs(TASK, [often, once, *children], children, 400, np.random.default_rng(0))
+    assert np.mean([parent.key == often.key for parent, _ in pairs]) == pytest.approx(0.75, abs=0.07)
+
+
+@given(programs(failing=True), SIZES, SEEDS, st.booleans())
+def test_a_hindsight_pair_ran_and_does_two_different_things(found, n, seed, known):
+    task = TASK if known else HIDDEN
+    children = [program for program in found if program.ran]
+    pairs = hindsight_pairs(task, found, children, n, np.random.default_rng(seed))
+    assert len(pairs) <= n
+    assert all(parent.ran and child.ran and parent.outputs != child.outputs for parent, child in pairs)
+    others = [child.key for _, child in pairs if not seems_right(task, child)]
+    assert len(set(others)) == len(others)
+    if len({program.outputs for program in children}) > 1:
+        assert pairs or n == 0 or (n == 1 and all(seems_right(task, child) for child in children))

@@ -148,6 +148,21 @@ def test_in_a_refinement_example_grids_outputs_and_verdicts_move_together(seed):
             assert "".join(str(cell) for cell in made_of[grid][0]) in re.sub(r"\s", "", verdict[2])  # type: ignore[index]
 
 
+@pytest.mark.parametrize("rendering", [Chat(Arc()), Compact()])
+def test_a_refinement_by_hindsight_is_the_prompt_of_the_relabelled_task(rendering):
+    task, parent, _ = small_task()
+    child = made(2, [((1, 5),), ((2, 8),), ((3, 8),)], [((4, 8),)], task=task)
+    row = refinement_example(rendering, task, parent, child, np.random.default_rng(0))
+    order = np.random.default_rng(0).permutation(3)
+    train = tuple(Example(task.train[i].input, child.train[i]) for i in order)
+    shown = Task("small", train, (Example(((4, 0),), None),))
+    judged = made(0, [parent.train[i] for i in order], parent.test, task=shown)
+    assert judged.accuracy == 1 / 3
+    wanted = rendering.refinement(shown, (judged,), rendering.details(shown)[0])
+    text = wanted if isinstance(wanted, str) else wanted[-1].content
+    assert (row["prompt"] if isinstance(wanted, str) else row["prompt"][-1]["content"]) == text  # type: ignore[index]
+
+
 def test_a_copy_of_the_parent_is_permuted_not_the_parent():
     task, parent, child = small_task()
     before = parent
@@ -173,6 +188,14 @@ def test_a_task_gives_sampling_and_refinement_rows_and_without_answers_only_samp
         ("refine", child.key),
     ]
     assert {row["kind"] for row in examples(TASK.without_answers(), [parent, child])} == {"sample"}
+
+
+def test_pairs_by_hindsight_are_rows_with_and_without_answers():
+    found = [acting(n, n % 3, 0, n) for n in range(6)]
+    for task in (TASK, TASK.without_answers()):
+        rows = examples(task, found, samples_per_task=0, hindsight_pairs_per_task=4)
+        assert [row["kind"] for row in rows] == ["refine"] * 4
+        assert len({row["program"] for row in rows}) == 4
 
 
 def test_true_solutions_are_taken_as_often_as_asked_for():

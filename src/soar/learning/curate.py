@@ -5,7 +5,7 @@ sees programs that ran, in the order of the search, and returns at most `n` of t
 """
 
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
+from itertools import cycle, islice, zip_longest
 from typing import TypeAlias
 
 import numpy as np
@@ -34,11 +34,15 @@ def is_correct(task: Task, program: Program) -> bool:
     return program.ran and pairs_right(task, program) == len(task.train) + len(task.test)
 
 
+def seems_right(task: Task, program: Program) -> bool:
+    """Return whether a program is right on all training and test pairs; on all training pairs if answers are hidden."""
+    return is_correct(task, program) if answers_known(task) else solves_train(program)
+
+
 def correct_only(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
     """Up to `n` uniformly among the programs right on all training and test pairs; on all training pairs where the
     answers are hidden."""
-    right = is_correct if answers_known(task) else lambda _, program: solves_train(program)
-    return uniform(task, [program for program in programs if right(task, program)], n, rng)
+    return uniform(task, [program for program in programs if seems_right(task, program)], n, rng)
 
 
 def uniform(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
@@ -120,6 +124,32 @@ def lineage(task: Task, programs: Sequence[Program]) -> list[tuple[Program, Prog
                 if not is_correct(task, parent):
                     pairs.setdefault((parent.code, child.code), (parent, child))
     return list(pairs.values())
+
+
+def hindsight_pairs(
+    task: Task, programs: Sequence[Program], children: Sequence[Program], n: int, rng: Generator
+) -> list[tuple[Program, Program]]:
+    """Return up to `n` pairs of a parent and a program that does something else, which answers it once the task is
+    relabelled: hindsight for refinement, which the paper leaves open (§3.4).
+
+    Parents are drawn from those that the search has shown, as often as it did, or from all its programs if it refined
+    none; children from `children`: half of them right where any is, the others uniformly, each once. So the model meets
+    the parents that a search gives it, which are mostly far from any solution.
+    """
+    known = {program.key: program for program in programs}
+    shown = [known[key] for program in programs for key in program.parents if key in known] or list(programs)
+    right = [child for child in children if seems_right(task, child)]
+    others = [child for child in uniform(task, children, len(children), rng) if not seems_right(task, child)]
+    solutions = list(islice(cycle(right), n // 2))
+    answers = [*solutions, *others[: n - len(solutions)]]
+    drawn = (_other(shown, child, rng) for child in answers)
+    return [(parent, child) for parent, child in zip(drawn, answers, strict=True) if parent is not None]
+
+
+def _other(programs: Sequence[Program], than: Program, rng: Generator) -> Program | None:
+    """Draw one of the programs that ran and does something else than another; None if all do the same."""
+    able = [program for program in programs if program.ran and program.outputs != than.outputs]
+    return able[rng.integers(len(able))] if able else None
 
 
 def uniform_pairs(

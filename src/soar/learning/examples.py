@@ -16,7 +16,7 @@ from soar.errors import ConfigError
 from soar.files import write_atomically
 from soar.learning.relabel import relabel
 from soar.prompts.protocol import Rendering
-from soar.types import Message, Program, Prompt, Task
+from soar.types import Message, Program, Prompt, Task, train_accuracy
 
 Row = Mapping[str, object]
 """``{"prompt", "completion": str or list of messages, "kind": "sample" | "refine" | "replay", "task", "program"}``"""
@@ -30,11 +30,13 @@ def sampling_example(rendering: Rendering, task: Task, program: Program, rng: Ge
 
 
 def refinement_example(rendering: Rendering, task: Task, parent: Program, child: Program, rng: Generator) -> Row:
-    """Return the example that teaches to write `child`, a true solution, when shown `parent` and what it did."""
+    """Return the example that teaches to write `child` for the task that it solves, when shown `parent` and what it
+    did. For a true solution this is the task itself, else another with the same inputs."""
     order = rng.permutation(len(task.train)).tolist()
-    shown = _permuted(task.without_answers(), order)
-    shuffled = replace(parent, train=tuple(parent.train[i] for i in order))
-    prompt = rendering.refinement(shown, (shuffled,), rendering.details(shown)[0])
+    shown = _permuted(relabel(task, child).without_answers(), order)
+    outputs = tuple(parent.train[i] for i in order)
+    judged = replace(parent, train=outputs, accuracy=train_accuracy(shown, outputs))
+    prompt = rendering.refinement(shown, (judged,), rendering.details(shown)[0])
     return _row("refine", prompt, rendering.completion(child.code), task, child)
 
 

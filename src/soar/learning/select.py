@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from soar.config import LearningConfig, resolve
 from soar.ensemble import votable
-from soar.learning.curate import CURATORS, PAIRINGS, answers_known, is_correct, lineage
+from soar.learning.curate import CURATORS, PAIRINGS, answers_known, hindsight_pairs, is_correct, lineage
 from soar.learning.dedup import DEDUPLICATIONS
 from soar.learning.examples import Row, refinement_example, sampling_example
 from soar.prompts.protocol import Rendering
@@ -21,7 +21,10 @@ def examples_of(
     filters: Sequence[str],
     seed: int,
 ) -> list[Row]:
-    """Return the examples of one task, sampling first. A task without answers gives no refinement examples (§3.4)."""
+    """Return the examples of one task, sampling first.
+
+    A task without answers gives no pairs of a wrong parent and its right child (§3.4); those by hindsight it gives.
+    """
     fit = votable(task.without_answers(), programs, filters)
     distinct = resolve(learning.deduplicate, DEDUPLICATIONS, "deduplication")(task, fit)
     curator = resolve(learning.curator, CURATORS, "curator")
@@ -31,8 +34,8 @@ def examples_of(
     for program in chosen:
         copies = learning.true_copies if answers_known(task) and is_correct(task, program) else 1
         rows += [sampling_example(rendering, task, program, shuffle) for _ in range(copies)]
+    pairs = hindsight_pairs(task, fit, distinct, learning.hindsight_pairs_per_task, rng(seed, "hindsight", task.id))
     if answers_known(task):
         pairing = resolve(learning.pairing, PAIRINGS, "pairing")
-        pairs = pairing(task, lineage(task, fit), learning.refinements_per_task, rng(seed, "pair", task.id))
-        rows += [refinement_example(rendering, task, parent, child, shuffle) for parent, child in pairs]
-    return rows
+        pairs += pairing(task, lineage(task, fit), learning.refinements_per_task, rng(seed, "pair", task.id))
+    return rows + [refinement_example(rendering, task, parent, child, shuffle) for parent, child in pairs]
