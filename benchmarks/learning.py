@@ -51,11 +51,11 @@ ARMS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     BASE: {},
     "soar": {},
     "frozen": {
-        "learning": {"samples_per_task": 0, "refinements_per_task": 0, "replay": 0},
+        "learning": {"samples_per_task": 0, "refinements_per_task": 0, "hindsight_pairs_per_task": 0, "replay": 0},
         "finetune": {"trainer": "benchmarks.learning_trainers:unchanged"},
     },
     "corpus": {"finetune": {"trainer": "benchmarks.learning_trainers:corpus"}},
-    "correct-only": {"learning": {"curator": "correct-only"}},
+    "correct-only": {"learning": {"curator": "correct-only", "hindsight_pairs_per_task": 0}},
     "sampling": {},
 }
 """What an arm sets otherwise than the settings' file, by section."""
