@@ -132,21 +132,18 @@ def hindsight_pairs(
     """Return up to `n` pairs of a parent and a program that does something else, which answers it once the task is
     relabelled: hindsight for refinement, which the paper leaves open (§3.4).
 
-    Of `children` half are right where any is, the others uniform, each once. A refinement gets the parent that it was
-    written from; a right child or a sample one that the search has shown for something else, drawn as often as it was
-    shown: mostly far from the child, as a search's parents are from a solution. Without such a parent, any of the
-    `programs` will do.
+    Parents are drawn from those that the search has shown, as often as it did, or from all its programs if it refined
+    none; children from `children`: half of them right where any is, the others uniformly, each once. So the model meets
+    the parents that a search gives it, which are mostly far from any solution.
     """
     known = {program.key: program for program in programs}
     shown = [known[key] for program in programs for key in program.parents if key in known] or list(programs)
     right = [child for child in children if seems_right(task, child)]
     others = [child for child in uniform(task, children, len(children), rng) if not seems_right(task, child)]
     solutions = list(islice(cycle(right), n // 2))
-    pairs: list[tuple[Program | None, Program]] = [(_other(shown, child, rng), child) for child in solutions]
-    for child in others[: n - len(solutions)]:
-        own = [known[key] for key in child.parents if key in known]
-        pairs.append((_other(own, child, rng) or _other(shown, child, rng), child))
-    return [(parent, child) for parent, child in pairs if parent is not None]
+    answers = [*solutions, *others[: n - len(solutions)]]
+    drawn = (_other(shown, child, rng) for child in answers)
+    return [(parent, child) for parent, child in zip(drawn, answers, strict=True) if parent is not None]
 
 
 def _other(programs: Sequence[Program], than: Program, rng: Generator) -> Program | None:
