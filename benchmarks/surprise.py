@@ -26,9 +26,9 @@ from benchmarks.embedded import digest
 from soar.archive.reader import ArchiveReader
 from soar.domains.arc import Arc
 from soar.learning.examples import Row, refinement_example, replay_examples, sampling_example, write_examples
-from soar.learning.tokens import Tokens, order, read_tokens
+from soar.learning.tokens import IGNORED, Tokens, order, read_tokens
 from soar.lm.embedded import SHIPPED
-from soar.prompts.compact import BEGIN, PARENT, Compact
+from soar.prompts.compact import PARENT, Compact
 from soar.run import RunDirectory
 from soar.seeds import rng
 from soar.types import Program, Task
@@ -76,8 +76,7 @@ def rows_of_run(run: RunDirectory, count: int) -> Iterator[tuple[str, Row]]:
 def rows_of_corpus(count: int) -> Iterator[tuple[str, Row]]:
     """Yield up to `count` rows that the shipped model was made from."""
     for row in replay_examples(SHIPPED, count, rng(0, "surprise")):
-        refined = PARENT in str(row["prompt"]).removeprefix(BEGIN)
-        yield ("corpus, refinements" if refined else "corpus, samples"), row
+        yield ("corpus, refinements" if PARENT in str(row["prompt"]) else "corpus, samples"), row
 
 
 def scorer(weights: Path) -> Callable[[Sequence[Row]], list[float]]:
@@ -106,7 +105,7 @@ def losses(model: Any, batch: Sequence[Tokens]) -> list[float]:
 
     width = max(len(each.ids) for each in batch)
     ids = torch.tensor([[*each.ids, *[0] * (width - len(each.ids))] for each in batch])
-    labels = torch.tensor([[*each.labels, *[-100] * (width - len(each.ids))] for each in batch])
+    labels = torch.tensor([[*each.labels, *[IGNORED] * (width - len(each.ids))] for each in batch])
     with torch.inference_mode():
         scores = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
     every = functional.cross_entropy(scores.transpose(1, 2), labels[:, 1:], reduction="none")
