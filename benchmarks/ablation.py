@@ -101,7 +101,7 @@ def solved(weights: Path, rendering: Compact, rows: Path) -> dict[str, float]:
     async def run() -> None:
         lm = Embedded(weights)
 
-        async def make(task: Task, first: int, stop: int) -> list[str]:
+        async def make(task: Task, first: int, stop: int) -> list[str | None]:
             return await sample(task, stop, 0, lm, first, rendering=rendering)
 
         await solve_all(rows, {}, tasks, SAMPLES, make, None)

@@ -6,6 +6,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.solved import RESULTS, measure
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=None, help="processes that run programs (default: one per core)")
     options = parser.parse_args()
 
-    async def make(task: Task, first: int, stop: int) -> list[str]:
+    async def make(task: Task, first: int, stop: int) -> Sequence[str]:
         return blind_programs(task, stop, rng(options.seed, "blind", task.id))[first:]
 
     cell = {"tasks": options.tasks, "seed": options.seed}

@@ -18,7 +18,7 @@ from soar.pretrain.scenes import held_out
 from soar.prompts.compact import Compact
 from soar.sandbox import Sandbox
 from soar.seeds import sample_seeds
-from soar.types import Sampling, Task
+from soar.types import Completion, Sampling, Task
 
 TEMPERATURE = 0.6
 """At which programs are sampled; chosen on the training tasks that the corpus left out (`docs/model_card.md`)."""
@@ -32,24 +32,24 @@ async def sample(
     first: int = 0,
     *,
     temperature: float = TEMPERATURE,
-    independent: bool = False,
+    distinct: bool = True,
     rendering: Compact = Compact(),
-) -> list[str]:
-    """Return the codes of the completions, from number `first` on, that hold one; a task that fits in no form has
-    none. They are spread evenly (`soar.lm.draw`) or else `independent`."""
-    numbers, purpose = range(first, programs), ("benchmark", task.id)
-    seeds = sample_seeds(seed, numbers, *purpose)
-    if independent:
-        seeds = [sample_seeds(seed, [0], *purpose, number)[0] for number in numbers]
-    sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=96)
+) -> list[str | None]:
+    """Return the codes of the completions in the order in which they are drawn, from number `first` on; None for one
+    that holds none, and for all of a task that fits in no form."""
+    seeds = sample_seeds(seed, range(programs), "benchmark", task.id)
+    sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=96, distinct=distinct)
     hidden = task.without_answers()
     for detail in rendering.details(hidden):
         prompt = rendering.sampling(hidden, None, detail)
         if lm.fits(prompt, sampling.max_new_tokens):
-            found = [each async for _, each in lm.generate(prompt, seeds, sampling)]
-            codes = [rendering.extract(each.text).code for each in found if each.finish_reason == "stop"]
-            return [code for code in codes if code is not None]
-    return []
+            found = {index: each async for index, each in lm.generate(prompt, seeds, sampling)}
+            return [_code(found[index], rendering) for index in range(first, programs)]
+    return [None] * (programs - first)
+
+
+def _code(completion: Completion, rendering: Compact) -> str | None:
+    return rendering.extract(completion.text).code if completion.finish_reason == "stop" else None
 
 
 async def run_task(
@@ -66,17 +66,18 @@ def digest(weights: Path = SHIPPED) -> str:
 
 def cell_of(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the rows of one measurement have in common."""
-    named = {name: getattr(options, name) for name in ("tasks", "seed", "temperature", "independent")}
-    return {**named, "model": digest(options.weights)}
+    named = {name: getattr(options, name) for name in ("tasks", "seed", "temperature")}
+    drawing = "independent" if options.independent else "distinct"
+    return {**named, "drawing": drawing, "model": digest(options.weights)}
 
 
 async def run(options: argparse.Namespace, tasks: list[Task]) -> None:
     """Make and run what is missing."""
     lm = Embedded(options.weights, threads=options.threads)
-    drawing = {"temperature": options.temperature, "independent": options.independent}
+    how = {"temperature": options.temperature, "distinct": not options.independent}
 
-    async def make(task: Task, first: int, stop: int) -> list[str]:
-        return await sample(task, stop, options.seed, lm, first, **drawing)
+    async def make(task: Task, first: int, stop: int) -> list[str | None]:
+        return await sample(task, stop, options.seed, lm, first, **how)
 
     await measure(options.out, cell_of(options), tasks, options.programs, make, options.workers)
     await lm.close()
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperature", type=float, default=TEMPERATURE)
-    parser.add_argument("--independent", action="store_true", help="do not spread the samples of a task evenly")
+    parser.add_argument("--independent", action="store_true", help="each sample by itself: some repeat others")
     parser.add_argument("--weights", type=Path, default=SHIPPED)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--workers", type=int, default=None)

@@ -265,7 +265,7 @@ async def transfer(study: Study, weights: Path, seed: int) -> Row:
     return {
         "completions": samples,
         "sampled": samples,
-        "right": {row["task"]: [row["right"], row["right"]] for row in rows if row["right"]},
+        "right": {row["task"]: [row["right"], row["earliest"]] for row in rows if row["right"]},
         "seconds": round(time.monotonic() - begun, 1),
     }
 

@@ -77,8 +77,8 @@ def finished(directory: RunDirectory) -> list[int]:
 def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task], iteration: int) -> Row:
     """Return what one search of a one-stage run reached; the tasks come with their answers.
 
-    ``right`` has an entry ``[right completions, those among samples]`` for each task with any; each task had
-    ``completions`` of which ``sampled`` were samples. ``voted``: the tasks with a right one of two answers.
+    ``right`` has an entry ``[right completions, place of the first among the samples or None]`` for each task with any;
+    each task had ``completions`` of which ``sampled`` were samples. ``voted``: tasks with a right one of two answers.
     """
     step = steps(config)[iteration]
     reader = ArchiveReader(directory.archive)
@@ -90,7 +90,7 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
         return {
             "completions": config.search.samples + config.search.refinements,
             "sampled": config.search.samples,
-            "right": {task: [len(found), _samples(found)] for task, found in right.items()},
+            "right": {task: [len(found), _place(found, config)] for task, found in right.items()},
             "voted": _voted(directory, step, tasks),
             "distinct": distinct[0][0],
             **_learnt(reader, directory, step, tasks),
@@ -114,9 +114,11 @@ def _right(task: Task, programs: Iterable[Program]) -> list[Program]:
     return [program for program in programs if is_right(task, program)]
 
 
-def _samples(programs: Iterable[Program]) -> int:
-    """Return how many programs were sampled, not refined."""
-    return sum(program.origin.phase == "sample" for program in programs)
+def _place(programs: Iterable[Program], config: Config) -> int | None:
+    """Return the place of the first of the programs among a task's samples, None if all are refinements."""
+    origins = [program.origin for program in programs if program.origin.phase == "sample"]
+    places = [origin.step * config.search.samples_per_request + origin.index for origin in origins]
+    return min(places, default=None)
 
 
 def _voted(directory: RunDirectory, step: Step, tasks: Sequence[Task]) -> list[str]:

@@ -5,7 +5,6 @@ and what needs them is not computed. Knows nothing of how a cell came about.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import comb
 
 import numpy as np
 from rich import box
@@ -64,9 +63,8 @@ def gained(rows: Sequence[Row]) -> Values:
 
 
 def pass_at(row: Row, k: int) -> Values:
-    """Return each task's chance to be solved by k of its samples, refinements aside (unbiased, Chen et al. 2021)."""
-    n = row["sampled"]
-    return {task: 1 - comb(n - samples, k) / comb(n, k) for task, (_, samples) in row["right"].items() if samples}
+    """Return 1 for each task that the first k samples solve, refinements aside; samples are no random order."""
+    return {task: 1.0 for task, (_, place) in row["right"].items() if place is not None and place < k}
 
 
 def difference(left: Mapping[int, Values], right: Mapping[int, Values], tasks: int) -> Difference:

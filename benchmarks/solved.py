@@ -5,8 +5,9 @@
     python -m benchmarks.solved                                           # the tables
 
 A program is right if all training pairs and all test outputs are; one that is wrong on the first pair is not run on
-the others. One line per task is appended as it is done; asked for more programs of a task later, only those that are
-missing are made. Knows rows, tasks and statistics; who makes programs is `embedded`'s and `blind`'s.
+the others. The model draws a task's programs without replacement; of the blind grammar's about 2 % repeat others. One
+line per task is appended as it is done; asked for more programs of a task later, only those that are missing are run.
+Knows rows, tasks and statistics; who makes programs is `embedded`'s and `blind`'s.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,26 @@ RESAMPLES = 10_000
 IN_FLIGHT = 32
 """How many tasks are worked on at once."""
 
-Maker = Callable[[Task, int, int], Awaitable[list[str]]]
-"""Makes the programs of a task from one number on up to another; those that did not become a program are missing."""
+Maker = Callable[[Task, int, int], Awaitable[Sequence[str | None]]]
+"""Makes the programs of a task from one number on up to another; None for what did not become a program."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """How many programs of a task were made, without gaps from the first on, how many of them are right, and at what
+    place the first right one stands, if any and if it is known. Programs that are `distinct` are no random order."""
+
+    programs: int = 0
+    right: int = 0
+    earliest: int | None = None
+    distinct: bool = False
+
+    def chance(self, k: int) -> float:
+        """Return the probability that k of the programs hold a right one: of distinct ones the first k, which is how
+        they would be drawn, of others any (the unbiased estimator of pass@k)."""
+        if self.distinct:
+            return float(self.earliest is not None and self.earliest < k)
+        return 1 - comb(self.programs - self.right, k) / comb(self.programs, k)
 
 
 async def is_right(task: Task, code: str, sandbox: Sandbox) -> bool:
@@ -45,12 +65,14 @@ async def is_right(task: Task, code: str, sandbox: Sandbox) -> bool:
     return execution.outputs == tuple(example.output for example in rest)
 
 
-async def solve(task: Task, codes: Sequence[str], sandbox: Sandbox) -> dict[str, Any]:
-    """Return what some programs did on one task."""
-    distinct = list(dict.fromkeys(codes))
+async def solve(task: Task, codes: Sequence[str | None], sandbox: Sandbox) -> dict[str, Any]:
+    """Return what some programs did on one task; `earliest` is the place of the first right one among them."""
+    whole = [code for code in codes if code is not None]
+    distinct = list(dict.fromkeys(whole))
     verdicts = dict(zip(distinct, await asyncio.gather(*(is_right(task, c, sandbox) for c in distinct)), strict=True))
-    right = [code for code in codes if verdicts[code]]
-    found = {"task": task.id, "whole": len(codes), "distinct": len(distinct), "right": len(right)}
+    right = [code for code in whole if verdicts[code]]
+    earliest = codes.index(right[0]) if right else None
+    found = {"task": task.id, "whole": len(whole), "distinct": len(distinct), "right": len(right), "earliest": earliest}
     return {**found, "code": min(right, key=len, default=None)}
 
 
@@ -61,11 +83,11 @@ async def measure(
     a batch are shared out evenly."""
     path.parent.mkdir(parents=True, exist_ok=True)
     there = counts(read_rows(path), cell)
-    missing = [task for task in tasks if there.get(task.id, (0, 0))[0] < programs]
+    missing = [task for task in tasks if there.get(task.id, Made()).programs < programs]
     async with open_sandbox(workers=workers, cpu_seconds=0.3, level="weak") as sandbox:
 
         async def one(task: Task) -> dict[str, Any]:
-            first = there.get(task.id, (0, 0))[0]
+            first = there.get(task.id, Made()).programs
             found = await solve(task, await make(task, first, programs), sandbox)
             return {**cell, "first": first, "programs": programs - first, **found}
 
@@ -87,26 +109,25 @@ def of_cell(rows: Sequence[dict[str, Any]], cell: Mapping[str, Any]) -> list[dic
     return [row for row in rows if cell.items() <= row.items()]
 
 
-def counts(rows: Sequence[dict[str, Any]], cell: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Return for each task of a cell how many programs were made, without gaps from the first on, and how many of them
-    are right."""
-    found: dict[str, tuple[int, int]] = {}
+def counts(rows: Sequence[dict[str, Any]], cell: Mapping[str, Any]) -> dict[str, Made]:
+    """Return what was made for each task of a cell."""
+    found: dict[str, Made] = {}
     for row in sorted(of_cell(rows, cell), key=lambda row: row.get("first", 0)):
-        made, right = found.get(row["task"], (0, 0))
-        if row.get("first", 0) == made:
-            found[row["task"]] = (made + row["programs"], right + row["right"])
+        made = found.get(row["task"], Made())
+        if row.get("first", 0) == made.programs:
+            place = row.get("earliest")
+            earliest = made.programs + place if made.earliest is None and place is not None else made.earliest
+            programs, right = made.programs + row["programs"], made.right + row["right"]
+            found[row["task"]] = Made(programs, right, earliest, row.get("drawing") == "distinct")
     return found
 
 
-def chances(found: Mapping[str, tuple[int, int]], k: int) -> NDArray[np.float64]:
-    """Return for each task the probability that k of its programs, drawn without replacement, hold a right one (the
-    unbiased estimator of pass@k); empty where not all tasks have k programs.
-
-    The model's programs lie evenly apart; k of a larger number lie less so, and solve a little less than k asked for.
-    """
-    if any(made < k for made, _ in found.values()):
+def chances(found: Mapping[str, Made], k: int) -> NDArray[np.float64]:
+    """Return for each task the probability that k of its programs hold a right one; empty where not all tasks have k
+    programs."""
+    if any(made.programs < k for made in found.values()):
         return np.zeros(0)
-    return np.array([1 - comb(made - right, k) / comb(made, k) for made, right in found.values()])
+    return np.array([made.chance(k) for made in found.values()])
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -155,7 +176,7 @@ def report(model: str, temperature: float, seed: int, sizes: Mapping[str, int]) 
     print(f"{'':26}" + "".join(f"{k:>18} k" if k == 1 else f"{k:>20}" for k in BUDGETS))
     for name, size in sizes.items():
         cell = {"tasks": name, "seed": seed}
-        own = {**cell, "model": model, "temperature": temperature, "independent": False}
+        own = {**cell, "model": model, "temperature": temperature, "drawing": "distinct"}
         print(f"{name:17}{'model':9}" + line(made, own, size))
         print(f"{'':17}{'blind':9}" + line(blind, cell, size))
         mine, theirs = of_cell(made, own), of_cell(blind, cell)

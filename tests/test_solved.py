@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks.solved import at_equal_seconds, chances, counts, interval, line, measure, read_rows
+from benchmarks.solved import Made, at_equal_seconds, chances, counts, interval, line, measure, read_rows
 
 from soar.domains.arc import Arc
 
@@ -16,14 +16,23 @@ def row(task, first, programs, right, seconds=1.0, **changes):
 
 def test_programs_made_later_are_added_and_those_behind_a_gap_are_not():
     rows = [row("a", 8, 56, 2), row("a", 0, 8, 1), row("b", 0, 8, 0), row("b", 16, 8, 5), row("a", 0, 8, 8, seed=1)]
-    assert counts(rows, CELL) == {"a": (64, 3), "b": (8, 0)}
+    assert counts(rows, CELL) == {"a": Made(64, 3), "b": Made(8, 0)}
 
 
 def test_the_chance_of_a_right_program_among_k_is_the_share_of_draws_that_hold_one():
-    found = {"a": (4, 1), "b": (4, 0), "c": (4, 4)}
+    found = {"a": Made(4, 1), "b": Made(4, 0), "c": Made(4, 4)}
     assert chances(found, 1).tolist() == [0.25, 0, 1]
     assert chances(found, 2).tolist() == [0.5, 0, 1]
     assert chances(found, 5).size == 0
+
+
+def test_of_distinct_programs_the_first_k_count():
+    rows = [row("a", 0, 8, 0, earliest=None, drawing="distinct"), row("a", 8, 8, 2, earliest=1, drawing="distinct")]
+    rows += [row("a", 16, 8, 1, earliest=0, drawing="distinct"), row("b", 0, 24, 0, earliest=None, drawing="distinct")]
+    found = counts(rows, CELL)
+    assert found["a"] == Made(24, 3, 9, True)
+    assert [chances(found, k).tolist() for k in (9, 10, 24)] == [[0, 0], [1, 0], [1, 0]]
+    assert chances(found, 25).size == 0
 
 
 def test_the_interval_holds_the_sum_and_shrinks_to_nothing_where_all_tasks_are_alike():
@@ -60,3 +69,16 @@ def test_only_missing_programs_are_made_and_run(tmp_path):
     assert [(r["first"], r["programs"], r["whole"], r["right"]) for r in read_rows(path)] == [(0, 1, 1, 0)] * 2 + [
         (1, 1, 1, 0)
     ] * 2
+
+
+def test_the_place_of_the_first_right_program_counts_those_that_hold_no_code(tmp_path):
+    task, path = Arc().load("arc1-training")[0], tmp_path / "rows.jsonl"
+    pairs = [(e.input, e.output) for e in (*task.train, *task.test)]
+    right = f"def transform(grid):\n    return [o for i, o in {pairs!r} if tuple(map(tuple, grid)) == i][0]"
+    programs = [None, "def transform(grid):\n    return grid", None, right]
+
+    async def make(task, first, stop):
+        return programs[first:stop]
+
+    asyncio.run(measure(path, {**CELL, "drawing": "distinct"}, [task], 4, make, 1))
+    assert counts(read_rows(path), CELL) == {task.id: Made(4, 1, 3, True)}

@@ -62,12 +62,16 @@ class PromptConfig(_Section):
 
 
 class SamplingConfig(_Section):
-    """How tokens are drawn (App. D.5); the limits are counts of new tokens."""
+    """How tokens are drawn (App. D.5); the limits are counts of new tokens.
+
+    `distinct`: the completions of one request are drawn without replacement. Only the embedded model can.
+    """
 
     temperature: float = Field(default=1.0, gt=0)
     min_p: Fraction = 0.05
     sample_tokens: Positive = 4096
     refine_tokens: Positive = 2048
+    distinct: bool = False
 
 
 class SearchConfig(_Section):
@@ -188,6 +192,8 @@ class Config(_Section):
             raise ValueError(
                 'backend "openai" cannot be finetuned from here: set iterations = 1 in every stage, or use "embedded"'
             )
+        if self.lm.backend == "openai" and self.sampling.distinct:
+            raise ValueError('a server cannot draw without replacement: set sampling.distinct = false for "openai"')
         return self
 
     def tasks_of(self, stage: StageConfig) -> TasksConfig:

@@ -18,9 +18,6 @@ def rng(seed: int, *purpose: str | int) -> np.random.Generator:
 
 
 def sample_seeds(seed: int, indices: Iterable[int], *purpose: str | int) -> list[int]:
-    """Return one 31-bit seed (as servers accept them) per sample index, the same whichever others are asked for.
-
-    Seeds of one purpose are consecutive: the embedded model spreads such samples evenly (`soar.lm.draw`).
-    """
+    """Return one 31-bit seed (as servers accept them) per sample index, the same whichever others are asked for."""
     first = seed_of(seed, *purpose)
     return [(first + index) & 0x7FFFFFFF for index in indices]

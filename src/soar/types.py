@@ -82,11 +82,13 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn (App. D.5: temperature 1, min-p 0.05)."""
+    """How tokens are drawn (App. D.5: temperature 1, min-p 0.05). `distinct`: those of one request without replacement,
+    so that none repeats another."""
 
     temperature: float = 1.0
     min_p: float = 0.05
     max_new_tokens: int = 4096
+    distinct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

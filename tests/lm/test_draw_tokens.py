@@ -1,9 +1,12 @@
+from itertools import permutations
+
 import numba
 import numpy as np
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from soar.lm import kernels
-from soar.lm.draw import NARROW, draw, numbers, points, uniforms
+from soar.lm.draw import NEVER, Field, Runner, draw, race, start, uniforms
 
 
 def independent(count):
@@ -13,7 +16,7 @@ def independent(count):
 def tokens(logits, count, temperature=1.0, min_p=0.0):
     one_row, rows = np.array([logits], np.float32), np.zeros(count, np.int64)
     heat, cut = np.full(count, temperature, np.float32), np.full(count, min_p, np.float32)
-    return draw(one_row, rows, independent(count), heat, cut)[0]
+    return draw(one_row, rows, independent(count), heat, cut)
 
 
 def test_random_numbers_are_uniform_and_depend_on_seed_and_place_alone():
@@ -36,41 +39,59 @@ def test_tokens_are_drawn_as_often_as_they_are_probable():
     assert np.allclose(share, [0.25, 0.75], atol=0.02)
 
 
-def pairs(at, first, second):
-    """Two tokens for each number, by the distributions `first` and ``second[first token]``."""
-    ones, cut = np.ones(len(at), np.float32), np.zeros(len(at), np.float32)
-    one_row, alone = np.log([first]).astype(np.float32), np.zeros(len(at), np.int64)
-    tokens, rest, shares = draw(one_row, alone, at, ones, cut)
-    assert np.allclose(shares, np.array(first)[tokens], atol=1e-6)
-    return tokens, draw(np.log(second).astype(np.float32), tokens, rest, ones, cut)[0]
+PAIRS = {(0, 0): 0.125, (0, 1): 0.125, (1, 0): 0.15, (1, 1): 0.6}
+"""How probable two tokens are: the first by 1/4, 3/4; the second by 1/2, 1/2 after 0 and 1/5, 4/5 after 1."""
 
 
-def test_a_point_is_followed_through_one_distribution_after_another():
-    first, second = [0.25, 0.75], [[0.5, 0.5], [0.2, 0.8]]
-    found = pairs(np.array([0.0, 0.1249, 0.1251, 0.2499, 0.2501, 0.3999, 0.4001, 0.9999]), first, second)
-    assert found[0].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
-    assert found[1].tolist() == [0, 0, 1, 1, 0, 0, 1, 1]
+def raced(seed, wanted):
+    """Pairs of tokens in the order in which they arrive."""
+    first, second = np.log([[0.25, 0.75]]).astype(np.float32), np.log([[0.5, 0.5], [0.2, 0.8]]).astype(np.float32)
+    (begun,) = race(first, [Field([start(seed)], [], wanted, 1.0, 0.0)])
+    logits = second[[token for _, token, _ in begun]]
+    (ended,) = race(logits, [Field([runner for *_, runner in begun], [], wanted, 1.0, 0.0)])
+    return [(begun[row][1], token) for row, token, _ in sorted(ended, key=lambda each: each[2])]
 
 
-@pytest.mark.parametrize("start", [0, 5, 2**31 - 50])
-def test_samples_of_consecutive_seeds_cover_the_distribution_evenly(start):
-    at = points(np.arange(start, start + 100, dtype=np.uint64))
-    found = np.array(pairs(at, [0.25, 0.75], [[0.5, 0.5], [0.2, 0.8]])).T
-    counts = [int((found == pair).all(1).sum()) for pair in ((0, 0), (0, 1), (1, 0), (1, 1))]
-    assert np.abs(np.array(counts) - [12.5, 12.5, 15, 60]).max() <= 3
+def test_a_race_draws_each_from_those_not_drawn_before():
+    rounds = 6_000
+    orders = [tuple(raced(seed, 4)) for seed in range(rounds)]
+    for a, b in permutations(PAIRS, 2):
+        share = sum(order[:2] == (a, b) for order in orders) / rounds
+        expected = PAIRS[a] * PAIRS[b] / (1 - PAIRS[a])
+        assert abs(share - expected) < 4 * (expected / rounds) ** 0.5
 
 
-def test_each_sample_by_itself_is_distributed_as_ever():
-    starts = np.random.default_rng(0).integers(0, 2**31, 20_000).astype(np.uint64)
-    found = np.array(pairs(points(starts), [0.25, 0.75], [[0.5, 0.5], [0.2, 0.8]])).T
-    share = [(found == pair).all(1).mean() for pair in ((0, 0), (0, 1), (1, 0), (1, 1))]
-    assert np.allclose(share, [0.125, 0.125, 0.15, 0.6], atol=0.015)
+@given(st.integers(0, 2**62), st.integers(1, 3))
+def test_the_first_of_a_race_are_the_same_however_many_are_wanted(seed, wanted):
+    assert raced(seed, wanted) == raced(seed, 4)[:wanted]
 
 
-def test_improbable_samples_go_on_with_numbers_of_their_own():
-    seeds, places = np.array([1, 1], dtype=np.uint64), np.array([9, 9], dtype=np.uint64)
-    at = numbers(np.array([0.5, 0.5]), np.array([NARROW, NARROW / 2]), seeds, places)
-    assert at.tolist() == [0.5, uniforms(seeds, places)[1]]
+def test_races_side_by_side_go_as_each_by_itself():
+    logits = np.random.default_rng(0).normal(size=(5, 30)).astype(np.float32)
+    runners = [
+        Runner(t, r, k) for t, r, k in ((0.3, 0.2, 5), (0.9, 0.1, 6), (1.0, 0.5, 7), (0.1, 0.9, 8), (2.0, 0.01, 9))
+    ]
+    fields = [
+        Field(runners[:2], [], 4, 1.0, 0.0),
+        Field(runners[2:3], [Runner(0.2, 0.1, 1)], 2, 0.5, 0.1),
+        Field(runners[3:], [], 2, 2.0, 0.0),
+    ]
+    alone = [
+        next(race(rows, [field])) for rows, field in zip((logits[:2], logits[2:3], logits[3:]), fields, strict=True)
+    ]
+    assert list(race(logits, fields)) == alone
+    assert fields[0].bound == NEVER
+    assert [field.bound for field in fields[1:]] == [1.0, 2.0]
+
+
+def test_continuations_keep_the_rate_and_one_arrives_with_its_prefix():
+    logits = np.random.default_rng(1).normal(size=(1, 40)).astype(np.float32)
+    begun = Runner(0.7, 0.25, 3)
+    (found,) = race(logits, [Field([begun], [], 40, 1.0, 0.0)])
+    assert len(found) == 40
+    assert abs(sum(runner.rate for *_, runner in found) - begun.rate) < 1e-6
+    assert [runner.time for *_, runner in found].count(0.7) == 1
+    assert min(runner.time for *_, runner in found) == 0.7
 
 
 def test_temperature_sharpens():
@@ -104,5 +125,4 @@ def test_numbers_of_one_row_are_drawn_as_by_themselves():
     cut = np.array([0, 0, 0, 0, 0.3, 0, 0], np.float32)
     together = draw(logits, rows, at, heat, cut)
     alone = [draw(logits, rows[i : i + 1], at[i : i + 1], heat[i : i + 1], cut[i : i + 1]) for i in range(7)]
-    for one, each in zip(together, zip(*alone, strict=True), strict=True):
-        assert np.array_equal(one, np.concatenate(each))
+    assert np.array_equal(together, np.concatenate(alone))

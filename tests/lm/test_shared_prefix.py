@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,9 +7,10 @@ from small_llama import save_small_llama
 
 from soar.errors import EndpointError
 from soar.lm import shared_prefix
-from soar.lm.draw import draw, numbers, points
+from soar.lm.branches import Job
+from soar.lm.draw import Field, draw, race, start, uniforms
 from soar.lm.llama import load_llama, prefill
-from soar.lm.shared_prefix import Job, SharedPrefixDecoder
+from soar.lm.shared_prefix import SharedPrefixDecoder
 
 PROMPTS = tuple(tuple(range(5, 5 + length)) for length in (50, 7, 23))
 
@@ -36,8 +39,16 @@ def decode(model, *batches, end=3):
     return done
 
 
-def jobs(samples=4, new=20):
-    return [Job(p, 100 * n + s, 1.0, 0.05, new, (n, s)) for n, p in enumerate(PROMPTS) for s in range(samples + n)]
+def jobs(samples=4, new=20, **changes):
+    found = []
+    for n, prompt in enumerate(PROMPTS):
+        seeds = tuple(range(100 * n, 100 * n + samples + n))
+        found.append(Job(prompt, seeds, 1.0, 0.05, new, tag=n, **changes))
+    return found
+
+
+def by_place(done):
+    return {(each.job.tag, each.index): (each.tokens, each.finish_reason) for each in done}
 
 
 def test_logits_after_ragged_prompts_are_those_of_transformers(models):
@@ -50,32 +61,71 @@ def test_logits_after_ragged_prompts_are_those_of_transformers(models):
 
 def drawn(seed, logits):
     """The tokens that a seed gives, one row of logits after the other."""
-    seeds, width, tokens = np.array([seed], dtype=np.uint64), np.ones(1), []
-    at, one = points(seeds), np.ones(1, np.float32)
-    for place, row in enumerate(logits):
-        at = numbers(at, width, seeds, np.array([place], dtype=np.uint64))
-        token, at, share = draw(row[None], np.zeros(1, np.int64), at, one, 0.05 * one)
-        width = width * share
-        tokens.append(int(token[0]))
-    return tokens
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.int64)
+    places = np.arange(len(logits), dtype=np.uint64)[:, None]
+    at = [uniforms(np.array([seed], dtype=np.uint64), place) for place in places]
+    return [int(draw(row[None], zero, u, one, 0.05 * one)[0]) for row, u in zip(logits, at, strict=True)]
 
 
 def test_every_token_is_the_one_that_transformers_logits_give(models):
     reference, model = models
     wanted = jobs()
-    done = decode(model, wanted[:6], wanted[6:])
-    assert sorted(each.job.tag for each in done) == sorted(job.tag for job in wanted)
+    done = decode(model, wanted[:2], wanted[2:])
+    assert sorted(by_place(done)) == [(n, index) for n in range(3) for index in range(4 + n)]
     for each in done:
         tokens = [*each.tokens, *([3] if each.finish_reason == "stop" else [])]
         logits = reference_logits(reference, [*each.job.prompt, *tokens])[len(each.job.prompt) - 1 : -1]
-        assert tokens == drawn(each.job.seed, logits.numpy())
+        assert tokens == drawn(each.job.seeds[each.index], logits.numpy())
 
 
-def test_a_sample_does_not_depend_on_its_neighbours(models):
+def test_distinct_samples_are_those_that_transformers_logits_give(models):
+    """The race by hand: all prefixes of one length side by side, their logits from transformers."""
+    reference, model = models
+    job = Job(PROMPTS[1], tuple(range(12)), 1.0, 0.0, 5, distinct=True)
+    racing, ended = [((), start(0))], []
+    while racing:
+        logits = np.stack([reference_logits(reference, [*job.prompt, *tokens])[-1].numpy() for tokens, _ in racing])
+        field = Field([runner for _, runner in racing], [runner for *_, runner in ended], 12, 1.0, 0.0)
+        (found,) = race(logits, [field])
+        longer = [((*racing[row][0], token), runner) for row, token, runner in found]
+        first = sorted([*longer, *ended], key=lambda each: each[-1])[:12]
+        ended = [each for each in first if each[0][-1] == 3 or len(each[0]) == 5]
+        racing = [each for each in first if each not in ended]
+    wanted = [tokens[:-1] if tokens[-1] == 3 else tokens for tokens, _ in sorted(ended, key=lambda each: each[-1])]
+    done = by_place(decode(model, jobs(), [job]))
+    assert [done[None, index][0] for index in range(12)] == wanted
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+def test_samples_do_not_depend_on_other_jobs(models, distinct):
     _, model = models
-    together = {each.job.tag: each.tokens for each in decode(model, jobs())}
-    for job in jobs()[::4]:
-        assert [each.tokens for each in decode(model, [job])] == [together[job.tag]]
+    others = [replace(job, tag="other") for job in jobs(samples=9)[1:]]
+    together = by_place(decode(model, [*others, *jobs(distinct=distinct)]))
+    for job in jobs(distinct=distinct)[::2]:
+        alone = by_place(decode(model, [job]))
+        assert alone == {place: together[place] for place in alone}
+
+
+def test_a_sample_does_not_depend_on_the_others_of_its_job(models):
+    _, model = models
+    job = jobs()[1]
+    together = by_place(decode(model, [job]))
+    for index, seed in enumerate(job.seeds):
+        assert [each.tokens for each in decode(model, [replace(job, seeds=(seed,))])] == [together[1, index][0]]
+
+
+def test_fewer_distinct_samples_are_the_first_of_more(models):
+    _, model = models
+    many, few = (by_place(decode(model, jobs(samples=count, distinct=True))) for count in (40, 5))
+    assert all(many[place] == few[place] for place in few)
+    assert len(set(many.values())) > 100
+
+
+def test_where_too_few_are_probable_enough_distinct_samples_are_repeated(models):
+    _, model = models
+    done = by_place(decode(model, [Job(PROMPTS[0], tuple(range(10)), 1.0, 1.0, 6, distinct=True)]))
+    assert len(done) == 10
+    assert len(set(done.values())) == 1
 
 
 @pytest.mark.parametrize("temperature", [0.01, 1.0])
@@ -88,7 +138,7 @@ def test_what_samples_have_in_common_is_computed_once(models, monkeypatch, tempe
         layer(model, index, hidden, *more)
 
     monkeypatch.setattr(shared_prefix, "_layer", counted)
-    done = decode(model, [Job(PROMPTS[0], seed, temperature, 0.0, 8) for seed in range(20)], end=-1)
+    done = decode(model, [Job(PROMPTS[0], tuple(range(20)), temperature, 0.0, 8)], end=-1)
     begun = {each.tokens[: length + 1] for each in done for length in range(7)}
     assert sum(rows) == len(begun) * len(model.layers)
 
@@ -106,9 +156,9 @@ def test_dropped_samples_never_arrive(models):
     _, model = models
     decoder = SharedPrefixDecoder(model, -1)
     decoder.admit(jobs(new=10))
-    decoder.drop(lambda job: job.tag[0] == 1)
+    decoder.drop(lambda job: job.tag == 1)
     done = [each for _ in range(12) for each in decoder.step()]
-    assert {each.job.tag[0] for each in done} == {0, 2}
+    assert {each.job.tag for each in done} == {0, 2}
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from searching import block, calls, grid
 
+from soar.config import SamplingConfig
 from soar.errors import EndpointError
+from soar.lm.embedded import Embedded
 from soar.lm.scripted import Scripted
+from soar.prompts.compact import Compact
 from soar.seeds import rng
 from soar.types import Completion, Example, Execution, Task
 
@@ -141,6 +144,37 @@ def test_resuming_a_search_whose_model_failed_asks_only_for_what_is_missing(sear
         searched(reply, task, name="half2", lm=Scripted(reply, failing={2}))
     again = searched(reply, task, name="broken")
     assert calls(again) == calls(whole) == calls(half)
+
+
+class Breaking(Embedded):
+    """The shipped model; from some call on, calls break off after three completions."""
+
+    def __init__(self, calls=10_000):
+        super().__init__(threads=1)
+        self.calls = calls
+
+    async def generate(self, prompt, seeds, sampling):
+        self.calls -= 1
+        arrived = 0
+        async for item in super().generate(prompt, seeds, sampling):
+            if self.calls < 0 and arrived == 3:
+                raise EndpointError("told to break off")
+            arrived += 1
+            yield item
+
+
+def test_distinct_completions_do_not_repeat_each_other_and_stay_the_same_when_a_search_is_resumed(searched, task):
+    drawn = SamplingConfig(temperature=0.6, min_p=0, sample_tokens=48, refine_tokens=48, distinct=True)
+    settings = {"sampling": drawn, "rendering": Compact(), "budget": {"samples": 24, "samples_per_request": 12}}
+    whole = searched([], task, name="whole", lm=Breaking(), **settings)
+    for working in (0, 1, 3):
+        with pytest.raises(EndpointError):
+            searched([], task, name="broken", lm=Breaking(working), **settings)
+    again = searched([], task, name="broken", lm=Breaking(), **settings)
+    assert calls(again) == calls(whole)
+    texts = whole.query("SELECT COUNT(*), COUNT(DISTINCT text) FROM completions GROUP BY phase, island, step")
+    assert {count for count, _ in texts} >= {12, 4}
+    assert all(count == different for count, different in texts)
 
 
 def test_a_finished_search_asks_for_nothing(searched, task):

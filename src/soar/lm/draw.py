@@ -1,37 +1,43 @@
-"""How tokens are drawn: temperature, min-p, and arithmetic sampling (Vilnis et al. 2023, arXiv 2210.15458).
+"""How tokens are drawn: temperature and min-p; each sample by itself, or those of one job without replacement.
 
-A sample is a point in [0, 1): its first token is the one at that place in the distribution, and the point's place
-within the token's share is where to look in the next distribution. Each sample by itself is drawn as ever; samples
-whose points lie evenly apart, as those of consecutive seeds do, repeat each other less and cover the distribution
-better than independent ones. A completion depends on its own seed and not on what is decoded beside it, up to the
-rounding of the logits.
+Without replacement it is a race (exponential race or Gumbel-top-k; Kool, van Hoof and Welling 2019, arXiv 1903.06059):
+every complete sequence arrives at an exponentially distributed time, its rate its probability, and the n that arrive
+first are n samples, each drawn from those not drawn before. A prefix arrives with the first of its sequences, so its
+rate is its probability too. One of its continuations, drawn as ever, arrives with it; each other one, as exponential
+times have no memory, later by an exponential time at its own rate. To keep at every length the n prefixes that arrive
+first is therefore exact. Random numbers are keyed by what they are drawn for: n samples are the first of m > n.
 """
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soar.lm.kernels import pick
+from soar.lm.kernels import GOLDEN, follow, pick
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
 
-NARROW = 2.0**-8
-"""A sample whose tokens so far are less probable goes on with numbers of its own: of a hundred samples it is alone with
-them, and the narrower its interval, the more the logits' rounding moves it."""
+NEVER = 1e250
+"""A time that nothing arrives after."""
 
 
-def points(seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Return each seed's point in [0, 1): multiples of the golden ratio (Weyl's sequence), so that any consecutive
-    seeds lie evenly apart. Shapes ``(n,)``."""
-    return (seeds * GOLDEN >> np.uint64(11)) * np.float64(2.0**-53)
+class Runner(NamedTuple):
+    """A prefix in a race: when it arrives, its probability, and the key of the random numbers of what follows it."""
+
+    time: float
+    rate: float
+    key: int
 
 
-def numbers(
-    points: NDArray[np.float64], widths: NDArray[np.float64], seeds: NDArray[np.uint64], places: NDArray[np.uint64]
-) -> NDArray[np.float64]:
-    """Return the numbers that the tokens at `places` are drawn at: the points, but for samples whose first tokens
-    have a probability, ``widths``, below `NARROW`. Shapes ``(n,)``."""
-    return np.where(widths < NARROW, uniforms(seeds, places), points)
+Continuation: TypeAlias = tuple[int, int, Runner]
+"""The place of the prefix that is continued, the token, the prefix that is one longer."""
+
+
+def start(seed: int) -> Runner:
+    """Return the empty prefix."""
+    return Runner(0.0, 1.0, int(_mixed(np.array([seed], dtype=np.uint64))[0]))
 
 
 def uniforms(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.float64]:
@@ -53,12 +59,57 @@ def draw(
     numbers: NDArray[np.float64],
     temperatures: NDArray[np.float32],
     min_p: NDArray[np.float32],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the token at each number's place in the distribution of its row of ``logits`` ``(branches, vocabulary)``,
-    the number's place within that token's share, and the share. All but ``logits`` are ``(n,)``.
+) -> NDArray[np.int64]:
+    """Return the token at each number's place in the distribution of its row of ``logits`` ``(branches, vocabulary)``.
+    All but ``logits`` are ``(n,)``.
 
     Tokens less probable than `min_p` times the most probable one are never drawn (App. D.5).
     """
-    tokens, rest, shares = np.empty(len(rows), np.int64), np.empty(len(rows)), np.empty(len(rows))
-    pick(logits, rows, numbers, temperatures, min_p, tokens, rest, shares)
-    return tokens, rest, shares
+    tokens = np.empty(len(rows), np.int64)
+    pick(logits, rows, numbers, temperatures, min_p, tokens)
+    return tokens
+
+
+@dataclass(frozen=True)
+class Field:
+    """The prefixes of one race, those that are complete apart, and how many sequences are wanted."""
+
+    runners: Sequence[Runner]
+    complete: Sequence[Runner]
+    wanted: int
+    temperature: float
+    min_p: float
+
+    @property
+    def bound(self) -> float:
+        """The time after which no continuation can be among the wanted: as many arrive before."""
+        times = sorted(runner.time for runner in (*self.runners, *self.complete))
+        return times[self.wanted - 1] if len(times) >= self.wanted else NEVER
+
+
+def race(logits: NDArray[np.float32], fields: Sequence[Field]) -> Iterator[list[Continuation]]:
+    """Yield, for each field, the continuations of its runners that may be among the wanted, at most as many, in the
+    order of the runners. The rows of ``logits`` ``(runners of all fields, vocabulary)`` are what follows each."""
+    sizes = [len(field.runners) for field in fields]
+    times, rates, keys = zip(*(runner for field in fields for runner in field.runners), strict=True)
+    rows, tokens, (when, rate, key) = follow(
+        logits,
+        (np.array(times), np.array(rates), np.array(keys, dtype=np.uint64)),
+        np.repeat([field.bound for field in fields], sizes),
+        np.repeat(np.array([field.temperature for field in fields], np.float32), sizes),
+        np.repeat(np.array([field.min_p for field in fields], np.float32), sizes),
+    )
+    ends = np.cumsum(sizes)
+    for field, size, end in zip(fields, sizes, ends.tolist(), strict=True):
+        low, high = np.searchsorted(rows, [end - size, end])
+        first = low + _earliest(when[low:high], field.wanted)
+        runners = map(Runner, when[first].tolist(), rate[first].tolist(), key[first].tolist())
+        places = (rows[first] - (end - size)).tolist()
+        yield list(zip(places, tokens[first].tolist(), runners, strict=True))
+
+
+def _earliest(times: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Return the places of the `count` earliest times, ascending."""
+    if len(times) <= count:
+        return np.arange(len(times))
+    return np.sort(np.argpartition(times, count - 1)[:count])

@@ -16,8 +16,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from soar.errors import ConfigError, EndpointError, PromptTooLong
+from soar.lm.branches import Done, Job
 from soar.lm.llama import load_llama, read_config
-from soar.lm.shared_prefix import Done, Job, SharedPrefixDecoder
+from soar.lm.shared_prefix import SharedPrefixDecoder
 from soar.types import Completion, Prompt, Sampling
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -37,8 +38,6 @@ PROMPT_TOKENS = 16384
 class _Request:
     """One caller's wish. `arrived` gets ``(index, completion)``, or an error that ends it."""
 
-    prompt: tuple[int, ...]
-    jobs: list[Job]
     loop: asyncio.AbstractEventLoop
     arrived: "asyncio.Queue[tuple[int, Completion] | Exception]"
     begun: float = field(default_factory=time.monotonic)
@@ -62,7 +61,7 @@ class Embedded:
         except Exception as error:  # noqa: BLE001 — tokenizers raises nothing more precise
             raise EndpointError(f"the tokenizer in {folder} cannot be read: {error}") from None
         end = read_config(folder)["eos_token_id"]
-        self._waiting: deque[_Request] = deque()
+        self._waiting: deque[Job] = deque()
         self._wake = threading.Condition()
         self._closed = False
         self._issued = 0
@@ -81,20 +80,22 @@ class Embedded:
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
-        """Yield one completion per seed as it is there; each depends on its own seed alone, up to rounding."""
+        """Yield one completion per seed as it is there; each depends on its own seed alone, up to rounding.
+
+        Distinct ones are drawn without replacement, and follow from the first seed: asked for more by the same first
+        seed, those come first that came before.
+        """
         tokens = self._tokens(prompt)
         limit = min(sampling.max_new_tokens, LONGEST_PROGRAM)
         if len(tokens) + limit > self._model.context:
             raise PromptTooLong(f"{len(tokens)} + {limit} tokens exceed the context of {self._model.context}")
         if self._closed:
             raise EndpointError("the embedded model is closed")
-        request = _Request(tokens, [], asyncio.get_running_loop(), asyncio.Queue())
-        for index, seed in enumerate(seeds):
-            job = Job(tokens, seed, sampling.temperature, sampling.min_p, limit, tag=(request, index))
-            request.jobs.append(job)
+        request = _Request(asyncio.get_running_loop(), asyncio.Queue())
+        how = (sampling.temperature, sampling.min_p, limit, sampling.distinct)
         self._issued += 1
         with self._wake:
-            self._waiting.append(request)
+            self._waiting.append(Job(tokens, tuple(seeds), *how, tag=request))
             self._wake.notify()
         try:
             for _ in seeds:
@@ -132,10 +133,10 @@ class Embedded:
             taken = self._take(decoder)
             if self._closed:
                 return
-            held += taken
+            held += [job.tag for job in taken]
             try:
-                done = decoder.admit([job for request in taken for job in request.jobs]) if taken else []
-                decoder.drop(lambda job: job.tag[0].cancelled)
+                done = decoder.admit(taken)
+                decoder.drop(lambda job: job.tag.cancelled)
                 for sample in done + decoder.step():
                     self._deliver(sample)
             except Exception as error:  # noqa: BLE001 — whatever it is, the callers must not wait for ever
@@ -143,35 +144,35 @@ class Embedded:
                 for request in held:
                     request.put(error)
 
-    def _take(self, decoder: SharedPrefixDecoder) -> list[_Request]:
-        """Return the requests to take in now; wait for one while there is nothing to decode."""
-        taken: list[_Request] = []
+    def _take(self, decoder: SharedPrefixDecoder) -> list[Job]:
+        """Return the jobs to take in now; wait for one while there is nothing to decode."""
+        taken: list[Job] = []
         samples, prompts = decoder.active, decoder.prompt_tokens
         if samples > SAMPLES // 2:
             return taken
         with self._wake:
             while not self._closed and not samples and not self._waiting:
                 self._wake.wait()
-            for request in _alike(self._waiting):
-                samples, prompts = samples + len(request.jobs), prompts + len(request.prompt)
+            for job in _alike(self._waiting):
+                samples, prompts = samples + len(job.seeds), prompts + len(job.prompt)
                 if (decoder.active or taken) and (samples > SAMPLES or prompts > PROMPT_TOKENS):
                     break
-                self._waiting.remove(request)
-                taken.append(request)
+                self._waiting.remove(job)
+                taken.append(job)
         return taken
 
     def _deliver(self, done: Done) -> None:
         """Hand a decoded sample to its caller."""
-        request, index = done.job.tag  # type: ignore[misc]
+        request: _Request = done.job.tag
         text = self._tokenizer.decode(list(done.tokens), skip_special_tokens=True)
         count = len(done.tokens) + (done.finish_reason == "stop")
         seconds = time.monotonic() - request.begun
-        request.put((index, Completion(text, done.finish_reason, len(request.prompt), count, seconds)))
+        request.put((done.index, Completion(text, done.finish_reason, len(done.job.prompt), count, seconds)))
 
 
-def _alike(waiting: Sequence[_Request]) -> list[_Request]:
-    """Return the requests in the order to take them: the oldest, then those whose prompts are about as long."""
-    return sorted(waiting, key=lambda request: abs(len(request.prompt) - len(waiting[0].prompt)))
+def _alike(waiting: Sequence[Job]) -> list[Job]:
+    """Return the jobs in the order to take them: the oldest, then those whose prompts are about as long."""
+    return sorted(waiting, key=lambda job: abs(len(job.prompt) - len(waiting[0].prompt)))
 
 
 def _cores() -> int:

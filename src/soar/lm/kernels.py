@@ -17,7 +17,10 @@ compiled: Any = numba.njit(nogil=True, fastmath=True, cache=True, error_model="n
 LOG2_E, LN_2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
 LEAST, MOST = np.float32(-87.0), np.float32(87.0)
 HALF, ONE = np.float32(0.5), np.float32(1.0)
-LAST = 1 - 2.0**-53
+GOLDEN, TINY, ONE_64 = np.uint64(0x9E3779B97F4A7C15), np.float64(2.0**-53), np.float64(1.0)
+RAREST = 1e-200
+"""Sequences less probable never take part in a race, but for the one that arrives with its prefix."""
+
 C2, C3, C4, C5, C6 = (np.float32(1 / factorial) for factorial in (2, 6, 24, 120, 720))
 
 
@@ -161,27 +164,78 @@ def pick(
     temperatures: Floats,
     min_p: Floats,
     out: NDArray[np.int64],
-    rest: NDArray[np.float64],
-    shares: NDArray[np.float64],
 ) -> None:
     """Write to ``out`` the token at each number's place in the distribution of its row of ``logits`` ``(branches,
-    vocabulary)``, without the tokens less probable than ``min_p`` times the most probable one; to ``rest`` the
-    number's place within that token's share, and to ``shares`` the share. All others are ``(n,)``; neighbours of one
-    row, temperature and ``min_p`` share the work."""
+    vocabulary)``, without the tokens less probable than ``min_p`` times the most probable one. All others are ``(n,)``;
+    neighbours of one row, temperature and ``min_p`` share the work."""
     weights, total = np.empty(logits.shape[1], np.float32), 0.0
     for i in range(len(rows)):
         alike = i > 0 and rows[i] == rows[i - 1] and temperatures[i] == temperatures[i - 1] and min_p[i] == min_p[i - 1]
         if not alike:
             total = _weigh(logits[rows[i]], temperatures[i], min_p[i], weights)
-        wanted, before, chosen = numbers[i] * total, 0.0, 0
-        for token in range(len(weights)):
-            if weights[token] > 0:
-                chosen = token
-                if before + weights[token] > wanted:
-                    break
-                before += weights[token]
-        out[i], shares[i] = chosen, weights[chosen] / total
-        rest[i] = min(max((wanted - before) / weights[chosen], 0.0), LAST)
+        out[i] = _at(numbers[i] * total, weights)
+
+
+@compiled
+def follow(
+    logits: Floats,
+    runners: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]],
+    bounds: NDArray[np.float64],
+    temperatures: Floats,
+    min_p: Floats,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]]]:
+    """Return the prefixes, one token longer than ``runners``, that arrive no later than their ``bounds`` in a race of
+    sequences (`soar.lm.draw`): which row of ``logits`` ``(n, vocabulary)`` each goes on from, its token, and its time,
+    rate and key, as ``runners`` has them ``(n,)`` each. One of each row arrives with it; all rows are in order."""
+    (times, rates, keys), size = runners, logits.shape[1]
+    rows, tokens = np.empty(len(times) * size, np.int64), np.empty(len(times) * size, np.int64)
+    when, rate, key = np.empty(len(rows)), np.empty(len(rows)), np.empty(len(rows), np.uint64)
+    weights, count = np.empty(size, np.float32), 0
+    for row in range(len(times)):
+        total = _weigh(logits[row], temperatures[row], min_p[row], weights)
+        first = _at((ONE_64 - _number(_mixed(keys[row]))) * total, weights)
+        scale, slack = rates[row] / total, bounds[row] - times[row]
+        for token in range(size):
+            own, mixed, late = scale * weights[token], _mixed(keys[row] + np.uint64(token + 1) * GOLDEN), 0.0
+            if token != first:
+                number = _number(mixed)
+                if own < RAREST or number <= ONE_64 - own * slack:
+                    continue
+                late = -np.log(number) / own
+                if late > slack:
+                    continue
+            rows[count], tokens[count], key[count] = row, token, mixed
+            when[count], rate[count] = times[row] + late, own
+            count += 1
+    return rows[:count], tokens[:count], (when[:count], rate[:count], key[:count])
+
+
+@compiled
+def _at(wanted: float, weights: Floats) -> int:
+    """Return the first token at which the sum of the weights exceeds `wanted`."""
+    before, chosen = 0.0, 0
+    for token in range(len(weights)):
+        if weights[token] > 0:
+            chosen = token
+            if before + weights[token] > wanted:
+                break
+            before += weights[token]
+    return chosen
+
+
+@compiled
+def _number(mixed: np.uint64) -> float:
+    """Return a number in (0, 1] made of 64 random bits."""
+    return ONE_64 - np.float64(mixed >> np.uint64(11)) * TINY
+
+
+@compiled
+def _mixed(state: np.uint64) -> np.uint64:
+    """Return 64 bits that look random whatever the `state` (splitmix64; Steele, Lea and Flood 2014)."""
+    mixed = state + GOLDEN
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 @compiled

@@ -1,14 +1,13 @@
 """Decoding many samples of many prompts at once; what samples have in common is computed once and kept once.
 
-Samples of one prompt share its cache, and those whose tokens are the same so far are one branch, which grows as one
-until they draw different tokens. New prompts join between any two tokens, finished samples leave. Knows token ids;
-knows neither text nor threads. What is compiled is in `kernels`.
+Samples of one prompt share its cache, and those of one job whose tokens are the same so far are one branch, which grows
+as one until they draw different tokens. New jobs join between any two tokens, finished samples leave. Knows token ids;
+knows neither text nor threads. How tokens are drawn is `draw`'s; what is compiled is in `kernels`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby, islice
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -17,52 +16,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from soar.lm import kernels
-from soar.lm.draw import draw, numbers, points
+from soar.lm.branches import Branch, Done, Ended, Growth, Job, Run, begun, grow
 from soar.lm.llama import Llama, Prefix, normalize_heads, prefill, turns
 
 SLOTS = 64
 """By how many samples the cache of samples' own tokens grows."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One sample to decode: its prompt's token ids, its seed, and how its tokens are drawn. ``tag`` is the caller's."""
-
-    prompt: tuple[int, ...]
-    seed: int
-    temperature: float
-    min_p: float
-    max_new_tokens: int
-    tag: Any = None
-
-
-@dataclass(frozen=True)
-class Done:
-    """A decoded sample: its tokens without the one that ended it, and whether it ended itself ("stop") or was cut."""
-
-    job: Job
-    tokens: tuple[int, ...]
-    finish_reason: str
-
-
-@dataclass(eq=False, slots=True)
-class _Sample:
-    """A sample being decoded: the point at which its next token is drawn, and the probability of its tokens so far,
-    `width`."""
-
-    job: Job
-    point: float
-    width: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Branch:
-    """Samples of one prompt with the same tokens so far, and the place of these tokens in the samples' cache."""
-
-    prefix: Prefix
-    slot: int
-    samples: Sequence[_Sample]
-    tokens: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +40,7 @@ class SharedPrefixDecoder:
     def __init__(self, model: Llama, end: int) -> None:
         self._model = model
         self._end = end
-        self._branches: list[_Branch] = []
+        self._branches: list[Branch] = []
         self._free: list[int] = []
         empty = np.empty((0, model.kv_heads, 0, model.head_size), np.float32)
         self._own = [(empty, empty) for _ in model.layers]
@@ -90,7 +48,7 @@ class SharedPrefixDecoder:
     @property
     def active(self) -> int:
         """How many samples are being decoded."""
-        return sum(len(branch.samples) for branch in self._branches)
+        return sum(branch.count for branch in self._branches)
 
     @property
     def prompt_tokens(self) -> int:
@@ -98,34 +56,27 @@ class SharedPrefixDecoder:
         return sum(prefix.length for _, prefix in _groups(self._branches))
 
     def drop(self, unwanted: Callable[[Job], bool]) -> None:
-        """Give up the samples whose job is `unwanted`."""
-        there, self._branches = self._branches, []
-        for branch in there:
-            wanted = [sample for sample in branch.samples if not unwanted(sample.job)]
-            if wanted:
-                self._branches.append(replace(branch, samples=wanted))
-            else:
-                self._free.append(branch.slot)
+        """Give up the jobs that are `unwanted`."""
+        self._free += [branch.slot for branch in self._branches if unwanted(branch.run.job)]
+        self._branches = [branch for branch in self._branches if not unwanted(branch.run.job)]
 
     @torch.inference_mode()
     def admit(self, jobs: Sequence[Job]) -> list[Done]:
-        """Read the jobs' prompts, each distinct one once, and draw every job's first token.
+        """Read the jobs' prompts, each distinct one once, and draw every sample's first token.
 
-        Returns the jobs that are finished by that token.
+        Returns the samples that are finished by that token.
         """
         if not jobs:
             return []
-        begun = points(np.array([job.seed for job in jobs], dtype=np.uint64)).tolist()
-        samples: dict[tuple[int, ...], list[_Sample]] = {}
-        for job, point in zip(jobs, begun, strict=True):
-            samples.setdefault(job.prompt, []).append(_Sample(job, point))
-        prompts = sorted(samples, key=len)
-        prefixes = prefill(self._model, prompts)
-        self._make_room(self.active + len(jobs), max(job.max_new_tokens for job in jobs))
-        fresh = [
-            _Branch(prefix, self._free.pop(), samples[prompt]) for prompt, prefix in zip(prompts, prefixes, strict=True)
-        ]
-        grown, done = self._grow(fresh, torch.stack([prefix.logits for prefix in prefixes]))
+        prompts = sorted({job.prompt for job in jobs}, key=len)
+        prefixes = dict(zip(prompts, prefill(self._model, prompts), strict=True))
+        runs = [Run(job, prefix) for prompt, prefix in prefixes.items() for job in jobs if job.prompt == prompt]
+        places, _, columns, _ = self._own[0][0].shape
+        longest = max(job.max_new_tokens for job in jobs)
+        if longest > columns:
+            self._enlarge(places, longest)
+        fresh = [Branch(run, self._place(), begun(run.job)) for run in runs]
+        grown, done = self._grow(fresh, torch.stack([run.prefix.logits for run in runs]))
         self._branches += grown
         return done
 
@@ -144,93 +95,66 @@ class SharedPrefixDecoder:
 
     def _begin(self) -> _Step:
         counts = np.array([len(branch.tokens) - 1 for branch in self._branches])
-        lengths = np.array([branch.prefix.length for branch in self._branches])
+        lengths = np.array([branch.run.prefix.length for branch in self._branches])
         slots = np.array([branch.slot for branch in self._branches])
         return _Step(turns(self._model, lengths + counts), slots, counts, list(_groups(self._branches)))
 
-    def _grow(self, branches: Sequence[_Branch], scores: Tensor) -> tuple[list[_Branch], list[Done]]:
+    def _grow(self, branches: Sequence[Branch], scores: Tensor) -> tuple[list[Branch], list[Done]]:
         """Draw the next token of every sample; return the branches that go on, and the samples that it finished."""
-        grown: list[_Branch] = []
-        done: list[Done] = []
-        for branch, tokens in zip(branches, _draw(branches, scores), strict=True):
-            going: list[_Branch] = []
-            for token, samples in _by_token(branch.samples, tokens):
-                if token == self._end:
-                    done += [Done(sample.job, branch.tokens, "stop") for sample in samples]
-                    continue
-                longer = (*branch.tokens, token)
-                cut = len(longer)
-                done += [Done(sample.job, longer, "length") for sample in samples if sample.job.max_new_tokens == cut]
-                unfinished = [sample for sample in samples if sample.job.max_new_tokens > cut]
-                if unfinished:
-                    slot = self._copied(branch) if going else branch.slot
-                    going.append(_Branch(branch.prefix, slot, unfinished, longer))
-            if not going:
-                self._free.append(branch.slot)
-            grown += going
-        return grown, done
+        growths = [
+            self._unfinished(branch, growth)
+            for branch, growth in zip(branches, grow(branches, scores.numpy()), strict=True)
+        ]
+        self._free += [branch.slot for branch, growth in zip(branches, growths, strict=True) if not growth]
+        grown: list[Branch] = []
+        for branch, growth in zip(branches, growths, strict=True):
+            for number, (token, samples) in enumerate(growth):
+                slot = self._copied(branch) if number else branch.slot
+                grown.append(Branch(branch.run, slot, samples, (*branch.tokens, token)))
+        going = {branch.run for branch in grown}
+        runs = dict.fromkeys(branch.run for branch in branches)
+        return grown, [done for run in runs if not (run.job.distinct and run in going) for done in run.handed_over()]
 
-    def _copied(self, branch: _Branch) -> int:
+    def _unfinished(self, branch: Branch, growth: Growth) -> Growth:
+        """Leave to a branch's run what the new tokens end, and return the rest."""
+        going: Growth = []
+        for token, samples in growth:
+            if token == self._end:
+                branch.run.ended.append(Ended(samples, branch.tokens, "stop"))
+            elif len(branch.tokens) + 1 == branch.run.job.max_new_tokens:
+                branch.run.ended.append(Ended(samples, (*branch.tokens, token), "length"))
+            else:
+                going.append((token, samples))
+        return going
+
+    def _copied(self, branch: Branch) -> int:
         """Return a place in the samples' cache that holds what the branch's place holds."""
-        slot, count = self._free.pop(), len(branch.tokens)
+        slot, count = self._place(), len(branch.tokens)
         for keys, values in self._own:
             keys[slot, :, :count] = keys[branch.slot, :, :count]
             values[slot, :, :count] = values[branch.slot, :, :count]
         return slot
 
-    def _make_room(self, samples: int, columns: int) -> None:
-        """Have a place for each of `samples` samples in their cache, all of at least `columns` tokens."""
-        there, _, capacity, _ = self._own[0][0].shape
-        more = -(-max(samples - there, 0) // SLOTS) * SLOTS
-        if more or columns > capacity:
-            self._free += range(there, there + more)
-            wanted = (there + more, max(columns, capacity))
-            self._own = [(_larger(keys, *wanted), _larger(values, *wanted)) for keys, values in self._own]
+    def _place(self) -> int:
+        """Return a free place in the samples' cache, which grows where there is none."""
+        if not self._free:
+            there, _, columns, _ = self._own[0][0].shape
+            self._enlarge(there + SLOTS, columns)
+        return self._free.pop()
+
+    def _enlarge(self, places: int, columns: int) -> None:
+        """Have so many places in the samples' cache, each for so many tokens."""
+        self._free += range(len(self._own[0][0]), places)
+        self._own = [(_larger(keys, places, columns), _larger(values, places, columns)) for keys, values in self._own]
 
 
-def _groups(branches: Sequence[_Branch]) -> Iterator[tuple[slice, Prefix]]:
+def _groups(branches: Sequence[Branch]) -> Iterator[tuple[slice, Prefix]]:
     """Yield each prompt with the branches that are its samples'."""
     start = 0
-    for _, members in groupby(branches, key=lambda branch: id(branch.prefix)):
+    for _, members in groupby(branches, key=lambda branch: id(branch.run.prefix)):
         found = list(members)
-        yield slice(start, start + len(found)), found[0].prefix
+        yield slice(start, start + len(found)), found[0].run.prefix
         start += len(found)
-
-
-def _by_token(samples: Sequence[_Sample], tokens: Sequence[int]) -> Iterable[tuple[int, Sequence[_Sample]]]:
-    """Return each token that was drawn with the samples that drew it."""
-    if len(samples) == 1:
-        return ((tokens[0], samples),)
-    found: dict[int, list[_Sample]] = {}
-    for sample, token in zip(samples, tokens, strict=True):
-        found.setdefault(token, []).append(sample)
-    return found.items()
-
-
-def _draw(branches: Sequence[_Branch], scores: Tensor) -> Iterator[list[int]]:
-    """Draw the next token of every sample from its branch's row of ``scores`` ``(branches, vocabulary)``; yield those
-    of one branch after the other."""
-    samples = [sample for branch in branches for sample in branch.samples]
-    sizes = [len(branch.samples) for branch in branches]
-    jobs = [sample.job for sample in samples]
-    at = numbers(
-        np.array([sample.point for sample in samples]),
-        np.array([sample.width for sample in samples]),
-        np.array([job.seed for job in jobs], dtype=np.uint64),
-        np.repeat(np.array([len(branch.tokens) for branch in branches], dtype=np.uint64), sizes),
-    )
-    tokens, rest, shares = draw(
-        scores.numpy(),
-        np.repeat(np.arange(len(branches)), sizes),
-        at,
-        np.array([job.temperature for job in jobs], np.float32),
-        np.array([job.min_p for job in jobs], np.float32),
-    )
-    for sample, point, share in zip(samples, rest.tolist(), shares.tolist(), strict=True):
-        sample.point, sample.width = point, sample.width * share
-    drawn = iter(tokens.tolist())
-    for size in sizes:
-        yield list(islice(drawn, size))
 
 
 def _larger(cache: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:

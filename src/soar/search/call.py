@@ -46,9 +46,13 @@ async def complete(
 async def _generate(
     context: SearchContext, call: Call, missing: Sequence[int], evaluate: Evaluate
 ) -> list[asyncio.Task[Program | None]]:
-    """Generate the missing places with the fullest prompt that fits; return the tasks that store and execute them."""
+    """Generate the missing places with the fullest prompt that fits; return the tasks that store and execute them.
+
+    Distinct completions are what they are by all that come before them: all are asked for, those missing are kept.
+    """
     o = call.origin
-    seeds = sample_seeds(context.seed, missing, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
+    asked = range(call.count) if call.sampling.distinct else missing
+    seeds = sample_seeds(context.seed, asked, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
     kept: list[asyncio.Task[Program | None]] = []
     for detail in context.rendering.details(call.task):
         prompt = call.prompt_of(detail)
@@ -56,8 +60,9 @@ async def _generate(
             continue
         try:
             async for index, completion in context.lm.generate(prompt, seeds, call.sampling):
-                row = completion_row(context.rendering, call, missing[index], completion, detail)
-                kept.append(asyncio.create_task(_keep(context, row, evaluate)))
+                if asked[index] in missing:
+                    row = completion_row(context.rendering, call, asked[index], completion, detail)
+                    kept.append(asyncio.create_task(_keep(context, row, evaluate)))
             return kept
         except PromptTooLong:
             continue

@@ -34,9 +34,13 @@ class SearchContext:
     @property
     def when_sampling(self) -> Sampling:
         """How tokens are drawn for programs from scratch."""
-        return Sampling(self.sampling.temperature, self.sampling.min_p, self.sampling.sample_tokens)
+        return self._drawn(self.sampling.sample_tokens)
 
     @property
     def when_refining(self) -> Sampling:
         """How tokens are drawn for refinements."""
-        return Sampling(self.sampling.temperature, self.sampling.min_p, self.sampling.refine_tokens)
+        return self._drawn(self.sampling.refine_tokens)
+
+    def _drawn(self, tokens: int) -> Sampling:
+        how = self.sampling
+        return Sampling(how.temperature, how.min_p, tokens, how.distinct)
