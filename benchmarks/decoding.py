@@ -2,6 +2,7 @@
 
 ``python -m benchmarks.decoding``: the shipped model, prompts of real training tasks, sampling at the temperature of a
 search without cuts, in interleaved rounds; prints samples/s as median with range, and the median of the rounds' ratios.
+Once each sample is drawn by itself, as ``generate`` does, once without replacement, as a search has it (`distinct`).
 The lower the temperature, the more samples have in common: ``--temperature`` for another. Both have the same cores, and
 a process each, since how many threads compute is a setting of the process: the embedded model decodes in a thread per
 core, all prompts at once; ``generate`` computes with as many threads and gets one prompt at a time, as it pads several.
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -40,9 +42,11 @@ def prompts(count: int) -> list[str]:
     return [rendering.sampling(task, None, rendering.details(task)[0]) for task in drawn]
 
 
-def with_decoder(wanted: Sequence[str], samples: int, threads: int, temperature: float) -> Callable[[int], None]:
+def with_decoder(
+    wanted: Sequence[str], samples: int, threads: int, temperature: float, *, distinct: bool = False
+) -> Callable[[int], None]:
     model = Embedded(threads=threads)
-    sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=NEW_TOKENS)
+    sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=NEW_TOKENS, distinct=distinct)
 
     async def ask(prompt: str, seeds: Sequence[int]) -> None:
         async for _ in model.generate(prompt, seeds, sampling):
@@ -83,7 +87,11 @@ def with_transformers(wanted: Sequence[str], samples: int, threads: int, tempera
     return decode
 
 
-WAYS = {"shared prefix": with_decoder, "generate": with_transformers}
+WAYS: dict[str, Callable[..., Callable[[int], None]]] = {
+    "shared prefix": with_decoder,
+    "distinct": partial(with_decoder, distinct=True),
+    "generate": with_transformers,
+}
 _decode: Callable[[int], None]
 
 
@@ -120,7 +128,8 @@ def main() -> None:
                 seconds = pool.submit(_seconds, number).result()
                 if number:
                     rates[way].append(len(wanted) * samples / seconds)
-    ratios = [ours / theirs for ours, theirs in zip(*rates.values(), strict=True)]
+    theirs = rates["generate"]
+    ratios = {way: [a / b for a, b in zip(rates[way], theirs, strict=True)] for way in WAYS if way != "generate"}
     named = {name: getattr(options, name) for name in ("prompts", "samples", "threads", "temperature")}
     row = {**named, "rates": rates, "ratios": ratios}
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +137,8 @@ def main() -> None:
         file.write(json.dumps(row) + "\n")
     for name, found in rates.items():
         print(f"{name}: {statistics.median(found):.1f} samples/s ({min(found):.1f} to {max(found):.1f})")
-    print(f"ratio: {statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})")
+    for name, found in ratios.items():
+        print(f"{name}: {statistics.median(found):.1f} x generate ({min(found):.1f} to {max(found):.1f})")
 
 
 if __name__ == "__main__":

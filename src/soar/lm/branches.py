@@ -133,18 +133,18 @@ def _drawn(branches: Sequence[Branch], scores: NDArray[np.float32]) -> Iterator[
         yield list(growth.items())
 
 
-def _raced(branches: Sequence[Branch], scores: NDArray[np.float32]) -> Iterator[Growth]:
+def _raced(branches: Sequence[Branch], scores: NDArray[np.float32]) -> list[Growth]:
     """Continue races: of all continuations and what has ended, those that arrive first."""
     runs = [(run, list(members)) for run, members in groupby(branches, key=lambda branch: branch.run)]
-    for (run, members), continuations in zip(runs, race(scores, [_field(*each) for each in runs]), strict=True):
-        there = [runner for _, _, runner in continuations] + [_runner(each.samples) for each in run.ended]
-        last = sorted(there)[: len(run.job.seeds)][-1]
-        run.ended = [each for each in run.ended if _runner(each.samples) <= last]
-        growth: list[Growth] = [[] for _ in members]
+    found: list[Growth] = [[] for _ in branches]
+    for (run, _), continuations in zip(runs, race(scores, [_field(*each) for each in runs]), strict=True):
+        times = sorted([each[2].time for each in continuations] + [_runner(each.samples).time for each in run.ended])
+        last = times[: len(run.job.seeds)][-1]
+        run.ended = [each for each in run.ended if _runner(each.samples).time <= last]
         for place, token, runner in continuations:
-            if runner <= last:
-                growth[place].append((token, runner))
-        yield from growth
+            if runner.time <= last:
+                found[place].append((token, runner))
+    return found
 
 
 def _field(run: Run, branches: Sequence[Branch]) -> Field:

@@ -10,6 +10,7 @@ first is therefore exact. Random numbers are keyed by what they are drawn for: n
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -83,13 +84,15 @@ class Field:
     @property
     def bound(self) -> float:
         """The time after which no continuation can be among the wanted: as many arrive before."""
-        times = sorted(runner.time for runner in (*self.runners, *self.complete))
-        return times[self.wanted - 1] if len(times) >= self.wanted else NEVER
+        if len(self.runners) + len(self.complete) < self.wanted:
+            return NEVER
+        return sorted(runner.time for runner in (*self.runners, *self.complete))[self.wanted - 1]
 
 
 def race(logits: NDArray[np.float32], fields: Sequence[Field]) -> Iterator[list[Continuation]]:
     """Yield, for each field, the continuations of its runners that may be among the wanted, at most as many, in the
-    order of the runners. The rows of ``logits`` ``(runners of all fields, vocabulary)`` are what follows each."""
+    order of the runners, whose places are counted over all fields: the rows of ``logits`` ``(runners, vocabulary)`` are
+    what follows each."""
     sizes = [len(field.runners) for field in fields]
     times, rates, keys = zip(*(runner for field in fields for runner in field.runners), strict=True)
     rows, tokens, (when, rate, key) = follow(
@@ -99,17 +102,13 @@ def race(logits: NDArray[np.float32], fields: Sequence[Field]) -> Iterator[list[
         np.repeat(np.array([field.temperature for field in fields], np.float32), sizes),
         np.repeat(np.array([field.min_p for field in fields], np.float32), sizes),
     )
-    ends = np.cumsum(sizes)
-    for field, size, end in zip(fields, sizes, ends.tolist(), strict=True):
-        low, high = np.searchsorted(rows, [end - size, end])
-        first = low + _earliest(when[low:high], field.wanted)
-        runners = map(Runner, when[first].tolist(), rate[first].tolist(), key[first].tolist())
-        places = (rows[first] - (end - size)).tolist()
-        yield list(zip(places, tokens[first].tolist(), runners, strict=True))
+    edges = np.searchsorted(rows, np.cumsum([0, *sizes])).tolist()
+    for field, (low, high) in zip(fields, pairwise(edges), strict=True):
+        kept = slice(low, high) if high - low <= field.wanted else low + _earliest(when[low:high], field.wanted)
+        runners = map(Runner, when[kept].tolist(), rate[kept].tolist(), key[kept].tolist())
+        yield list(zip(rows[kept].tolist(), tokens[kept].tolist(), runners, strict=True))
 
 
 def _earliest(times: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Return the places of the `count` earliest times, ascending."""
-    if len(times) <= count:
-        return np.arange(len(times))
+    """Return the places of the `count` earliest of more times, ascending."""
     return np.sort(np.argpartition(times, count - 1)[:count])

@@ -157,6 +157,18 @@ def _gather(weights: Floats, values: Floats, own: Floats, count: int, scale: np.
 
 
 @compiled
+def copy(cache: Floats, sources: NDArray[np.int64], targets: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+    """Copy the first ``counts[i]`` tokens of slot ``sources[i]`` of a cache ``(slots, kv heads, capacity, size)`` to
+    slot ``targets[i]``, for each i of ``(n,)``; no source is a target."""
+    _, heads, _, size = cache.shape
+    for i in range(len(sources)):
+        for head in range(heads):
+            for token in range(counts[i]):
+                for d in range(size):
+                    cache[targets[i], head, token, d] = cache[sources[i], head, token, d]
+
+
+@compiled
 def pick(
     logits: Floats,
     rows: NDArray[np.int64],

@@ -7,7 +7,7 @@ knows neither text nor threads. How tokens are drawn is `draw`'s; what is compil
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 import numpy as np
 import torch
@@ -107,10 +107,14 @@ class SharedPrefixDecoder:
         ]
         self._free += [branch.slot for branch, growth in zip(branches, growths, strict=True) if not growth]
         grown: list[Branch] = []
+        copies: list[tuple[int, int, int]] = []
         for branch, growth in zip(branches, growths, strict=True):
             for number, (token, samples) in enumerate(growth):
-                slot = self._copied(branch) if number else branch.slot
+                slot = self._place() if number else branch.slot
                 grown.append(Branch(branch.run, slot, samples, (*branch.tokens, token)))
+                if number:
+                    copies.append((branch.slot, slot, len(branch.tokens)))
+        self._copy(copies)
         going = {branch.run for branch in grown}
         runs = dict.fromkeys(branch.run for branch in branches)
         return grown, [done for run in runs if not (run.job.distinct and run in going) for done in run.handed_over()]
@@ -127,13 +131,12 @@ class SharedPrefixDecoder:
                 going.append((token, samples))
         return going
 
-    def _copied(self, branch: Branch) -> int:
-        """Return a place in the samples' cache that holds what the branch's place holds."""
-        slot, count = self._place(), len(branch.tokens)
-        for keys, values in self._own:
-            keys[slot, :, :count] = keys[branch.slot, :, :count]
-            values[slot, :, :count] = values[branch.slot, :, :count]
-        return slot
+    def _copy(self, copies: Sequence[tuple[int, int, int]]) -> None:
+        """Copy between places of the samples' cache: from where, to where, how many tokens."""
+        if copies:
+            sources, targets, counts = (np.array(each) for each in zip(*copies, strict=True))
+            for cache in chain.from_iterable(self._own):
+                kernels.copy(cache, sources, targets, counts)
 
     def _place(self) -> int:
         """Return a free place in the samples' cache, which grows where there is none."""
