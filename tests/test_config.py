@@ -71,6 +71,12 @@ def test_a_served_model_cannot_be_finetuned_from_here(tmp_path):
         load_config(written(tmp_path, text))
 
 
+def test_a_server_is_not_asked_for_distinct_samples(tmp_path):
+    text = '[lm]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://localhost/v1"\n[sampling]\ndistinct = true\n'
+    with pytest.raises(ConfigError, match=r"sampling\.distinct = false"):
+        load_config(written(tmp_path, text))
+
+
 def test_a_component_is_a_built_in_name_or_an_import():
     assert resolve("a", {"a": 1}, "thing") == 1
     assert resolve("math:pi", {}, "thing") > 3

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soar.lm import kernels
-from soar.lm.draw import NEVER, Field, Runner, draw, race, start, uniforms
+from soar.lm.draw import NEVER, Field, Runner, draw, race, start
+from soar.lm.kernels import uniforms
 
 
 def independent(count):

@@ -8,7 +8,8 @@ from small_llama import save_small_llama
 from soar.errors import EndpointError
 from soar.lm import shared_prefix
 from soar.lm.branches import Job
-from soar.lm.draw import Field, draw, race, start, uniforms
+from soar.lm.draw import Field, draw, race, start
+from soar.lm.kernels import uniforms
 from soar.lm.llama import load_llama, prefill
 from soar.lm.shared_prefix import SharedPrefixDecoder
 

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from soar.lm.draw import Field, Runner, draw, race, start, uniforms
+from soar.lm.draw import Field, Runner, draw, race, start
+from soar.lm.kernels import uniforms
 from soar.lm.llama import Prefix
 
 

@@ -16,9 +16,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from soar.lm.kernels import GOLDEN, follow, pick
-
-MIX = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
+from soar.lm.kernels import follow, mixed, pick
 
 NEVER = 1e250
 """A time that nothing arrives after."""
@@ -38,20 +36,7 @@ Continuation: TypeAlias = tuple[int, int, Runner]
 
 def start(seed: int) -> Runner:
     """Return the empty prefix."""
-    return Runner(0.0, 1.0, int(_mixed(np.array([seed], dtype=np.uint64))[0]))
-
-
-def uniforms(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Return one number in [0, 1) per ``(seed, place)``, both ``(n,)`` arrays, by two rounds of splitmix64
-    (Steele, Lea and Flood 2014)."""
-    return (_mixed(_mixed(seeds) + places * GOLDEN) >> np.uint64(11)) * np.float64(2.0**-53)
-
-
-def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    mixed = state + GOLDEN
-    for shift, factor in MIX:
-        mixed = (mixed ^ (mixed >> shift)) * factor
-    return mixed ^ (mixed >> np.uint64(31))
+    return Runner(0.0, 1.0, int(mixed(np.uint64(seed))))
 
 
 def draw(

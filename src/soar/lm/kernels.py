@@ -205,18 +205,18 @@ def follow(
     weights, count = np.empty(size, np.float32), 0
     for row in range(len(times)):
         total = _weigh(logits[row], temperatures[row], min_p[row], weights)
-        first = _at((ONE_64 - _number(_mixed(keys[row]))) * total, weights)
+        first = _at((ONE_64 - _number(mixed(keys[row]))) * total, weights)
         scale, slack = rates[row] / total, bounds[row] - times[row]
         for token in range(size):
-            own, mixed, late = scale * weights[token], _mixed(keys[row] + np.uint64(token + 1) * GOLDEN), 0.0
+            own, bits, late = scale * weights[token], mixed(keys[row] + np.uint64(token + 1) * GOLDEN), 0.0
             if token != first:
-                number = _number(mixed)
+                number = _number(bits)
                 if own < RAREST or number <= ONE_64 - own * slack:
                     continue
                 late = -np.log(number) / own
                 if late > slack:
                     continue
-            rows[count], tokens[count], key[count] = row, token, mixed
+            rows[count], tokens[count], key[count] = row, token, bits
             when[count], rate[count] = times[row] + late, own
             count += 1
     return rows[:count], tokens[:count], (when[:count], rate[:count], key[:count])
@@ -236,18 +236,27 @@ def _at(wanted: float, weights: Floats) -> int:
 
 
 @compiled
-def _number(mixed: np.uint64) -> float:
-    """Return a number in (0, 1] made of 64 random bits."""
-    return ONE_64 - np.float64(mixed >> np.uint64(11)) * TINY
+def uniforms(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Return one number in [0, 1) per seed and place, both ``(n,)``."""
+    out = np.empty(len(seeds))
+    for i in range(len(seeds)):
+        out[i] = ONE_64 - _number(mixed(mixed(seeds[i]) + places[i] * GOLDEN))
+    return out
 
 
 @compiled
-def _mixed(state: np.uint64) -> np.uint64:
+def _number(bits: np.uint64) -> float:
+    """Return a number in (0, 1] made of 64 random bits."""
+    return ONE_64 - np.float64(bits >> np.uint64(11)) * TINY
+
+
+@compiled
+def mixed(state: np.uint64) -> np.uint64:
     """Return 64 bits that look random whatever the `state` (splitmix64; Steele, Lea and Flood 2014)."""
-    mixed = state + GOLDEN
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))
+    bits = state + GOLDEN
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 @compiled

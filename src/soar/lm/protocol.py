@@ -19,8 +19,9 @@ class LanguageModel(Protocol):
         """Yield one completion per seed as ``(index into seeds, completion)``, each once it is there, in any order.
 
         What was yielded is paid for and stored by the caller at once; an error afterwards loses nothing. Where the
-        backend can, a completion depends on its own seed and not on its neighbours. Raises `PromptTooLong` before
-        anything is generated, `EndpointError` when the rest will not come.
+        backend can, a completion depends on its own seed and not on its neighbours; those that `sampling` wants
+        distinct follow from the first seed together. Raises `PromptTooLong` before anything is generated,
+        `EndpointError` when the rest will not come.
         """
         ...
 
