@@ -1,7 +1,11 @@
 from dataclasses import replace
 
+from benchmarks import ablation
 from benchmarks.ablation import VARIANTS, Pairs, Plain, Short, corpus_of
+from benchmarks.solved import counts, read_rows
 
+from soar.domains.arc import Arc
+from soar.lm.embedded import SHIPPED
 from soar.pretrain.train import Settings
 from soar.prompts.compact import Compact
 from soar.types import Example, Task
@@ -48,3 +52,14 @@ def test_few_shards_are_the_first(tmp_path):
     few = corpus_of(tmp_path, 2, tmp_path / "few")
     assert sorted(path.name for path in few.iterdir()) == ["shard-0-00000.jsonl.gz", "shard-0-00001.jsonl.gz"]
     assert corpus_of(tmp_path, 2, tmp_path / "few") == few
+
+
+def test_of_the_programs_of_a_variant_the_first_count(tmp_path, monkeypatch):
+    left_out = [task.id for task in Arc().load("arc1-training")[:2]]
+    monkeypatch.setattr(ablation, "held_out", lambda tasks: left_out)
+    monkeypatch.setattr(ablation, "SAMPLES", 8)
+    scores = ablation.solved(SHIPPED, Compact(), tmp_path / "rows.jsonl")
+    found = counts(read_rows(tmp_path / "rows.jsonl"), {})
+    assert {task: (made.programs, made.distinct) for task, made in found.items()} == dict.fromkeys(left_out, (8, True))
+    first = [made.earliest for made in found.values() if made.earliest is not None]
+    assert scores == {f"solved at {k}": sum(place < k for place in first) for k in (1, 8)}
