@@ -128,10 +128,10 @@ def _drawn(branches: Sequence[Branch], scores: NDArray[np.float32]) -> Iterator[
     )
     drawn = iter(tokens.tolist())
     for branch in branches:
-        growth: dict[int, tuple[int, ...]] = {}
+        growth: dict[int, list[int]] = {}
         for number, token in zip(_numbers(branch.samples), islice(drawn, branch.count), strict=True):
-            growth[token] = (*growth.get(token, ()), number)
-        yield list(growth.items())
+            growth.setdefault(token, []).append(number)
+        yield [(token, tuple(numbers)) for token, numbers in growth.items()]
 
 
 def _raced(branches: Sequence[Branch], scores: NDArray[np.float32]) -> list[Growth]:

@@ -205,15 +205,15 @@ def follow(
     weights, count = np.empty(size, np.float32), 0
     for row in range(len(times)):
         total = _weigh(logits[row], temperatures[row], min_p[row], weights)
-        first = _at((ONE_64 - _number(mixed(keys[row]))) * total, weights)
+        first = _at(_number(mixed(keys[row])) * total, weights)
         scale, slack = rates[row] / total, bounds[row] - times[row]
         for token in range(size):
             own, bits, late = scale * weights[token], mixed(keys[row] + np.uint64(token + 1) * GOLDEN), 0.0
             if token != first:
                 number = _number(bits)
-                if own < RAREST or number <= ONE_64 - own * slack:
+                if own < RAREST or number >= own * slack:  # the latter spares a logarithm: -log(1 - x) is at least x
                     continue
-                late = -np.log(number) / own
+                late = -np.log(ONE_64 - number) / own
                 if late > slack:
                     continue
             rows[count], tokens[count], key[count] = row, token, bits
@@ -240,14 +240,14 @@ def uniforms(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[n
     """Return one number in [0, 1) per seed and place, both ``(n,)``."""
     out = np.empty(len(seeds))
     for i in range(len(seeds)):
-        out[i] = ONE_64 - _number(mixed(mixed(seeds[i]) + places[i] * GOLDEN))
+        out[i] = _number(mixed(mixed(seeds[i]) + places[i] * GOLDEN))
     return out
 
 
 @compiled
 def _number(bits: np.uint64) -> float:
-    """Return a number in (0, 1] made of 64 random bits."""
-    return ONE_64 - np.float64(bits >> np.uint64(11)) * TINY
+    """Return a number in [0, 1) made of 64 random bits."""
+    return np.float64(bits >> np.uint64(11)) * TINY
 
 
 @compiled

@@ -68,9 +68,10 @@ class SharedPrefixDecoder:
         """
         if not jobs:
             return []
-        prompts = sorted({job.prompt for job in jobs}, key=len)
+        ordered = sorted(jobs, key=lambda job: (len(job.prompt), job.prompt))
+        prompts = list(dict.fromkeys(job.prompt for job in ordered))
         prefixes = dict(zip(prompts, prefill(self._model, prompts), strict=True))
-        runs = [Run(job, prefix) for prompt, prefix in prefixes.items() for job in jobs if job.prompt == prompt]
+        runs = [Run(job, prefixes[job.prompt]) for job in ordered]
         places, _, columns, _ = self._own[0][0].shape
         longest = max(job.max_new_tokens for job in jobs)
         if longest > columns:
