@@ -11,12 +11,11 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from benchmarks.solved import BUDGETS, RESULTS, chances, counts, measure, of_cell, read_rows, solve, speed
+from benchmarks.solved import BUDGETS, RESULTS, chances, counts, measure, of_cell, read_rows, speed
 from soar.domains.arc import Arc
 from soar.lm.embedded import SHIPPED, Embedded
 from soar.pretrain.scenes import held_out
 from soar.prompts.compact import Compact
-from soar.sandbox import Sandbox
 from soar.seeds import sample_seeds
 from soar.types import Completion, Sampling, Task
 
@@ -37,26 +36,20 @@ async def sample(
 ) -> list[str | None]:
     """Return the codes of the completions in the order in which they are drawn, from number `first` on; None for one
     that holds none, and for all of a task that fits in no form."""
-    seeds = sample_seeds(seed, range(programs), "benchmark", task.id)
+    asked = range(0 if distinct else first, programs)
+    seeds = sample_seeds(seed, asked, "benchmark", task.id)
     sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=96, distinct=distinct)
     hidden = task.without_answers()
     for detail in rendering.details(hidden):
         prompt = rendering.sampling(hidden, None, detail)
         if lm.fits(prompt, sampling.max_new_tokens):
-            found = {index: each async for index, each in lm.generate(prompt, seeds, sampling)}
-            return [_code(found[index], rendering) for index in range(first, programs)]
+            found = {asked[index]: each async for index, each in lm.generate(prompt, seeds, sampling)}
+            return [_code(found[number], rendering) for number in range(first, programs)]
     return [None] * (programs - first)
 
 
 def _code(completion: Completion, rendering: Compact) -> str | None:
     return rendering.extract(completion.text).code if completion.finish_reason == "stop" else None
-
-
-async def run_task(
-    task: Task, programs: int, seed: int, lm: Embedded, sandbox: Sandbox, temperature: float = TEMPERATURE
-) -> dict[str, Any]:
-    """Return what that many programs did on one task."""
-    return await solve(task, await sample(task, programs, seed, lm, temperature=temperature), sandbox)
 
 
 def digest(weights: Path = SHIPPED) -> str:

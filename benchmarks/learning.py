@@ -30,10 +30,10 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.embedded import digest, run_task
+from benchmarks.embedded import digest, sample
 from benchmarks.learning_cells import BASE, Cell, Row, Setup, append_cell, finished, read_cells, search_result
 from benchmarks.learning_report import SIZES, Shown, show_search, show_transfer
-from benchmarks.solved import IN_FLIGHT
+from benchmarks.solved import IN_FLIGHT, solve
 from soar import launch
 from soar.config import Config, StageConfig, load_config
 from soar.domains.arc import Arc
@@ -253,18 +253,21 @@ def begin_with(base: RunDirectory, run: RunDirectory) -> None:
 async def transfer(study: Study, weights: Path, seed: int) -> Row:
     """Return what samples of a model solve of the tasks that are never searched; in the form of a search's result."""
     samples, begun = min(TRANSFER_SAMPLES, study.setup.samples), time.monotonic()
-    limits, heat, lm = study.config.sandbox, study.config.sampling.temperature, Embedded(weights)
+    limits, how, lm = study.config.sandbox, study.config.sampling, Embedded(weights)
     rows: list[Row] = []
     try:
         async with open_sandbox(workers=limits.workers, cpu_seconds=limits.cpu_seconds, level=limits.level) as sandbox:
+
+            async def one(task: Task) -> Row:
+                drawn = sample(task, samples, seed, lm, temperature=how.temperature, distinct=how.distinct)
+                return await solve(task, await drawn, sandbox)
+
             for start in range(0, len(study.unsearched), IN_FLIGHT):
-                batch = study.unsearched[start : start + IN_FLIGHT]
-                rows += await asyncio.gather(*(run_task(task, samples, seed, lm, sandbox, heat) for task in batch))
+                rows += await asyncio.gather(*map(one, study.unsearched[start : start + IN_FLIGHT]))
     finally:
         await lm.close()
     return {
         "completions": samples,
-        "sampled": samples,
         "right": {row["task"]: [row["right"], row["earliest"]] for row in rows if row["right"]},
         "seconds": round(time.monotonic() - begun, 1),
     }

@@ -78,7 +78,7 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
     """Return what one search of a one-stage run reached; the tasks come with their answers.
 
     ``right`` has an entry ``[right completions, place of the first among the samples or None]`` for each task with any;
-    each task had ``completions`` of which ``sampled`` were samples. ``voted``: tasks with a right one of two answers.
+    each task had ``completions``. ``voted``: tasks with a right one of two answers.
     """
     step = steps(config)[iteration]
     reader = ArchiveReader(directory.archive)
@@ -89,7 +89,6 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
         distinct = reader.query(f"SELECT COUNT(DISTINCT task_id || code_hash) {where}", (step.stage.name, iteration))
         return {
             "completions": config.search.samples + config.search.refinements,
-            "sampled": config.search.samples,
             "right": {task: [len(found), _place(found, config)] for task, found in right.items()},
             "voted": _voted(directory, step, tasks),
             "distinct": distinct[0][0],

@@ -13,10 +13,10 @@ from rich.console import Console
 SETUP = Setup(model="aad289127354", settings="0123456789ab", samples=128, refinements=128, tasks=300)
 
 
-def row(*tasks, samples=128, place=0):
+def row(*tasks, place=0):
     times = {"seconds": 1.0, "finetune_seconds": 0.0}
     learnt = {"examples": 0, "examples_right": 0, "voted": []}
-    return {"right": {task: [1, place] for task in tasks}, "sampled": samples, **times, **learnt}
+    return {"right": {task: [1, place] for task in tasks}, **times, **learnt}
 
 
 def shown(found, arms=("soar", "frozen"), seeds=(0, 1)):
@@ -40,7 +40,7 @@ def test_pass_at_k_counts_the_tasks_that_the_first_k_samples_solve():
 
 
 def test_a_task_solved_by_refinements_alone_is_not_solved_by_samples():
-    assert pass_at({"right": {"a": [3, None]}, "sampled": 8}, 8) == {}
+    assert pass_at({"right": {"a": [3, None]}}, 8) == {}
 
 
 def test_a_difference_of_arms_that_do_the_same_is_nothing():
