@@ -4,7 +4,9 @@ import json
 import random
 import subprocess
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -42,9 +44,10 @@ def content(chance: random.Random) -> tuple[str | None, str]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers chat completions; every fifth request is spoilt in some way."""
+    """Answers chat completions; every fifth request is spoilt in some way. An answer depends on the request and how
+    often it came, not on what came between."""
 
-    chance = random.Random(0)
+    asked: ClassVar[Counter[bytes]] = Counter()
     lock = threading.Lock()
     choices = 0
 
@@ -52,11 +55,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        request = self.rfile.read(int(self.headers["content-length"]))
+        body = json.loads(request)
         with self.lock:
-            spoilt = self.chance.random() < 0.2
-            kind = self.chance.choice(["html", "half", "500", "429"])
-            choices = [content(self.chance) for _ in range(body.get("n") or 1)]
+            self.asked[request] += 1
+            chance = random.Random(request + bytes([self.asked[request]]))
+        spoilt = chance.random() < 0.2
+        kind = chance.choice(["html", "half", "500", "429"])
+        choices = [content(chance) for _ in range(body.get("n") or 1)]
         answer = {
             "id": "x",
             "object": "chat.completion",
