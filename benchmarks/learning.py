@@ -155,9 +155,10 @@ def open_study(name: str, options: argparse.Namespace) -> Study:
 
 
 def arm_config(study: Study, seed: int, arm: str) -> Config:
-    """Return the settings of one arm's run."""
+    """Return the settings of one arm's run; those of learning are the defaults for an arm that learns nothing."""
     iterations = 1 if arm in (BASE, "sampling") else study.stage.iterations
-    changed = {key: getattr(study.config, key).model_copy(update=values) for key, values in ARMS[arm].items()}
+    taught = Config() if arm in UNTAUGHT else study.config
+    changed = {key: getattr(taught, key).model_copy(update=ARMS[arm].get(key, {})) for key in TEACHING}
     if arm == "sampling":
         whole = study.setup.samples + study.setup.refinements
         changed["search"] = study.config.search.model_copy(update={"samples": whole, "refinements": 0})

@@ -112,7 +112,8 @@ class LearningConfig(_Section):
     """Which programs become examples (§3.3); the counts are examples per task.
 
     `hindsight_pairs_per_task` are refinements of parents that the search has shown into other programs, relabelled: not
-    in the paper.
+    in the paper. `operators` are those that θi serves, both as in the paper; the configured model goes on with the
+    other.
     """
 
     history: Literal["current", "all"] = "current"
@@ -124,6 +125,7 @@ class LearningConfig(_Section):
     hindsight_pairs_per_task: NonNegative = 0
     true_copies: Positive = 1
     replay: NonNegative = 0
+    operators: Annotated[tuple[Literal["sample", "refine"], ...], Field(min_length=1)] = ("sample", "refine")
 
 
 class FinetuneConfig(_Section):

@@ -87,10 +87,14 @@ def theta0(run: Run, stage: StageConfig) -> Path | None:
 
 
 async def search_with(run: Run, step: Step, weights: Path | None) -> None:
-    """Search all tasks of a step with one model (§3.2); the programs are in the archive afterwards."""
+    """Search all tasks of a step (§3.2); the programs are in the archive afterwards.
+
+    The operators that are not learnt are served by the configured model.
+    """
     config = run.config
     selector = resolve(config.search.selector, SELECTORS, "selector")
-    lm = open_language_model(config.lm, weights)
+    serving = {phase: weights if phase in config.learning.operators else None for phase in ("sample", "refine")}
+    models = {each: open_language_model(config.lm, each) for each in set(serving.values())}
     context = SearchContext(
         stage=step.stage.name,
         iteration=step.iteration,
@@ -98,7 +102,8 @@ async def search_with(run: Run, step: Step, weights: Path | None) -> None:
         budget=config.search,
         sampling=config.sampling,
         selector=partial(rex, c=config.search.rex_c) if selector is rex else selector,
-        lm=lm,
+        sampler=models[serving["sample"]],
+        refiner=models[serving["refine"]],
         sandbox=run.sandbox,
         domain=run.domain,
         rendering=run.rendering,
@@ -109,12 +114,13 @@ async def search_with(run: Run, step: Step, weights: Path | None) -> None:
     try:
         await search(context, run.tasks[step.stage.name])
     finally:
-        counts = lm.requests()
-        await lm.close()
-        await run.writer.execute(
-            "INSERT INTO requests (issued, retried, failed) VALUES (?, ?, ?)",
-            (counts["issued"], counts["retried"], counts["failed"]),
-        )
+        for lm in models.values():
+            counts = lm.requests()
+            await lm.close()
+            await run.writer.execute(
+                "INSERT INTO requests (issued, retried, failed) VALUES (?, ?, ?)",
+                (counts["issued"], counts["retried"], counts["failed"]),
+            )
 
 
 def solved_examples(run: Run, step: Step) -> tuple[tuple[Task, str], ...]:

@@ -1,8 +1,10 @@
 """The verbs as a user types them: one small scripted run, then what is said of it; wrong input costs nothing."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -65,6 +67,18 @@ def test_a_run_its_report_its_status_and_a_second_run_that_finds_nothing_to_do(c
     assert json.loads(call("report", tmp_path / "run", "--json")[1]) == report
 
 
+@pytest.mark.parametrize("operator", ["sample", "refine"])
+def test_an_operator_that_is_not_learnt_is_served_by_the_model_itself(config, tmp_path, call, operator):
+    """The scripted model, once finetuned, adds no half to a cell."""
+    run = tmp_path / "run"
+    assert call("run", config, run, "--set", f'learning.operators=["{operator}"]')[0] == 0
+    with closing(sqlite3.connect(run / "archive.sqlite")) as archive:
+        rows = archive.execute(
+            "SELECT DISTINCT phase FROM completions WHERE iteration = 1 AND text LIKE '%cell + 0.5%'"
+        ).fetchall()
+    assert rows == [("refine" if operator == "sample" else "sample",)]
+
+
 @pytest.mark.parametrize(
     ("setting", "choices"),
     [
@@ -72,6 +86,7 @@ def test_a_run_its_report_its_status_and_a_second_run_that_finds_nothing_to_do(c
         ("answer.voter=majority", "mean, sum"),
         ('answer.filters=["odd"]', "hard-coded"),
         ("learning.curator=all", "greedy-diverse"),
+        ("learning.operators=[]", "at least 1 item"),
         ("finetune.trainer=mine", "trl"),
         ("search.samplse=3", "samples_per_request"),
     ],

@@ -43,7 +43,19 @@ def searched(tmp_path):
             async with open_sandbox(workers=1) as sandbox:
                 wrap = changes.pop("wrap", lambda inner: inner)
                 context = SearchContext(
-                    "train", 0, 0, budget, SamplingConfig(), rex, lm, wrap(sandbox), Arc(), Chat(Arc()), writer, reader
+                    "train",
+                    0,
+                    0,
+                    budget,
+                    SamplingConfig(),
+                    rex,
+                    lm,
+                    changes.pop("refiner", lm),
+                    wrap(sandbox),
+                    Arc(),
+                    Chat(Arc()),
+                    writer,
+                    reader,
                 )
                 try:
                     await search(replace(context, **changes), tasks)

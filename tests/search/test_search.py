@@ -46,6 +46,19 @@ def test_a_refinement_names_the_parent_its_prompt_showed(searched, task):
     assert all(any(codes[parent] in prompt for prompt in prompts) for parent in parents)
 
 
+def test_two_models_may_serve_the_two_operators(searched, task):
+    reader = searched(variants(NOTHING), task, refiner=Scripted(variants(MIRROR)))
+    codes = reader.query("SELECT DISTINCT phase, text LIKE '%::-1%' FROM completions ORDER BY phase")
+    assert codes == [("refine", 1), ("sample", 0)]
+
+
+def test_without_a_parent_to_show_it_is_the_sampler_that_is_asked(searched, task):
+    refiner = Scripted(variants(MIRROR))
+    reader = searched(variants(RAISES), task, refiner=refiner)
+    assert reader.query("SELECT COUNT(*) FROM completions WHERE phase = 'refine'") == [(18,)]
+    assert refiner.requests()["issued"] == 0
+
+
 def test_failed_programs_are_never_parents(searched, task):
     reader = searched(variants(RAISES, NOTHING), task, budget={"refinements": 40})
     ran = {p.key for p in reader.programs("mirror", "train", 0) if p.ran}

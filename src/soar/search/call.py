@@ -50,16 +50,16 @@ async def _generate(
 
     Distinct completions are what they are by all that come before them: all are asked for, those missing are kept.
     """
-    o = call.origin
+    o, lm = call.origin, context.refiner if call.parents else context.sampler
     asked = range(call.count) if call.sampling.distinct else missing
     seeds = sample_seeds(context.seed, asked, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
     kept: list[asyncio.Task[Program | None]] = []
     for detail in context.rendering.details(call.task):
         prompt = call.prompt_of(detail)
-        if not context.lm.fits(prompt, call.sampling.max_new_tokens):
+        if not lm.fits(prompt, call.sampling.max_new_tokens):
             continue
         try:
-            async for index, completion in context.lm.generate(prompt, seeds, call.sampling):
+            async for index, completion in lm.generate(prompt, seeds, call.sampling):
                 if asked[index] in missing:
                     row = completion_row(context.rendering, call, asked[index], completion, detail)
                     kept.append(asyncio.create_task(_keep(context, row, evaluate)))

@@ -15,7 +15,11 @@ from soar.types import Sampling, Task
 
 @dataclass(frozen=True, slots=True)
 class SearchContext:
-    """One search of one iteration. `few_shot`: solved tasks with a program each, frozen when the iteration starts."""
+    """One search of one iteration.
+
+    `sampler` writes programs from scratch, `refiner` from those it is shown: one model, or two. `few_shot`: solved
+    tasks with a program each, frozen when the iteration starts.
+    """
 
     stage: str
     iteration: int
@@ -23,7 +27,8 @@ class SearchContext:
     budget: SearchConfig
     sampling: SamplingConfig
     selector: Selector
-    lm: LanguageModel
+    sampler: LanguageModel
+    refiner: LanguageModel
     sandbox: Sandbox
     domain: Domain
     rendering: Rendering
