@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.learning --experiment train --seeds 0 1 2 --arms soar frozen corpus --minutes 50`` does the cells
 that are missing in ``docs/results/learning.jsonl`` and appends a line for each; stopped or killed anywhere, the same
-command goes on. ``--report`` only prints. A cell is one search of one arm and seed, or ("transfer") a measurement of
-its weights on training tasks that are never searched. Arms:
+command goes on. ``--report`` only prints. A cell is one search of one arm and seed, or ("transfer") a smaller one
+with its weights on training tasks that it never learns from. Arms:
 
     soar           learns as configured: from its own search, by hindsight
     frozen         learns nothing: as many searches with the shipped weights
@@ -23,27 +23,40 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 
-from benchmarks.embedded import digest, sample
-from benchmarks.learning_cells import BASE, Cell, Row, Setup, append_cell, finished, read_cells, search_result
+from benchmarks.embedded import digest
+from benchmarks.learning_cells import (
+    BASE,
+    Cell,
+    Row,
+    Setup,
+    append_cell,
+    counted,
+    finished,
+    read_cells,
+    right_programs,
+    search_result,
+)
 from benchmarks.learning_report import SIZES, Shown, show_search, show_transfer
-from benchmarks.solved import IN_FLIGHT, solve
 from soar import launch
+from soar.archive.reader import ArchiveReader
+from soar.archive.writer import ArchiveWriter
 from soar.config import Config, StageConfig, load_config
 from soar.domains.arc import Arc
 from soar.domains.task_set import select
 from soar.errors import Interrupted
 from soar.files import is_published, write_atomically
-from soar.lm.embedded import Embedded
+from soar.iterate import Run, search_with
 from soar.lm.open import default_weights
 from soar.pretrain.scenes import held_out
-from soar.run import RunDirectory
+from soar.run import RunDirectory, steps
 from soar.sandbox import open_sandbox
 from soar.types import Task, content_hash
 
@@ -64,7 +77,7 @@ PRIMARY = ("soar", "frozen", "corpus")
 """The arms that the first measure needs: done first, for all seeds."""
 
 TRANSFERRED = (BASE, "soar", "corpus", "correct-only")
-"""The arms whose weights are measured on tasks that are never searched."""
+"""The arms whose weights also search the tasks that are never learnt from."""
 
 UNTAUGHT = (BASE, "frozen", "sampling")
 """The arms that learn nothing: what they found stays true when the settings of learning are changed."""
@@ -72,7 +85,8 @@ UNTAUGHT = (BASE, "frozen", "sampling")
 TEACHING = ("learning", "finetune")
 """The sections of the settings that only arms that learn depend on."""
 
-TRANSFER_SAMPLES = 64
+TRANSFER = 64
+"""Samples, and refinements, per task that is never learnt from."""
 
 LOOK_SECONDS = 15.0
 """How often a run is looked at for a search that is finished."""
@@ -117,7 +131,7 @@ class Study:
         return [Cell(self.name, arm, seed, iteration) for iteration in own]
 
     def transfers(self, seed: int, arm: str) -> list[Cell]:
-        """Return the measurements of an arm's weights: answers are known in the searches before, or there are none."""
+        """Return the searches of tasks that an arm never learns from; none where answers are hidden."""
         own = self.searches(seed, arm) if self.name == "train" and arm in TRANSFERRED else []
         return [Cell("transfer", arm, seed, cell.iteration) for cell in own]
 
@@ -190,7 +204,7 @@ def do_arm(study: Study, seed: int, arm: str, until: float) -> None:
     for cell in study.missing(study.transfers(seed, arm)):
         if time.monotonic() > until:
             raise Interrupted("the time is up")
-        weights = run.adapter(cell.iteration) if cell.iteration else default_weights(study.config.lm)
+        weights = run.adapter(cell.iteration) if cell.iteration else None
         study.append(cell, asyncio.run(transfer(study, weights, seed)))
 
 
@@ -251,27 +265,27 @@ def begin_with(base: RunDirectory, run: RunDirectory) -> None:
     aside.replace(run.path)
 
 
-async def transfer(study: Study, weights: Path, seed: int) -> Row:
-    """Return what samples of a model solve of the tasks that are never searched; in the form of a search's result."""
-    samples, begun = min(TRANSFER_SAMPLES, study.setup.samples), time.monotonic()
-    limits, how, lm = study.config.sandbox, study.config.sampling, Embedded(weights)
-    rows: list[Row] = []
-    try:
+async def transfer(study: Study, weights: Path | None, seed: int) -> Row:
+    """Return what a search with some weights, θ0 if None, solves of the tasks that are never learnt from."""
+    samples, refinements = (min(TRANSFER, each) for each in (study.setup.samples, study.setup.refinements))
+    budget = study.config.search.model_copy(update={"samples": samples, "refinements": refinements})
+    config = study.config.model_copy(update={"seed": seed, "search": budget})
+    step, domain, limits = steps(config)[0], Arc(), config.sandbox
+    tasks = {step.stage.name: list(study.unsearched)}
+    begun = time.monotonic()
+    with ExitStack() as held:
+        directory = RunDirectory(Path(held.enter_context(TemporaryDirectory())))
+        writer = held.enter_context(closing(ArchiveWriter(directory.archive)))
+        reader = held.enter_context(closing(ArchiveReader(directory.archive)))
         async with open_sandbox(workers=limits.workers, cpu_seconds=limits.cpu_seconds, level=limits.level) as sandbox:
-
-            async def one(task: Task) -> Row:
-                drawn = sample(task, samples, seed, lm, temperature=how.temperature, distinct=how.distinct)
-                return await solve(task, await drawn, sandbox)
-
-            for start in range(0, len(study.unsearched), IN_FLIGHT):
-                rows += await asyncio.gather(*map(one, study.unsearched[start : start + IN_FLIGHT]))
-    finally:
-        await lm.close()
-    return {
-        "completions": samples,
-        "right": {row["task"]: [row["right"], row["earliest"]] for row in rows if row["right"]},
-        "seconds": round(time.monotonic() - begun, 1),
-    }
+            rendering = launch.open_rendering(config, domain)
+            run = Run(config, directory, domain, rendering, tasks, writer, reader, sandbox, lambda _: None)
+            await search_with(run, step, weights)
+        return {
+            "completions": samples + refinements,
+            "right": counted(right_programs(reader, step, study.unsearched), config),
+            "seconds": round(time.monotonic() - begun, 1),
+        }
 
 
 def show(study: Study, options: argparse.Namespace, console: Console) -> None:
@@ -282,7 +296,7 @@ def show(study: Study, options: argparse.Namespace, console: Console) -> None:
     show_search(Shown(found, study.name, options.arms, options.seeds, last, study.setup.tasks, sizes), console)
     moved, tasks = [arm for arm in options.arms if arm in TRANSFERRED], len(study.unsearched)
     if study.name == "train" and moved:
-        console.print(f"transfer: {tasks} training tasks that are never searched", highlight=False)
+        console.print(f"transfer: {tasks} training tasks that are never learnt from", highlight=False)
         show_transfer(Shown(found, "transfer", moved, options.seeds, last, tasks, sizes), console)
 
 

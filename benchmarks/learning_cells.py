@@ -5,7 +5,7 @@ Reads the archive of a run and the answers of its tasks; does not know how cells
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cell:
-    """One search (experiment "train" or "ttt"), or one measurement of weights on unsearched tasks ("transfer")."""
+    """One search: of the experiment's tasks ("train" or "ttt"), or of those never learnt from ("transfer")."""
 
     experiment: str
     arm: str
@@ -83,13 +83,13 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
     step = steps(config)[iteration]
     reader = ArchiveReader(directory.archive)
     try:
-        right = _right_programs(reader, step.stage.name, iteration, tasks)
+        right = right_programs(reader, step, tasks)
         times = {found[1]: found[2:4] for found in reader.iterations()}
         where = "FROM completions WHERE stage = ? AND iteration = ?"
         distinct = reader.query(f"SELECT COUNT(DISTINCT task_id || code_hash) {where}", (step.stage.name, iteration))
         return {
             "completions": config.search.samples + config.search.refinements,
-            "right": {task: [len(found), _place(found, config)] for task, found in right.items()},
+            "right": counted(right, config),
             "voted": _voted(directory, step, tasks),
             "distinct": distinct[0][0],
             **_learnt(reader, directory, step, tasks),
@@ -100,13 +100,17 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
         reader.close()
 
 
-def _right_programs(
-    reader: ArchiveReader, stage: str, iteration: int, tasks: Sequence[Task]
-) -> dict[str, list[Program]]:
+def right_programs(reader: ArchiveReader, step: Step, tasks: Sequence[Task]) -> dict[str, list[Program]]:
     """Return the programs of a search that are right on all training pairs and all test outputs, of tasks with any."""
     solved = {row[0] for row in reader.query("SELECT DISTINCT task_id FROM executions WHERE accuracy = 1")}
-    found = {task.id: _right(task, reader.programs(task.id, stage, iteration)) for task in tasks if task.id in solved}
+    where = (step.stage.name, step.iteration)
+    found = {task.id: _right(task, reader.programs(task.id, *where)) for task in tasks if task.id in solved}
     return {task: programs for task, programs in found.items() if programs}
+
+
+def counted(right: Mapping[str, Sequence[Program]], config: Config) -> dict[str, list[int | None]]:
+    """Return for each task how many programs are right, and the place of the first among its samples or None."""
+    return {task: [len(found), _place(found, config)] for task, found in right.items()}
 
 
 def _right(task: Task, programs: Iterable[Program]) -> list[Program]:
@@ -132,12 +136,12 @@ def _is_answer(task: Task, answers: Sequence[Mapping[str, object]], attempt: str
 
 def _learnt(reader: ArchiveReader, directory: RunDirectory, step: Step, tasks: Sequence[Task]) -> Row:
     """Return how many examples the weights were finetuned on, replayed ones aside, and how many are of programs of the
-    search before that are right on all pairs."""
+    searches before that are right on all pairs."""
     if step.iteration == 0:
         return {"examples": 0, "examples_right": 0}
     taught = [row["program"] for row in _examples(directory, step) if row["kind"] != "replay"]
-    before = _right_programs(reader, step.stage.name, step.iteration - 1, tasks)
-    right = {program.key for programs in before.values() for program in programs}
+    before = [right_programs(reader, replace(step, iteration=i), tasks) for i in range(step.iteration)]
+    right = {program.key for each in before for programs in each.values() for program in programs}
     return {"examples": len(taught), "examples_right": sum(key in right for key in taught)}
 
 

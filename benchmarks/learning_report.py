@@ -155,13 +155,13 @@ def show_search(shown: Shown, console: Console) -> None:
 
 
 def show_transfer(shown: Shown, console: Console) -> None:
-    """Print what the weights of each iteration solve of tasks that are never searched, and compare the last with θ0."""
+    """Print what searches with the weights of each iteration solve of tasks that are never learnt from, and compare the
+    last with θ0."""
+    console.print(table(shown, "tasks solved", lambda rows: str(len(solved(rows[-1])))))
     console.print(table(shown, _named("tasks solved,", shown.sizes), partial(_passes, sizes=shown.sizes)))
-    for k in shown.sizes:
-        console.print(f"pass@{k} with the weights of iteration {shown.last} and with θ0:", highlight=False)
-        for arm in shown.arms:
-            chances = partial(_chances, k=k)
-            _say(console, f"{arm} − θ0", shown, (chances, arm, shown.last), (chances, arm, 0))
+    console.print(f"solved with the weights of iteration {shown.last} and with θ0:", highlight=False)
+    for arm in shown.arms:
+        _say(console, f"{arm} − θ0", shown, (_reached, arm, shown.last), (_reached, arm, 0))
 
 
 def _say(
