@@ -2,6 +2,7 @@
 and what needs them is not computed. Knows nothing of how a cell came about.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +61,12 @@ def gained(rows: Sequence[Row]) -> Values:
     """Return 1 for each task that is unsolved in the first search and solved in a later one."""
     later: set[str] = set().union(*map(solved, rows[1:]))
     return dict.fromkeys(later - solved(rows[0]), 1.0)
+
+
+def per_search(rows: Sequence[Row]) -> Values:
+    """Return for each task how large a part of the searches after the first solve it."""
+    counts = Counter(task for row in rows[1:] for task in solved(row))
+    return {task: count / (len(rows) - 1) for task, count in counts.items()}
 
 
 def pass_at(row: Row, k: int) -> Values:
@@ -143,7 +150,8 @@ def show_search(shown: Shown, console: Console) -> None:
     console.print(table(shown, "examples learnt from (from right programs)", _learnt))
     console.print(table(shown, "seconds, finetuning + search", _seconds))
     title = f"first solved in iterations 1 to {shown.last} among the tasks unsolved in iteration 0"
-    measures: list[tuple[str, Measure]] = [(title, gained)]
+    each = f"solved by a search, mean of iterations 1 to {shown.last}"
+    measures: list[tuple[str, Measure]] = [(title, gained), (each, per_search)]
     measures += [(f"pass@{k} of samples in iteration {shown.last}", partial(_chances, k=k)) for k in shown.sizes]
     for title, measure in measures if "soar" in shown.arms else []:
         console.print(f"{title}:", highlight=False)

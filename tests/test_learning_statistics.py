@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from benchmarks.learning import ARMS, open_study, plan
 from benchmarks.learning_cells import BASE, Cell, Setup, append_cell, read_cells
-from benchmarks.learning_report import Shown, compare, difference, gained, pass_at, show_search, table
+from benchmarks.learning_report import Shown, compare, difference, gained, pass_at, per_search, show_search, table
 from rich.console import Console
 
 SETUP = Setup(model="aad289127354", settings="0123456789ab", samples=128, refinements=128, tasks=300)
@@ -31,6 +31,10 @@ def printed(show):
 
 def test_gained_are_the_tasks_first_solved_after_the_first_search():
     assert gained([row("a", "b"), row("b", "c"), row("c", "d")]) == {"c": 1.0, "d": 1.0}
+
+
+def test_per_search_is_the_part_of_the_later_searches_that_solve_a_task():
+    assert per_search([row("a", "d"), row("a", "b"), row("b", "c")]) == {"a": 0.5, "b": 1.0, "c": 0.5}
 
 
 def test_pass_at_k_counts_the_tasks_that_the_first_k_samples_solve():
