@@ -11,10 +11,12 @@ from soar.lm.llama import load_llama, prefill
 from soar.pretrain.batches import cut, next_shard
 from soar.pretrain.corpus import Exercise, write_shard
 from soar.pretrain.encode import GRID, PROGRAM, encode_shard, token_weights
+from soar.pretrain.model import grown_model
 from soar.pretrain.muon import orthogonal
 from soar.pretrain.tokenizer import train_tokenizer
 from soar.pretrain.train import Progress, Settings, rate, train
 from soar.prompts.compact import Compact
+from soar.prompts.grid_text import GRID_LEXEMES
 from soar.prompts.program_text import wrap
 
 
@@ -127,3 +129,33 @@ def test_an_empty_corpus_is_refused_with_what_to_do(tmp_path):
 
 def test_progress_begins_at_nothing():
     assert Progress() == Progress(0, 0.0, 0, (), 0)
+
+
+def test_a_training_begins_with_another_models_weights_under_a_new_vocabulary(corpus, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    train(settings(corpus, tmp_path / "first", steps=3))
+    before = AutoModelForCausalLM.from_pretrained(tmp_path / "first" / "model", local_files_only=True)
+    old = AutoTokenizer.from_pretrained(tmp_path / "first" / "model", local_files_only=True)
+    new = train_tokenizer(["g[g == 1] = 2\ng = np.unheard(g)"] * 30)
+    after = grown_model(tmp_path / "first" / "model", new)
+
+    def embedding(model, tokenizer, text):
+        return model.get_input_embeddings().weight[tokenizer(text, add_special_tokens=False)["input_ids"]].detach()
+
+    assert "unheard" in new.get_vocab()
+    assert "unheard" not in old.get_vocab()
+    assert torch.allclose(embedding(after, new, "unheard")[0], embedding(before, old, "unheard").mean(0), atol=1e-6)
+    assert torch.equal(embedding(after, new, "7"), embedding(before, old, "7"))
+    grids = "\n".join(list(GRID_LEXEMES)[:40])
+    with torch.no_grad():
+        logits = [m(t(grids, return_tensors="pt")["input_ids"]).logits for m, t in ((before, old), (after, new))]
+    assert torch.allclose(logits[0][..., 7], logits[1][..., 7], atol=1e-5)
+
+
+def test_a_training_goes_on_from_a_models_loss(corpus, tmp_path):
+    train(settings(corpus, tmp_path / "first", steps=40))
+    first = json.loads((tmp_path / "first" / "log.jsonl").read_text().splitlines()[-1])["held_out"]
+    train(settings(corpus, tmp_path / "second", steps=1, begin=tmp_path / "first" / "model", width=999))
+    second = json.loads((tmp_path / "second" / "log.jsonl").read_text().splitlines()[-1])["held_out"]
+    assert abs(first - second) < 0.2 < 4.0 - first

@@ -14,7 +14,9 @@ from soar.pretrain import grammar_block as block
 from soar.pretrain import grammar_cells as cells
 from soar.pretrain import grammar_colour as colour
 from soar.pretrain import grammar_lines as lines
+from soar.pretrain import grammar_motion as motion
 from soar.pretrain import grammar_objects as objects
+from soar.pretrain import grammar_rules as rules
 from soar.pretrain import grammar_shape as shape
 from soar.pretrain.grammar_draw import Draw, Palette
 from soar.prompts.program_text import wrap
@@ -130,6 +132,45 @@ WEIGHTS: Mapping[Idiom, float] = {
     objects.for_each_colour: 1.2,
     objects.copy_shape: 0.6,
     objects.touching: 1,
+    rules.each_line: 3,
+    rules.line_from_mark: 2.5,
+    rules.if_grid: 2,
+    rules.against_itself: 2,
+    rules.regions: 2.5,
+    rules.background: 2.5,
+    rules.from_marker: 1.5,
+    rules.block_facts: 2,
+    rules.sandwiched: 1.5,
+    rules.windows: 2,
+    rules.colours_that: 2,
+    rules.seeds: 1.5,
+    rules.legend: 1.5,
+    rules.orientation: 1.5,
+    rules.corners: 1.2,
+    rules.automaton: 1,
+    rules.repair_period: 1.2,
+    rules.crossing_lines: 1.2,
+    rules.match_objects: 1.2,
+    rules.best_window: 1,
+    rules.insert_lines: 0.8,
+    rules.common_line: 0.8,
+    rules.biggest_rectangle: 0.8,
+    motion.approach: 1,
+    motion.rings: 1,
+    motion.stairs: 1.5,
+    motion.bounce: 0.5,
+    motion.turning_ray: 0.6,
+    motion.by_measure: 2,
+    motion.reflect_beside: 1.2,
+    motion.segments: 0.7,
+    motion.tile_alternate: 1.2,
+    motion.cell_patterns: 0.7,
+    motion.small_pieces: 1.5,
+    motion.centre_lines: 1,
+    motion.move_if: 1.5,
+    motion.change_if: 3,
+    motion.symmetrise_box: 1.5,
+    motion.wallpaper: 1,
 }
 """How likely each idiom is to be the next step, up to a factor. The one table of the prior."""
 

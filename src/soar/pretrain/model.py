@@ -1,10 +1,11 @@
-"""The embedded model's shape, and its weights before training. Knows transformers' Llama; knows no data.
+"""The embedded model's shape, and its weights before training: new ones, or another's under a new vocabulary.
 
-The embeddings of grid lexemes begin as sums of what they are made of (colour, count, end of row), so that what is
-learnt of five red cells is half learnt of six.
+Knows transformers' Llama; knows no data. The embeddings of grid lexemes begin as sums of what they are made of (colour,
+count, end of row), so that what is learnt of five red cells is half learnt of six.
 """
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from soar.pretrain.tokenizer import BEGIN, END, PAD, token_id
@@ -41,6 +42,26 @@ def new_model(
     model = LlamaForCausalLM(config)
     _shrink_residuals(model, layers)
     _compose_grid_embeddings(model, tokenizer)
+    return model
+
+
+def grown_model(folder: Path, tokenizer: "PreTrainedTokenizerBase") -> "LlamaForCausalLM":
+    """Return the model of a folder with the vocabulary of another tokenizer, to be trained further.
+
+    A token that both know keeps its embedding; a new one begins as the mean of the tokens that its text was cut into.
+    """
+    import torch
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    before = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    old, known = cast(torch.Tensor, model.get_input_embeddings().weight).detach().clone(), before.get_vocab()
+    model.resize_token_embeddings(-(-len(tokenizer) // 16) * 16, mean_resizing=False)
+    weight = cast(torch.Tensor, model.get_input_embeddings().weight)
+    with torch.no_grad():
+        for token, place in tokenizer.get_vocab().items():
+            pieces = [known[token]] if token in known else before(token, add_special_tokens=False)["input_ids"]
+            weight[place] = old[pieces].mean(0)
     return model
 
 

@@ -20,8 +20,8 @@ PAD, END = "<pad>", "<end>"
 SPECIAL = (PAD, BEGIN, WRITE, END, PARENT)
 """The special tokens, ids 0 to 4 in this order."""
 
-MERGES = 220
-"""How many fragments of program text are learnt on top of single lexemes (prototype's number)."""
+MERGES = 300
+"""How many fragments of program text are learnt on top of single lexemes."""
 
 MIN_COUNT = 20
 """How often a word must occur in the bodies to be a token of its own."""

@@ -22,7 +22,7 @@ from torch.nn import functional
 from soar.errors import DataError
 from soar.pretrain.batches import Batch, Source, batches, held_out_batches, shard_paths
 from soar.pretrain.encode import PROGRAM, read_shard
-from soar.pretrain.model import new_model
+from soar.pretrain.model import grown_model, new_model
 from soar.pretrain.muon import Muon
 from soar.pretrain.tokenizer import train_tokenizer
 from soar.prompts.compact import Compact
@@ -36,10 +36,12 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Settings:
     """How to train. Either `minutes` of training or `steps` end it; over the last `decay` of that the learning rate
-    falls to 0. `muon_lr` 0 leaves the matrices to AdamW."""
+    falls to 0. `muon_lr` 0 leaves the matrices to AdamW. `begin` is the folder of a model whose weights, and so whose
+    shape, the training begins with."""
 
     corpus: Path
     out: Path
+    begin: Path | None = None
     minutes: float | None = 60.0
     steps: int | None = None
     seed: int = 0
@@ -82,8 +84,7 @@ def train(settings: Settings, rendering: Compact = Compact()) -> dict[str, float
     settings.out.mkdir(parents=True, exist_ok=True)
     tokenizer = open_tokenizer(settings, rendering)
     torch.manual_seed(settings.seed)
-    shape = {name: getattr(settings, name) for name in ("width", "layers", "head_size", "mlp")}
-    model: Any = new_model(tokenizer, **shape)
+    model: Any = first_model(tokenizer, settings)
     model.to(settings.device)
     optimizers = new_optimizers(model, settings)
     progress = load_checkpoint(settings.out, model, optimizers)
@@ -139,6 +140,14 @@ def open_tokenizer(settings: Settings, rendering: Compact) -> "PreTrainedTokeniz
         bodies = [rendering.completion(exercise.code) for exercise in read_shard(shard_paths(settings.corpus)[0])]
         train_tokenizer(bodies).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def first_model(tokenizer: "PreTrainedTokenizerBase", settings: Settings) -> Any:
+    """Return the model that a training begins with."""
+    if settings.begin is not None:
+        return grown_model(settings.begin, tokenizer)
+    shape = {name: getattr(settings, name) for name in ("width", "layers", "head_size", "mlp")}
+    return new_model(tokenizer, **shape)
 
 
 def new_optimizers(model: Any, settings: Settings) -> list[torch.optim.Optimizer]:
@@ -281,6 +290,7 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
     for name in ("lr", "muon_lr", "decay", "weight_decay", "checkpoint_minutes"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name))
+    parser.add_argument("--begin", type=Path, help="folder of a model to begin with; its shape is kept")
     parser.add_argument("--device", default="cpu")
     train(Settings(**vars(parser.parse_args())))
 

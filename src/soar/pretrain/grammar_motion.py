@@ -1,0 +1,272 @@
+"""Idioms about motion and growth: objects that move, change or are measured, rays, stairs, rings, copies on a raster.
+
+Every function draws one step of a program as text. Objects and their tests are those of `grammar_objects`.
+"""
+
+from soar.pretrain.grammar_draw import EIGHT, Draw
+from soar.pretrain.grammar_objects import condition
+
+VIEWS = ("g", "g[::-1]", "g.T", "g.T[::-1]")
+"""The grid seen from its four sides; what is written into a view is written into the grid."""
+
+
+def approach(d: Draw) -> str:
+    """Move the cells of one colour in a straight line until they touch another colour."""
+    a, b = d.colour(), d.colour()
+    near = d.weighted((3, "sum(2) == 1"), (1, "max(2) == 1"))
+    left = d.weighted((4, 0), (1, d.paint()))
+    return (
+        f"a, b = np.argwhere(g == {a}), np.argwhere(g == {b})\nk = 1 * (b.min(0) > a.max(0)) - (b.max(0) < a.min(0))\n"
+        f"g[g == {a}] = {left}\nfor i in range(30):\n    if (abs(a[:, None] - b).{near}).any():\n        break\n"
+        f"    a = a + k\ng[tuple(a.T)] = {d.weighted((4, a), (1, d.paint()))}"
+    )
+
+
+def rings(d: Draw) -> str:
+    """Give each of the nested rings of the grid the colour of another ring, or a colour by its place."""
+    new = d.weighted((3, "u[::-1]"), (2, "np.roll(u, 1)"), (1, "np.roll(u, -1)"), (1, "np.sort(u)"))
+    start = 'n = ndimage.distance_transform_cdt(np.pad(g >= 0, 1), "chessboard")[1:-1, 1:-1] - 1\n'
+    colours = ", ".join(str(d.paint_or_zero()) for _ in range(d.one(2, 3)))
+    count = colours.count(",") + 1
+    return start + d.weighted(
+        (3, f"u = np.array([g[n == i].max() for i in range(n.max() + 1)])\ng = {new}[n]"),
+        (1, f"g = np.array([{colours}])[n % {count}]"),
+        (1, f"g[g == 0] = np.array([{colours}])[n % {count}][g == 0]"),
+    )
+
+
+def stairs(d: Draw) -> str:
+    """Continue each line from the one before, a cell further to one side or to both."""
+    k = d.weighted((4, 1), (1, 2))
+    right, left = f"h[i, {k}:]", f"h[i, :-{k}]"
+    from_left, from_right = f"h[i - 1, :-{k}]", f"h[i - 1, {k}:]"
+    grow = (f"{right} = np.maximum({right}, {from_left})", f"{left} = np.maximum({left}, {from_right})")
+    step = d.weighted(
+        (2, grow[0]),
+        (2, grow[1]),
+        (3, "\n    ".join(grow)),
+        (1, f"h[i] = np.roll(h[i - 1], {d.one(k, -k)})"),
+        (1, f"h[i] = h[i - 1]\n    h[i, np.flatnonzero(h[i]){d.one('[-1:]', '[:1]')}] = 0"),
+    )
+    return f"h = {d.one(*VIEWS)}\nfor i in range(1, len(h)):\n    {step}"
+
+
+def bounce(d: Draw) -> str:
+    """Send a diagonal ray from a marked cell that bounces off the sides."""
+    c = d.colour()
+    up, which = d.one(1, -1), d.weighted((2, 0), (1, -1))
+    paint = d.weighted((2, c), (2, d.paint()))
+    return (
+        f"h = {d.one('g', 'g.T')}\ny, x = np.argwhere(h == {c})[{which}]\nk = {d.one(1, -1)}\n"
+        f"while 0 <= y {'+' if up > 0 else '-'} 1 < len(h):\n    if not 0 <= x + k < len(h[0]):\n        k = -k\n"
+        f"    y, x = y {'+' if up > 0 else '-'} 1, x + k\n    h[y, x] = {paint}"
+    )
+
+
+def turning_ray(d: Draw) -> str:
+    """Send a ray from each marked cell that turns where something is in the way."""
+    c = d.colour()
+    a, b = d.one((0, 1), (1, 0), (0, -1), (-1, 0))
+    turn = d.weighted((2, "b, -a"), (2, "-b, a"), (1, "-a, -b"))
+    paint = d.weighted((2, c), (2, d.paint()))
+    return (
+        f"for y, x in np.argwhere(g == {c}):\n    a, b = {a}, {b}\n    for i in range(60):\n"
+        f"        if not (0 <= y + a < len(g) and 0 <= x + b < len(g[0])):\n            break\n"
+        f"        if g[y + a, x + b] {d.weighted((3, '> 0'), (1, f'== {d.colour()}'))}:\n            a, b = {turn}\n"
+        f"        else:\n            y, x = y + a, x + b\n            g[y, x] = {paint}"
+    )
+
+
+def by_measure(d: Draw) -> str:
+    """Paint each object in a colour that depends on a number read from it."""
+    measure = d.weighted(
+        (3, "ndimage.label(ndimage.binary_fill_holes(m) & ~m)[1]"),
+        (2, "len(g[b])"),
+        (2, "len(g[b][0])"),
+        (2, "len(np.unique(g[b]))"),
+        (2, f"(g[b] == {d.colour()}).sum()"),
+        (2, "m.sum()"),
+        (1, "m.sum() % 2"),
+        (1, "min(g[b].shape)"),
+        (1, "len(g[b]) - len(g[b][0])"),
+    )
+    colours = ", ".join(str(d.paint_or_zero()) for _ in range(4))
+    return (
+        f"{d.label(d.weighted((2, 'g > 0'), (3, f'g == {d.colour()}')))}\n"
+        f"for i, b in enumerate(ndimage.find_objects(l), 1):\n    m = l == i\n    g[m] = [{colours}][{measure} % 4]"
+    )
+
+
+def reflect_beside(d: Draw) -> str:
+    """Draw each object's mirror image, or a copy, beside it."""
+    c = d.weighted((3, "g > 0"), (2, f"g == {d.colour()}"))
+    across, turned = d.weighted((3, "[:, ::-1]"), (1, "")), d.weighted((3, "[::-1]"), (1, ""))
+    side = d.one(
+        f"h = g[y, x.stop : 2 * x.stop - x.start]\n    a = g[y, x]{across}[:, : len(h[0])]",
+        f"h = g[y.stop : 2 * y.stop - y.start, x]\n    a = g[y, x]{turned}[: len(h)]",
+        f"h = g[y, max(0, 2 * x.start - x.stop) : x.start]\n    a = g[y, x]{across}[:, -len(h[0]) :]",
+        f"h = g[max(0, 2 * y.start - y.stop) : y.start, x]\n    a = g[y, x]{turned}[-len(h) :]",
+    )
+    paint = d.weighted((3, "np.maximum(h, a)"), (1, f"np.where(a > 0, {d.paint()}, h)"))
+    return f"l, n = ndimage.label({c}{EIGHT})\nfor y, x in ndimage.find_objects(l):\n    {side}\n    h[:] = {paint}"
+
+
+def segments(d: Draw) -> str:
+    """Draw the straight line, in any direction, between the first and the last cell of a colour."""
+    each = d.chance(0.5)
+    which = "c" if each else str(d.colour())
+    paint = d.weighted((2, which), (1, str(d.paint())))
+    lines = [
+        f"s = np.argwhere(g == {which})",
+        "n = max(1, abs(s[-1] - s[0]).max())",
+        "for i in range(n + 1):",
+        f"    g[tuple(s[0] + (s[-1] - s[0]) * i // n)] = {paint}",
+    ]
+    if each:
+        return "for c in np.unique(g[g > 0]):\n" + "\n".join(f"    {line}" for line in lines)
+    return "\n".join(lines)
+
+
+def tile_alternate(d: Draw) -> str:
+    """Repeat the grid as a raster of copies that are mirrored in turns or set by a pattern."""
+    k = d.weighted((3, 3), (2, 2))
+    flip = d.one("g[:, ::-1]", "g[::-1]", "g[::-1, ::-1]")
+    pattern = d.weighted(
+        (2, f"np.eye({k}, dtype=int)"),
+        (1, f"np.eye({k}, dtype=int)[::-1]"),
+        (1, "np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])"),
+        (1, "np.array([[1, 0, 1], [0, 1, 0], [1, 0, 1]])"),
+        (1, f"np.tri({k}, dtype=int)"),
+        (2, "np.eye(len(np.unique(g[g > 0])), dtype=int)"),
+    )
+    return d.weighted(
+        (3, f"g = np.vstack([np.hstack([h] * {k}) for h in (g, {flip}, g)])"),
+        (2, f"g = np.hstack([np.vstack([h] * {k}) for h in (g, {flip}, g)])"),
+        (1, f"g = np.vstack([np.hstack([h] * {k}) for h in ({flip}, g, {flip})])"),
+        (4, f"g = np.kron({pattern}, g)"),
+        (1, f"h = np.zeros_like(g)\ng = np.block([[g, h], [h, {d.weighted((2, 'g'), (1, flip))}]])"),
+    )
+
+
+def cell_patterns(d: Draw) -> str:
+    """Make of every cell a small pattern in its colour."""
+    pattern = d.weighted(
+        (1, "[[1, 0], [0, 1]]"),
+        (1, "[[1, 1], [1, 0]]"),
+        (1, "[[1, 0], [0, 0]]"),
+        (1, "[[0, 1, 0], [1, 1, 1], [0, 1, 0]]"),
+        (1, "[[1, 1, 1], [1, 0, 1], [1, 1, 1]]"),
+        (1, "[[0, 0, 0], [0, 1, 0], [0, 0, 0]]"),
+        (1, "[[1, 0, 1], [0, 1, 0], [1, 0, 1]]"),
+        (1, "[[1, 1]]"),
+        (1, "[[1, 0]]"),
+        (1, "[[1], [0]]"),
+    )
+    fill = d.weighted((3, ""), (1, f"\ng[g == 0] = {d.paint()}"))
+    return f"g = np.kron(g, {pattern}){fill}"
+
+
+def small_pieces(d: Draw) -> str:
+    """Clear or paint the pieces, each of one colour, that are smaller or bigger than a size."""
+    test = d.weighted((3, f"n < {d.small(2, 6)}"), (1, f"n > {d.small(2, 8)}"), (1, f"n == {d.small(1, 6)}"))
+    paint = d.weighted((3, "0"), (2, str(d.paint())), (1, "np.bincount(g.ravel()).argmax()"))
+    eight = d.weighted((2, ""), (1, EIGHT))
+    return (
+        f"for c in np.unique(g{d.weighted((2, '[g > 0]'), (1, ''))}):\n    l, n = ndimage.label(g == c{eight})\n"
+        f"    n = np.bincount(l.ravel())[l]\n    g[(l > 0) & ({test})] = {paint}"
+    )
+
+
+def centre_lines(d: Draw) -> str:
+    """Draw a row, a column or both through the middle of each object."""
+    row, column = "g[(y.start + y.stop) // 2]", "g[:, (x.start + x.stop) // 2]"
+    paint = d.weighted((2, str(d.paint())), (1, "c"))
+    read = "c = g[y, x].max()\n    " if paint == "c" else ""
+    lines = d.weighted((2, (row,)), (2, (column,)), (3, (row, column)))
+    act = "\n    ".join(f"h = {line}\n    h[h == 0] = {paint}" for line in lines)
+    return f"{d.label()}\nfor y, x in ndimage.find_objects(l):\n    {read}{act}"
+
+
+def move_if(d: Draw) -> str:
+    """Move each object that passes a test, by a constant or by its own size."""
+    k = d.weighted((4, "1"), (2, "2"), (1, "3"), (2, "len(g[b])"), (2, "len(g[b][0])"))
+    sign, axis = d.one("", "-"), d.one(0, 1)
+    test = d.weighted((2, None), (3, condition(d)), (3, f"g[m].max() == {d.colour()}"))
+    clear = d.weighted((4, "g[m] = 0"), (1, f"g[m] = {d.paint()}"))
+    lines = [clear, f"n = np.roll(m, {sign}{k}, {axis})", "g[n] = h[m].max()"]
+    if d.chance(0.3):
+        lines = lines[1:]
+    head = f"h = g.copy()\nl, n = ndimage.label(g > 0{d.weighted((1, ''), (1, EIGHT))})\n"
+    loop = "for i, b in enumerate(ndimage.find_objects(l), 1):\n    m = l == i\n"
+    if test is None:
+        return head + loop + "\n".join(f"    {line}" for line in lines)
+    return head + loop + f"    if {test}:\n" + "\n".join(f"        {line}" for line in lines)
+
+
+def change_if(d: Draw) -> str:
+    """Change the surroundings or the inside of each object that passes a test."""
+    c = d.paint()
+    act = d.weighted(
+        (2, ("h = g[b]", "h[:] = h[:, ::-1]")),
+        (2, ("h = g[b]", "h[:] = h[::-1]")),
+        (2, ("h = g[b]", f"h[1:-1, 1:-1] = {d.paint_or_zero()}")),
+        (2, ("h = g[:, b[1]]", f"h[h == 0] = {c}")),
+        (2, ("h = g[b[0]]", f"h[h == 0] = {c}")),
+        (1, ("h = g[b[0].stop :, b[1]]", f"h[h == 0] = {c}")),
+        (1, ("h = g[: b[0].start, b[1]]", f"h[h == 0] = {c}")),
+        (1, ("h = g[b[0], b[1].stop :]", f"h[h == 0] = {c}")),
+        (1, ("h = g[b[0], : b[1].start]", f"h[h == 0] = {c}")),
+        (1, (f"g[ndimage.binary_erosion(m{EIGHT})] = {d.paint_or_zero()}",)),
+        (1, (f"g[m & (g == {d.colour()})] = {d.paint_or_zero()}",)),
+        (1, ("g[m] = np.bincount(g[m]).argmax()",)),
+        (1, ("g[~m] = 0",)),
+        (1, ("h = g[b]", "h[h == 0] = g[m].max()")),
+    )
+    lines = "\n".join(f"        {line}" for line in act)
+    return (
+        f"{d.label()}\nfor i, b in enumerate(ndimage.find_objects(l), 1):\n    m = l == i\n"
+        f"    if {condition(d)}:\n{lines}"
+    )
+
+
+def symmetrise_box(d: Draw) -> str:
+    """Complete the box of a mask, or of each object, by its mirror images or turns."""
+    fill = d.weighted((3, "np.maximum(h, {})"), (1, "np.where(h == 0, {}, h)"))
+    turns = d.weighted(
+        (3, ("h[:, ::-1]",)),
+        (3, ("h[::-1]",)),
+        (3, ("h[::-1]", "h[:, ::-1]")),
+        (2, ("h.T",)),
+        (2, ("np.rot90(h)", "np.rot90(h, 2)")),
+        (1, ("h[::-1, ::-1]",)),
+    )
+    if d.chance(0.5):
+        what = d.weighted((2, "g > 0"), (3, f"g == {d.colour()}"), (1, f"g != {d.colour()}"))
+        steps = "\n".join(f"h[:] = {fill.format(turn)}" for turn in turns)
+        return f"y, x = np.where({what})\nh = g[y.min() : y.max() + 1, x.min() : x.max() + 1]\n{steps}"
+    steps = "\n    ".join(f"h[:] = {fill.format(turn)}" for turn in turns)
+    return f"l, n = ndimage.label(g > 0{EIGHT})\nfor b in ndimage.find_objects(l):\n    h = g[b]\n    {steps}"
+
+
+def wallpaper(d: Draw) -> str:
+    """Fill the cells of a mask with copies of what a box holds, side by side."""
+    box = d.weighted((3, "g > 0"), (2, f"g == {d.colour()}"), (1, f"g != {d.colour()}"))
+    where = d.weighted((3, "g == 0"), (2, f"g == {d.colour()}"), (1, "g >= 0"))
+    phase = (
+        d.weighted(
+            (
+                2,
+                "y.min()",
+            ),
+            (1, "0"),
+        ),
+        d.weighted((2, "x.min()"), (1, "0")),
+    )
+    rows, columns = (
+        f"(np.arange({size}) - {start}) % {length}" if start != "0" else f"np.arange({size}) % {length}"
+        for size, start, length in (("len(g)", phase[0], "len(h)"), ("len(g[0])", phase[1], "len(h[0])"))
+    )
+    return (
+        f"y, x = np.where({box})\nh = g[y.min() : y.max() + 1, x.min() : x.max() + 1]\n"
+        f"h = h[{rows}][:, {columns}]\ng = np.where({where}, h, g)"
+    )
