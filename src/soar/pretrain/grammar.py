@@ -13,6 +13,7 @@ import numpy as np
 from soar.pretrain import grammar_block as block
 from soar.pretrain import grammar_cells as cells
 from soar.pretrain import grammar_colour as colour
+from soar.pretrain import grammar_growth as growth
 from soar.pretrain import grammar_lines as lines
 from soar.pretrain import grammar_motion as motion
 from soar.pretrain import grammar_objects as objects
@@ -156,10 +157,6 @@ WEIGHTS: Mapping[Idiom, float] = {
     rules.common_line: 0.8,
     rules.biggest_rectangle: 0.8,
     motion.approach: 1,
-    motion.rings: 1,
-    motion.stairs: 1.5,
-    motion.bounce: 0.5,
-    motion.turning_ray: 0.6,
     motion.by_measure: 2,
     motion.reflect_beside: 1.2,
     motion.segments: 0.7,
@@ -170,7 +167,33 @@ WEIGHTS: Mapping[Idiom, float] = {
     motion.move_if: 1.5,
     motion.change_if: 3,
     motion.symmetrise_box: 1.5,
-    motion.wallpaper: 1,
+    growth.next_line: 2.5,
+    growth.carry: 2,
+    growth.around_boxes: 2,
+    growth.in_each_box: 2,
+    growth.classes: 1.5,
+    growth.arms: 1.5,
+    growth.panels: 2,
+    growth.images_about: 1.5,
+    growth.halo: 1.2,
+    growth.absorb: 1.5,
+    growth.waves: 1.2,
+    growth.equal_steps: 1.2,
+    growth.wallpaper: 1.5,
+    growth.nested: 1.2,
+    growth.by_turns: 1,
+    growth.gaps: 1.2,
+    growth.repeat_object: 1.2,
+    growth.from_list: 1,
+    growth.sized: 1,
+    growth.from_one_line: 1,
+    growth.turning_line: 0.7,
+    growth.go_on: 0.8,
+    growth.bounce: 0.8,
+    growth.placed_copies: 1,
+    growth.reflect: 1,
+    growth.stretch: 0.6,
+    growth.walk: 0.5,
 }
 """How likely each idiom is to be the next step, up to a factor. The one table of the prior."""
 

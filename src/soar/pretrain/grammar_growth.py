@@ -16,18 +16,31 @@ def view(d: Draw) -> str:
     return d.one("g", "g[::-1]", "g.T", "g.T[::-1]")
 
 
+def any_label(d: Draw) -> str:
+    """Return the statement that labels objects, mostly those of any colours."""
+    return d.label(d.weighted((4, "g > 0"), (1, f"g == {d.colour()}")))
+
+
+def most(d: Draw, end: str) -> str:
+    """Return the statements that label objects and take the biggest or smallest as ``b``, then `end`."""
+    return f"{any_label(d)}\nb = {d.one('max', 'min')}(ndimage.find_objects(l), key=lambda b: g[b].size)\n{end}"
+
+
 def walk(d: Draw) -> str:
-    """Walk from a marked cell straight on and turn at cells of a colour."""
+    """Walk from marked cells straight on and turn at cells of a colour."""
     start, wall, other = d.colour(), d.colour(), d.colour()
     left, right, back = "a, b = -b, a", "a, b = b, -a", "a, b = -a, -b"
     turn = d.weighted((3, left), (3, right), (1, back))
-    test = d.weighted((4, f"g[p, q] == {wall}"), (1, "g[p, q] > 0"))
-    second = f"    elif g[p, q] == {other}:\n        {right if turn == left else left}\n" if d.chance(0.35) else ""
+    test = f"g[p, q] == {wall}" if wall != start and d.chance(0.8) else "g[p, q] > 0"
+    second = ""
+    if "> 0" not in test and other not in (start, wall) and d.chance(0.5):
+        second = f"        elif g[p, q] == {other}:\n            {right if turn == left else left}\n"
     way = d.one("0, 1", "0, -1", "1, 0", "-1, 0", "1, 1", "1, -1")
     return (
-        f"y, x = np.argwhere(g == {start})[{d.weighted((3, 0), (1, -1))}]\na, b = {way}\nfor i in range(99):\n"
-        f"    p, q = (y + a) % len(g), (x + b) % len(g[0])\n    if {test}:\n        {turn}\n{second}"
-        f"    else:\n        y, x = p, q\n        g[y, x] = {d.weighted((2, start), (2, d.paint()))}"
+        f"for y, x in np.argwhere(g == {start}):\n    a, b = {way}\n    for i in range(60):\n"
+        f"        p, q = y + a, x + b\n        if not ({WITHIN.format('p', 'q')}):\n            break\n"
+        f"        if {test}:\n            {turn}\n{second}"
+        f"        else:\n            y, x = p, q\n            g[y, x] = {d.weighted((2, start), (2, d.paint()))}"
     )
 
 
@@ -82,9 +95,7 @@ def arms(d: Draw) -> str:
         last = f"    {test}(s, key=len)[:] = {paint}"
     else:
         last = f"    for r in s:\n        if {test}:\n            {act}"
-    return (
-        f"for y, x in np.argwhere({cells}):\n    s = [g[:y, x], g[y + 1 :, x], g[y, :x], g[y, x + 1 :]]\n{last}"
-    )
+    return f"for y, x in np.argwhere({cells}):\n    s = [g[:y, x], g[y + 1 :, x], g[y, :x], g[y, x + 1 :]]\n{last}"
 
 
 def waves(d: Draw) -> str:
@@ -157,16 +168,26 @@ def equal_steps(d: Draw) -> str:
 
 
 def go_on(d: Draw) -> str:
-    """Go on from two marked cells in the direction, and at the distance, from one to the other."""
+    """Go on from two cells of a colour in the direction, and at the distance, from one to the other."""
     c = d.colour()
-    which = d.weighted((2, "[:2]"), (1, "[-2:]"), (1, "[::-1][:2]"), (1, "[[0, -1]]"))
-    paint = d.weighted((2, str(c)), (2, str(d.paint())), (1, "g[p - a, q - b]"))
-    start = f"(y, x), (p, q) = np.argwhere({d.weighted((4, f'g == {c}'), (1, 'g > 0'))}){which}\n"
-    move = d.weighted((3, "a, b = p - y, q - x"), (2, "a, b = np.sign([p - y, q - x])"))
-    return (
-        f"{start}{move}\np, q = p + a, q + b\nwhile {WITHIN.format('p', 'q')}:\n"
-        f"    g[p, q] = {paint}\n    p, q = p + a, q + b"
-    )
+    ends = d.weighted((3, "[[0, -1]]"), (2, "[[-1, 0]]"), (1, "[:2]"))
+    step = d.weighted((3, "p - y, q - x"), (2, "np.sign([p - y, q - x])"))
+    cell = "y + k * a, x + k * b"
+    times = d.weighted((3, "30"), (1, "3"))
+    paint = d.weighted((2, "c"), (2, str(d.paint())))
+    if paint == "c" and d.chance(0.4):
+        paint = f"[c, {d.paint()}][k % 2]"
+    body = [
+        f"(y, x), (p, q) = np.argwhere(g == c){ends}",
+        f"a, b = {step}",
+        f"for k in range({times}):",
+        f"    i, j = {cell}",
+        f"    if {WITHIN.format('i', 'j')}{d.weighted((3, ''), (1, ' and g[i, j] == 0'))}:",
+        f"        g[i, j] = {paint}",
+    ]
+    if d.chance(0.3):
+        return "\n".join([f"c = {c}", *body])
+    return "\n".join(["for c in np.unique(g[g > 0]):", *(f"    {line}" for line in body)])
 
 
 def repeat_object(d: Draw) -> str:
@@ -220,9 +241,8 @@ def gaps(d: Draw) -> str:
     )
     pairs = d.weighted((4, "zip(x, x[1:])"), (1, "zip(x[::2], x[1::2])"), (1, "zip(x, x[2:])"))
     act = d.weighted((4, f"r[i + 1 : j] = {paint}"), (2, f"r[(i + j) // 2] = {paint}"), (1, "r[i + 1 : j] = r[i]"))
-    loop = (
-        f"for r in {{}}:\n    x = np.flatnonzero({what})\n    for i, j in {pairs}:\n        if {test}:\n            {act}"
-    )
+    loop = f"for r in {{}}:\n    x = np.flatnonzero({what})\n    for i, j in {pairs}:\n"
+    loop = f"{loop}        if {test}:\n            {act}"
     if d.chance(0.25):
         return loop.format("[*g, *g.T]")
     return loop.format(d.one("g", "g.T"))
@@ -243,7 +263,7 @@ def images_about(d: Draw) -> str:
     body = f"{indent}if {WITHIN.format('i', 'j')}{free}:\n{indent}    g[i, j] = {paint}"
     head = f"    {loop}".rstrip() + "\n"
     return (
-        f"y, x = np.where({d.weighted((4, f'g == {d.colour()}'), (1, 'g > 0'))})\n"
+        f"y, x = np.where({d.weighted((4, f'g == {d.colour()}'), (3, 'g > 0'), (1, 'g == g.max()'))})\n"
         f"p, q = y.min() + y.max(), x.min() + x.max()\nfor y, x in np.argwhere({here}):\n{head}{body}"
     )
 
@@ -259,11 +279,11 @@ def reflect(d: Draw) -> str:
         (1, "a[:], b[:] = b[::-1].copy(), a[::-1].copy()"),
         (1, "b[:] = np.maximum(b, a[::-1])\na[:] = 0"),
         (1, f"b[b != a[::-1]] = {d.paint()}"),
-        (1, f"g = np.where((a > 0) & (b[::-1] > 0), {d.paint()}, 0)"),
         (1, "g = np.maximum(a, b[::-1])"),
     )
+    what = d.weighted((3, f"h == {c}"), (2, "h > 0"))
     return (
-        f"h = {view(d)}\ny = (h == {c}).sum(1).argmax()\nk = min(y, len(h) - 1 - y)\n"
+        f"h = {view(d)}\ny = ({what}).sum(1).argmax()\nk = min(y, len(h) - 1 - y)\n"
         f"a, b = h[y - k : y], h[y + 1 : y + 1 + k]\n{end}"
     )
 
@@ -273,12 +293,15 @@ def wallpaper(d: Draw) -> str:
     k = d.weighted((3, 3), (2, 2), (1, 4))
     c = d.colour()
     source = d.weighted(
-        (3, f"{d.label()}\nb = {d.one('max', 'min')}(ndimage.find_objects(l), key=lambda b: g[b].size)\nh = g[b]"),
+        (3, most(d, "h = g[b]")),
         (2, f"y, x = np.where({d.weighted((3, f'g == {d.colour()}'), (2, 'g > 0'))})\nh = g{box()}"),
         (2, f"h = g[{d.one(f':{k}, :{k}', f'-{k}:, -{k}:', f':{k}', f':, :{k}')}]"),
     )
     end = d.weighted(
-        (2, "g = h"), (3, f"g = np.where(g == {c}, h, g)"), (3, "g = np.where(g == 0, h, g)"), (1, "g[g > 0] = h[g > 0]")
+        (2, "g = h"),
+        (3, f"g = np.where(g == {c}, h, g)"),
+        (3, "g = np.where(g == 0, h, g)"),
+        (1, "g[g > 0] = h[g > 0]"),
     )
     at = d.weighted((3, "h[y % len(h), x % len(h[0])]"), (1, "h[y % len(h), x % len(h[0])][::-1, ::-1]"))
     return f"{source}\n{INDICES}\nh = {at}\n{end}"
@@ -367,22 +390,29 @@ def halo(d: Draw) -> str:
     )
 
 
-def corner_rays(d: Draw) -> str:
-    """Send diagonal rays from the corners of each object."""
-    rays = [
-        "(y - a.start == x - b.start) & (y < a.start)",
-        "(y - a.stop == x - b.stop) & (y >= a.stop)",
-        "(y - a.start == b.stop - 1 - x) & (y < a.start)",
-        "(y - a.stop == b.start - 1 - x) & (y >= a.stop)",
-    ]
-    chosen = d.weighted((2, rays), (1, rays[:2]), (1, rays[2:]), (1, [d.one(*rays)]))
-    c = d.colour()
-    paint = d.weighted((3, "g[a, b].max()"), (1, str(d.paint())), (1, str(c)))
-    things = d.weighted((2, f"g == {c}"), (2, "g > 0"))
-    lines = "\n".join(f"    {'m |=' if i else 'm ='} {ray}" for i, ray in enumerate(chosen))
+def around_boxes(d: Draw) -> str:
+    """Paint a figure seen from each object's box: rays from its corners, beams, frames at a distance."""
+    p = d.weighted((5, "np.maximum(a.start - y, y - a.stop + 1)"), (1, "a.start - y"), (1, "y - a.stop + 1"))
+    q = d.weighted((5, "np.maximum(b.start - x, x - b.stop + 1)"), (1, "b.start - x"), (1, "x - b.stop + 1"))
+    k = d.weighted((3, 2), (1, 3), (1, 1))
+    where = d.weighted(
+        (4, "(p == q) & (p > 0)"),
+        (1, f"(p == q) & (p == {k})"),
+        (2, f"(np.maximum(p, q) == {k})"),
+        (1, f"(np.maximum(p, q) > 0) & (np.maximum(p, q) % {max(k, 2)} == 0)"),
+        (1, "(p > 0) & (q <= 0)"),
+        (1, "(q > 0) & (p <= 0)"),
+        (1, "(p > 0) & (q <= 0) & (p % 2 == 0)"),
+        (1, "(p < 0) & (q > 0)"),
+        (1, "(p > 0) & (q < p)"),
+        (1, "(q > 0) & (p < q)"),
+        (1, "((p <= 0) ^ (q <= 0))"),
+    )
+    paint = d.weighted((3, "g[a, b].max()"), (2, str(d.paint())))
+    things = d.weighted((3, f"g == {d.colour()}"), (2, "g > 0"))
     return (
-        f"l, n = ndimage.label({things})\n{INDICES}\nfor a, b in ndimage.find_objects(l):\n{lines}\n"
-        f"    g[m & (g == 0)] = {paint}"
+        f"l, n = ndimage.label({things}{d.weighted((1, ''), (1, EIGHT))})\n{INDICES}\n"
+        f"for a, b in ndimage.find_objects(l):\n    p = {p}\n    q = {q}\n    g[{where} & (g == 0)] = {paint}"
     )
 
 
@@ -394,20 +424,20 @@ def nested(d: Draw) -> str:
         (1, "np.roll(u, -1)"),
         (1, "sorted(u)"),
         (1, "sorted(u)[::-1]"),
-        (1, f"[{d.paint()}, {d.paint()}] * 9"),
-        (1, f"[{d.paint()}, {d.paint()}, {d.paint()}] * 9"),
+        (1, f"[{d.paint()}, {d.paint()}] * 8"),
+        (1, f"[{d.paint()}, {d.paint()}, {d.paint()}] * 8"),
     )
     body = [
         "u = [h[i, i] for i in range((min(h.shape) + 1) // 2)]",
         f"for i, c in enumerate({new}):",
         "    h[i : len(h) - i, i : len(h[0]) - i] = c",
     ]
-    if "* 9" in new:
-        body = [body[1].replace("enumerate(", "enumerate(").replace("] * 9", "] * 5"), body[2]]
+    if "* 8" in new:
+        body = body[1:]
     if d.chance(0.5):
         return "\n".join(["h = g", *body])
     lines = [f"    {line}" for line in ["h = g[b]", *body]]
-    return "\n".join([d.label(), "for b in ndimage.find_objects(l):", *lines])
+    return "\n".join([any_label(d), "for b in ndimage.find_objects(l):", *lines])
 
 
 def colour_list(d: Draw) -> str:
@@ -447,8 +477,9 @@ def sized(d: Draw) -> str:
     n = d.weighted(
         (3, d.label()),
         (2, "n = len(np.unique(g[g > 0]))"),
-        (2, f"n = (g == {d.colour()}).sum()"),
-        (2, f"n = (g == {d.colour()}).any(0).sum()"),
+        (1, f"n = (g == {d.colour()}).sum()"),
+        (1, f"n = (g == {d.colour()}).any(0).sum()"),
+        (1, "n = np.bincount(g[g > 0]).max()"),
         (1, "n = (g > 0).any(1).sum()"),
     )
     shape = d.weighted((4, "(n, n)"), (1, "(n, 2 * n)"), (1, "(2 * n, 2 * n)"), (1, "(2 * n - 1, 2 * n - 1)"))
@@ -471,12 +502,12 @@ def sized(d: Draw) -> str:
 
 def placed_copies(d: Draw) -> str:
     """Put copies of the grid, or of a part of it, where a pattern of positions says."""
-    k = d.weighted((3, "3"), (2, "2"), (2, "len(np.unique(h)) - 1"), (1, "len(h)"))
+    k = d.weighted((3, "3"), (2, "2"), (2, "len(np.unique(h))"), (0.5, "len(h)"))
     what = d.weighted(
         (2, "h = g"),
-        (2, f"y, x = np.where(g == {d.colour()})\nh = g{box()}"),
+        (1, f"y, x = np.where({d.weighted((1, f'g == {d.colour()}'), (1, 'g > 0'))})\nh = g{box()}"),
         (1, "h = g[:3, :3]"),
-        (3, f"{d.label()}\nh = g[{d.one('min', 'max')}(ndimage.find_objects(l), key=lambda b: g[b].size)]"),
+        (3, most(d, "h = g[b]")),
     )
     m = d.weighted(
         (3, f"m = np.eye({k}, dtype=int)"),
@@ -493,22 +524,20 @@ def placed_copies(d: Draw) -> str:
 
 def stretch(d: Draw) -> str:
     """Stretch one object to the box of another, or of the grid, and paint by it."""
+    c = d.colour()
     by = d.weighted((3, "g[b].size"), (1, "len(np.unique(g[b]))"), (1, f"(g[b] == {d.colour()}).sum()"))
     end = d.weighted(
         (3, "a[a > 0] = h[a > 0]"),
         (2, "a[:] = h"),
-        (2, f"a[a == {d.colour()}] = h[a == {d.colour()}]"),
+        (2, f"a[a == {c}] = h[a == {c}]"),
         (2, "g = h"),
         (1, "a[a == 0] = h[a == 0]"),
         (1, "g = np.where(a > 0, h, 0)"),
         (1, f"a[h == 0] = {d.paint_or_zero()}"),
     )
-    if "==" in end and "a == 0" not in end and "h == 0" not in end:
-        c = d.colour()
-        end = f"a[a == {c}] = h[a == {c}]"
     a = d.weighted((4, "g[s[-1]]"), (1, "g"))
     return (
-        f"{d.label()}\ns = sorted(ndimage.find_objects(l), key=lambda b: {by})\nh, a = g[s[0]], {a}\n"
+        f"{any_label(d)}\ns = sorted(ndimage.find_objects(l), key=lambda b: {by})\nh, a = g[s[0]], {a}\n"
         f"y, x = np.indices(a.shape)\nh = h[y * len(h) // len(a), x * len(h[0]) // len(a[0])]\n{end}"
     )
 
@@ -568,12 +597,13 @@ def by_turns(d: Draw) -> str:
     within = d.weighted((3, f"g == {c}"), (1, "g > 0"))
     names = "x, y" if swap else "y, x"
     cells = f"np.argwhere({f'({within}).T' if swap else within})"
+    first = d.one("", "1")
     return d.weighted(
         (3, f"for i, ({names}) in enumerate({cells}):\n    g[y, x] = {colours}[i % {len(colours)}]"),
-        (3, f"for {names} in {cells}[{d.one(0, 1)}::{step}]:\n    g[y, x] = {d.paint_or_zero()}"),
+        (3, f"for {names} in {cells}[{first}::{step}]:\n    g[y, x] = {d.paint_or_zero()}"),
         (
             3,
-            f"{d.label()}\nfor i in range(1, n + 1):\n    y, x = np.where(l == i)\n"
-            f"    g[y[{d.one(0, 1)}::{step}], x[{'{}'}::{step}]] = {d.paint_or_zero()}",
+            f"{d.label()}\nfor i in range(1, n + 1):\n    {names} = np.where({'(l == i).T' if swap else 'l == i'})\n"
+            f"    g[y[{first}::{step}], x[{first}::{step}]] = {d.paint_or_zero()}",
         ),
     )

@@ -1,13 +1,10 @@
-"""Idioms about motion and growth: objects that move, change or are measured, rays, stairs, rings, copies on a raster.
+"""Idioms about motion and measures: objects that move, change or are measured, lines between cells, copies on a raster.
 
 Every function draws one step of a program as text. Objects and their tests are those of `grammar_objects`.
 """
 
 from soar.pretrain.grammar_draw import EIGHT, Draw
 from soar.pretrain.grammar_objects import condition
-
-VIEWS = ("g", "g[::-1]", "g.T", "g.T[::-1]")
-"""The grid seen from its four sides; what is written into a view is written into the grid."""
 
 
 def approach(d: Draw) -> str:
@@ -19,61 +16,6 @@ def approach(d: Draw) -> str:
         f"a, b = np.argwhere(g == {a}), np.argwhere(g == {b})\nk = 1 * (b.min(0) > a.max(0)) - (b.max(0) < a.min(0))\n"
         f"g[g == {a}] = {left}\nfor i in range(30):\n    if (abs(a[:, None] - b).{near}).any():\n        break\n"
         f"    a = a + k\ng[tuple(a.T)] = {d.weighted((4, a), (1, d.paint()))}"
-    )
-
-
-def rings(d: Draw) -> str:
-    """Give each of the nested rings of the grid the colour of another ring, or a colour by its place."""
-    new = d.weighted((3, "u[::-1]"), (2, "np.roll(u, 1)"), (1, "np.roll(u, -1)"), (1, "np.sort(u)"))
-    start = 'n = ndimage.distance_transform_cdt(np.pad(g >= 0, 1), "chessboard")[1:-1, 1:-1] - 1\n'
-    colours = ", ".join(str(d.paint_or_zero()) for _ in range(d.one(2, 3)))
-    count = colours.count(",") + 1
-    return start + d.weighted(
-        (3, f"u = np.array([g[n == i].max() for i in range(n.max() + 1)])\ng = {new}[n]"),
-        (1, f"g = np.array([{colours}])[n % {count}]"),
-        (1, f"g[g == 0] = np.array([{colours}])[n % {count}][g == 0]"),
-    )
-
-
-def stairs(d: Draw) -> str:
-    """Continue each line from the one before, a cell further to one side or to both."""
-    k = d.weighted((4, 1), (1, 2))
-    right, left = f"h[i, {k}:]", f"h[i, :-{k}]"
-    from_left, from_right = f"h[i - 1, :-{k}]", f"h[i - 1, {k}:]"
-    grow = (f"{right} = np.maximum({right}, {from_left})", f"{left} = np.maximum({left}, {from_right})")
-    step = d.weighted(
-        (2, grow[0]),
-        (2, grow[1]),
-        (3, "\n    ".join(grow)),
-        (1, f"h[i] = np.roll(h[i - 1], {d.one(k, -k)})"),
-        (1, f"h[i] = h[i - 1]\n    h[i, np.flatnonzero(h[i]){d.one('[-1:]', '[:1]')}] = 0"),
-    )
-    return f"h = {d.one(*VIEWS)}\nfor i in range(1, len(h)):\n    {step}"
-
-
-def bounce(d: Draw) -> str:
-    """Send a diagonal ray from a marked cell that bounces off the sides."""
-    c = d.colour()
-    up, which = d.one(1, -1), d.weighted((2, 0), (1, -1))
-    paint = d.weighted((2, c), (2, d.paint()))
-    return (
-        f"h = {d.one('g', 'g.T')}\ny, x = np.argwhere(h == {c})[{which}]\nk = {d.one(1, -1)}\n"
-        f"while 0 <= y {'+' if up > 0 else '-'} 1 < len(h):\n    if not 0 <= x + k < len(h[0]):\n        k = -k\n"
-        f"    y, x = y {'+' if up > 0 else '-'} 1, x + k\n    h[y, x] = {paint}"
-    )
-
-
-def turning_ray(d: Draw) -> str:
-    """Send a ray from each marked cell that turns where something is in the way."""
-    c = d.colour()
-    a, b = d.one((0, 1), (1, 0), (0, -1), (-1, 0))
-    turn = d.weighted((2, "b, -a"), (2, "-b, a"), (1, "-a, -b"))
-    paint = d.weighted((2, c), (2, d.paint()))
-    return (
-        f"for y, x in np.argwhere(g == {c}):\n    a, b = {a}, {b}\n    for i in range(60):\n"
-        f"        if not (0 <= y + a < len(g) and 0 <= x + b < len(g[0])):\n            break\n"
-        f"        if g[y + a, x + b] {d.weighted((3, '> 0'), (1, f'== {d.colour()}'))}:\n            a, b = {turn}\n"
-        f"        else:\n            y, x = y + a, x + b\n            g[y, x] = {paint}"
     )
 
 
@@ -246,27 +188,3 @@ def symmetrise_box(d: Draw) -> str:
         return f"y, x = np.where({what})\nh = g[y.min() : y.max() + 1, x.min() : x.max() + 1]\n{steps}"
     steps = "\n    ".join(f"h[:] = {fill.format(turn)}" for turn in turns)
     return f"l, n = ndimage.label(g > 0{EIGHT})\nfor b in ndimage.find_objects(l):\n    h = g[b]\n    {steps}"
-
-
-def wallpaper(d: Draw) -> str:
-    """Fill the cells of a mask with copies of what a box holds, side by side."""
-    box = d.weighted((3, "g > 0"), (2, f"g == {d.colour()}"), (1, f"g != {d.colour()}"))
-    where = d.weighted((3, "g == 0"), (2, f"g == {d.colour()}"), (1, "g >= 0"))
-    phase = (
-        d.weighted(
-            (
-                2,
-                "y.min()",
-            ),
-            (1, "0"),
-        ),
-        d.weighted((2, "x.min()"), (1, "0")),
-    )
-    rows, columns = (
-        f"(np.arange({size}) - {start}) % {length}" if start != "0" else f"np.arange({size}) % {length}"
-        for size, start, length in (("len(g)", phase[0], "len(h)"), ("len(g[0])", phase[1], "len(h[0])"))
-    )
-    return (
-        f"y, x = np.where({box})\nh = g[y.min() : y.max() + 1, x.min() : x.max() + 1]\n"
-        f"h = h[{rows}][:, {columns}]\ng = np.where({where}, h, g)"
-    )
