@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.solved import RESULTS, measure
 from soar.domains.arc import Arc
-from soar.pretrain.blind import blind_programs
+from soar.pretrain.blind import blind_programs, grammar_digest
 from soar.seeds import rng
 from soar.types import Task
 
@@ -28,7 +28,7 @@ def main() -> None:
     async def make(task: Task, first: int, stop: int) -> Sequence[str]:
         return blind_programs(task, stop, rng(options.seed, "blind", task.id))[first:]
 
-    cell = {"tasks": options.tasks, "seed": options.seed}
+    cell = {"tasks": options.tasks, "seed": options.seed, "grammar": grammar_digest()}
     tasks = Arc().load(options.tasks)
     asyncio.run(measure(options.out, cell, tasks, options.programs, make, options.workers))
 

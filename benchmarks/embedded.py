@@ -38,7 +38,7 @@ async def sample(
     that holds none, and for all of a task that fits in no form."""
     asked = range(0 if distinct else first, programs)
     seeds = sample_seeds(seed, asked, "benchmark", task.id)
-    sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=96, distinct=distinct)
+    sampling = Sampling(temperature=temperature, min_p=0.0, max_new_tokens=128, distinct=distinct)
     hidden = task.without_answers()
     for detail in rendering.details(hidden):
         prompt = rendering.sampling(hidden, None, detail)

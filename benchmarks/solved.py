@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from soar.pretrain.blind import grammar_digest
 from soar.sandbox import Sandbox, open_sandbox
 from soar.types import Task
 
@@ -172,6 +173,7 @@ def at_equal_seconds(
 def report(model: str, temperature: float, seed: int, sizes: Mapping[str, int]) -> None:
     """Print both makers' lines for both sets, and what they solve in equal time."""
     made, blind = read_rows(RESULTS / "embedded.jsonl"), read_rows(RESULTS / "blind.jsonl")
+    blind = of_cell(blind, {"grammar": grammar_digest()})
     print(f"Expected tasks solved (95 % bootstrap interval over tasks), model {model} at temperature {temperature}")
     print(f"{'':26}" + "".join(f"{k:>18} k" if k == 1 else f"{k:>20}" for k in BUDGETS))
     for name, size in sizes.items():

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from soar.domains.arc import Arc
-from soar.pretrain.blind import blind_programs
+from soar.pretrain import grammar
+from soar.pretrain.blind import blind_programs, grammar_digest
 from soar.pretrain.grammar import IDIOMS, WEIGHTS, Grammar, Step, body, draw_step, program
 from soar.pretrain.grammar_draw import Draw, Palette
 from soar.pretrain.scenes import draw_scene, sources
@@ -112,3 +113,17 @@ def test_blind_programs_depend_on_the_task_and_the_generator_alone():
     assert first == second
     assert first != blind_programs(task, 20, np.random.default_rng(4))
     assert blind_programs(task.without_answers(), 20, np.random.default_rng(3)) == first
+
+
+def test_the_digest_of_the_grammar_changes_with_what_it_draws(monkeypatch):
+    before = grammar_digest()
+    assert before == grammar_digest()
+    rarest = min(WEIGHTS, key=lambda idiom: WEIGHTS[idiom])
+    monkeypatch.setattr(
+        Grammar.__init__, "__defaults__", (tuple(2.0 if i is rarest else w for i, w in WEIGHTS.items()),)
+    )
+    assert grammar_digest() != before
+    monkeypatch.undo()
+    name = "block.combine_halves"
+    monkeypatch.setitem(grammar.IDIOMS, name, lambda d: "g = g[::-1]")
+    assert grammar_digest() != before

@@ -11,7 +11,7 @@ import numpy as np
 from soar.pretrain.grammar import Grammar, program
 from soar.pretrain.grammar_draw import Palette, palette_of
 from soar.pretrain.leaks import Grid
-from soar.types import Task
+from soar.types import Task, content_hash
 
 
 def task_palette(task: Task) -> Palette:
@@ -24,3 +24,11 @@ def blind_programs(task: Task, count: int, rng: np.random.Generator) -> list[str
     """Return `count` programs drawn from the grammar with the task's own palette; some may be equal."""
     palette, grammar = task_palette(task), Grammar()
     return [program(grammar.steps(palette, rng)) for _ in range(count)]
+
+
+def grammar_digest() -> str:
+    """Return twelve hexadecimal digits that change when what the grammar draws does: what was measured with one is not
+    to be counted for another."""
+    grammar, rng = Grammar(), np.random.default_rng(0)
+    palette = Palette(tuple(range(6)), tuple(range(1, 8)))
+    return content_hash([program(grammar.steps(palette, rng)) for _ in range(2000)])[:12]
