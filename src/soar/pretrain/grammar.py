@@ -17,6 +17,7 @@ from soar.pretrain import grammar_growth as growth
 from soar.pretrain import grammar_lines as lines
 from soar.pretrain import grammar_motion as motion
 from soar.pretrain import grammar_objects as objects
+from soar.pretrain import grammar_relations as relations
 from soar.pretrain import grammar_rules as rules
 from soar.pretrain import grammar_shape as shape
 from soar.pretrain.grammar_draw import Draw, Palette
@@ -194,6 +195,25 @@ WEIGHTS: Mapping[Idiom, float] = {
     growth.reflect: 1,
     growth.stretch: 0.6,
     growth.walk: 0.5,
+    relations.nearest_object: 1.5,
+    relations.like_one: 1.5,
+    relations.by_repetition: 1.5,
+    relations.move_to: 1.5,
+    relations.corridor: 1.2,
+    relations.point: 1,
+    relations.lean: 1.2,
+    relations.containers: 2,
+    relations.pass_on: 0.8,
+    relations.seen_from: 1.2,
+    relations.sketch: 1.2,
+    relations.map_of_objects: 1,
+    relations.pair_key: 1,
+    relations.ordered: 1,
+    relations.clusters: 1.2,
+    relations.touch_count: 1.2,
+    relations.chain: 1,
+    relations.mirror_about_mark: 1,
+    relations.pack: 0.8,
 }
 """How likely each idiom is to be the next step, up to a factor. The one table of the prior."""
 
