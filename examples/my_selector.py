@@ -1,4 +1,4 @@
-"""A selector of one's own: refine a random one of the three most accurate programs, rarely pulled ones first.
+"""A selector of one's own: refine a random one of the three most promising programs, rarely pulled ones first.
 
 soar run configs/demo.toml runs/mine --set search.selector=examples.my_selector:top_three
 """
@@ -9,6 +9,6 @@ from soar.search.pool import Pool
 
 
 def top_three(pool: Pool, rng: np.random.Generator) -> tuple[int, ...]:
-    best = np.argsort(-pool.accuracy, kind="stable")[:3]
+    best = np.argsort(-pool.heuristic, kind="stable")[:3]
     weights = 1.0 / (1.0 + pool.pulls[best])
     return (int(rng.choice(best, p=weights / weights.sum())),)

@@ -78,7 +78,8 @@ class SearchConfig(_Section):
     """Budgets per task, in completions (App. D.3, D.5), and how parents are picked (§3.2).
 
     `enough`: a task's sampling ends once this many programs reproduce all training pairs; an island's refinement once
-    a quarter of it (divided by `islands`) do. 0 switches early stopping off.
+    a quarter of it (divided by `islands`) do. 0 switches early stopping off. `heuristic` says what makes a parent
+    promising: the paper has "accuracy"; "closeness" also tells apart programs that are right on no pair.
     """
 
     samples: NonNegative = 3000
@@ -88,6 +89,7 @@ class SearchConfig(_Section):
     completions_per_refinement: Positive = 4
     enough: NonNegative = 100
     selector: str = "rex"
+    heuristic: str = "accuracy"
     rex_c: float = Field(default=20.0, gt=0)
     tasks_in_flight: Positive = 32
 

@@ -30,6 +30,7 @@ from soar.report.submission import submission
 from soar.run import RunDirectory, Step, steps
 from soar.sandbox.protocol import Sandbox
 from soar.search import SearchContext, search
+from soar.search.heuristics import HEURISTICS
 from soar.search.selectors import SELECTORS, rex
 from soar.seeds import rng, seed_of
 from soar.types import Task
@@ -102,6 +103,7 @@ async def search_with(run: Run, step: Step, weights: Path | None) -> None:
         budget=config.search,
         sampling=config.sampling,
         selector=partial(rex, c=config.search.rex_c) if selector is rex else selector,
+        heuristic=partial(resolve(config.search.heuristic, HEURISTICS, "heuristic"), run.domain),
         sampler=models[serving["sample"]],
         refiner=models[serving["refine"]],
         sandbox=run.sandbox,

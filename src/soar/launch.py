@@ -33,6 +33,7 @@ from soar.prompts.protocol import Rendering
 from soar.report.progress import Progress, show_progress
 from soar.run import RunDirectory, freeze, locked, steps
 from soar.sandbox import open_sandbox
+from soar.search.heuristics import HEURISTICS
 from soar.search.selectors import SELECTORS
 from soar.task_sets import load_task_sets, open_domain
 from soar.types import Task
@@ -117,6 +118,7 @@ def check_names(config: Config) -> None:
     """Find every part that a configuration names, so that a wrong name is told before anything is paid for."""
     named: list[tuple[str, Mapping[str, Any], str]] = [
         (config.search.selector, SELECTORS, "selector"),
+        (config.search.heuristic, HEURISTICS, "heuristic"),
         (config.answer.voter, VOTERS, "voter"),
         *((name, FILTERS, "filter") for name in config.answer.filters),
         (config.learning.deduplicate, DEDUPLICATIONS, "deduplication"),

@@ -153,6 +153,19 @@ def test_a_training_begins_with_another_models_weights_under_a_new_vocabulary(co
     assert torch.allclose(logits[0][..., 7], logits[1][..., 7], atol=1e-5)
 
 
+def test_added_layers_change_nothing_at_first(corpus, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    train(settings(corpus, tmp_path / "first", steps=3))
+    before = AutoModelForCausalLM.from_pretrained(tmp_path / "first" / "model", local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "first" / "model", local_files_only=True)
+    after = grown_model(tmp_path / "first" / "model", tokenizer, layers=5)
+    assert after.config.num_hidden_layers == len(after.model.layers) == 5
+    ids = torch.arange(5, 60)[None]
+    with torch.no_grad():
+        assert torch.allclose(before(ids).logits, after(ids).logits, atol=1e-5)
+
+
 def test_a_training_goes_on_from_a_models_loss(corpus, tmp_path):
     train(settings(corpus, tmp_path / "first", steps=40))
     first = json.loads((tmp_path / "first" / "log.jsonl").read_text().splitlines()[-1])["held_out"]

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from soar.lm.scripted import Scripted
 from soar.prompts.chat import Chat
 from soar.sandbox import open_sandbox
 from soar.search import SearchContext, search
+from soar.search.heuristics import accuracy
 from soar.search.selectors import rex
 from soar.types import Example, Task
 
@@ -49,6 +51,7 @@ def searched(tmp_path):
                     budget,
                     SamplingConfig(),
                     rex,
+                    partial(accuracy, Arc()),
                     lm,
                     changes.pop("refiner", lm),
                     wrap(sandbox),

@@ -5,6 +5,8 @@ in). Knows no program, no search and no score.
 """
 
 from collections.abc import Sequence
+from itertools import chain
+from operator import eq
 from typing import TypeAlias, cast
 
 from soar.domains.arc_source import read_source
@@ -76,6 +78,13 @@ class Arc:
         """Return the grid's size in words, rows first: ``"3 rows x 4 columns"``; `value` is canonical."""
         grid = cast(Grid, value)
         return f"{_count(len(grid), 'row')} x {_count(len(grid[0]), 'column')}"
+
+    def similarity(self, one: Value, other: Value) -> float:
+        """Return the fraction of cells in which two canonical grids agree, 0 for grids of different shapes."""
+        a, b = cast(Grid, one), cast(Grid, other)
+        if (len(a), len(a[0])) != (len(b), len(b[0])):
+            return 0.0
+        return sum(map(eq, chain(*a), chain(*b))) / (len(a) * len(a[0]))
 
 
 def _items(value: object) -> Sequence[object] | None:

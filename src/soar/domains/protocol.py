@@ -6,7 +6,10 @@ from soar.types import Task, Value
 
 
 class Domain(Protocol):
-    """Loads tasks, and says what a value is and how a prompt shows it."""
+    """Loads tasks, and says what a value is and how a prompt shows it.
+
+    A domain may also have ``similarity(value, value)``, from 0 to 1, which ``search.heuristic = "closeness"`` asks for.
+    """
 
     @property
     def about(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from soar.config import FinetuneConfig
 from soar.errors import DataError, Interrupted, StoreError
 from soar.files import is_published, publish, seal, sha256
+from soar.learning.precision import attend_in_float32, has_fast_bf16
 from soar.learning.tokens import IGNORED, order, read_tokens
 from soar.seeds import rng, seed_of
 
@@ -108,10 +109,12 @@ def _trainer(
     torch.manual_seed(seed_of(seed, "initial"))
     bf16 = settings.dtype == "bfloat16" and has_fast_bf16()
     whole = settings.method == "full" or not bf16
+    dtype = torch.float32 if whole else torch.bfloat16
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, local_files_only=True)
+    if not torch.cuda.is_available():
+        attend_in_float32(model)
     trainer = _trainer_class()(
-        model=AutoModelForCausalLM.from_pretrained(
-            base, dtype=torch.float32 if whole else torch.bfloat16, local_files_only=True
-        ),
+        model=model,
         args=_arguments(work, settings, seed, rows=len(sequence), bf16=bf16),
         train_dataset=Dataset.from_dict(columns).select(sequence),
         processing_class=tokenizer,
@@ -145,16 +148,6 @@ def _trainer_class() -> Any:
             return loss / (asked.sum() if num_items_in_batch is None else num_items_in_batch)
 
     return SFTTrainer if torch.cuda.is_available() else CompletionTrainer
-
-
-def has_fast_bf16() -> bool:
-    """Return whether this machine computes in bfloat16 itself; where it does not, float32 is ten times faster."""
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    able = torch.cpu.get_capabilities()
-    return any(able.get(name) is True for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def _arguments(work: Path, settings: FinetuneConfig, seed: int, *, rows: int, bf16: bool) -> Any:

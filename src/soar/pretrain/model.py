@@ -45,16 +45,19 @@ def new_model(
     return model
 
 
-def grown_model(folder: Path, tokenizer: "PreTrainedTokenizerBase") -> "LlamaForCausalLM":
+def grown_model(folder: Path, tokenizer: "PreTrainedTokenizerBase", layers: int = 0) -> "LlamaForCausalLM":
     """Return the model of a folder with the vocabulary of another tokenizer, to be trained further.
 
     A token that both know keeps its embedding; a new one begins as the mean of the tokens that its text was cut into.
+    Where it has fewer than `layers` layers, new ones stand between the old, which change nothing at first.
     """
     import torch
     from transformers import AutoTokenizer, LlamaForCausalLM
 
     before = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    if layers > model.config.num_hidden_layers:
+        model = _deepened(model, layers)
     old, known = cast(torch.Tensor, model.get_input_embeddings().weight).detach().clone(), before.get_vocab()
     model.resize_token_embeddings(-(-len(tokenizer) // 16) * 16, mean_resizing=False)
     weight = cast(torch.Tensor, model.get_input_embeddings().weight)
@@ -63,6 +66,26 @@ def grown_model(folder: Path, tokenizer: "PreTrainedTokenizerBase") -> "LlamaFor
             pieces = [known[token]] if token in known else before(token, add_special_tokens=False)["input_ids"]
             weight[place] = old[pieces].mean(0)
     return model
+
+
+def _deepened(model: "LlamaForCausalLM", layers: int) -> "LlamaForCausalLM":
+    """Return a model of so many layers that computes the same: the new ones, spread evenly, write nothing."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    had = model.config.num_hidden_layers
+    deeper = LlamaForCausalLM(LlamaConfig(**{**model.config.to_dict(), "num_hidden_layers": layers}))
+    places = [round(place) for place in torch.linspace(0, layers - 1, had).tolist()]
+    deeper.model.embed_tokens.load_state_dict(model.model.embed_tokens.state_dict())
+    deeper.model.norm.load_state_dict(model.model.norm.state_dict())
+    for layer, place in zip(model.model.layers, places, strict=True):
+        deeper.model.layers[place].load_state_dict(layer.state_dict())
+    with torch.no_grad():
+        for place in set(range(layers)) - set(places):
+            for name, weight in deeper.model.layers[place].named_parameters():
+                if name.endswith(("o_proj.weight", "down_proj.weight")):
+                    weight.zero_()
+    return deeper
 
 
 def _shrink_residuals(model: "LlamaForCausalLM", layers: int) -> None:

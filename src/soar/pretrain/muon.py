@@ -1,7 +1,7 @@
 """Muon: momentum whose update is made orthogonal (Jordan et al. 2024), for the matrices inside the decoder layers.
 
-As in torch.optim.Muon, but in 32-bit floats: the one in torch computes in bfloat16, which takes CPUs without such
-instructions a hundred times as long. Knows matrices only; embeddings and norms are AdamW's.
+As in torch.optim.Muon, but in bfloat16 only where the machine has such instructions: elsewhere it takes a hundred times
+as long. Knows matrices only; embeddings and norms are AdamW's.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+
+from soar.learning.precision import has_fast_bf16
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration that drives singular values towards 1."""
@@ -20,10 +22,11 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     turned = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if turned else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x = x.bfloat16() if has_fast_bf16() else x
     for _ in range(steps):
         square = x @ x.transpose(1, 2)
         x = a * x + (b * square + c * square @ square) @ x
-    return x.transpose(1, 2) if turned else x
+    return (x.transpose(1, 2) if turned else x).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):

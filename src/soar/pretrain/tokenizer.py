@@ -20,7 +20,7 @@ PAD, END = "<pad>", "<end>"
 SPECIAL = (PAD, BEGIN, WRITE, END, PARENT)
 """The special tokens, ids 0 to 4 in this order."""
 
-MERGES = 300
+MERGES = 1000
 """How many fragments of program text are learnt on top of single lexemes."""
 
 MIN_COUNT = 20

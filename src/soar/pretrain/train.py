@@ -20,6 +20,7 @@ import torch
 from torch.nn import functional
 
 from soar.errors import DataError
+from soar.learning.precision import attend_in_float32, has_fast_bf16
 from soar.pretrain.batches import Batch, Source, batches, held_out_batches, shard_paths
 from soar.pretrain.encode import PROGRAM, read_shard
 from soar.pretrain.model import grown_model, new_model
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TOKENIZER_SHARDS = 8
+"""How many of the shards that are there at first the tokenizer is learnt from."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """How to train. Either `minutes` of training or `steps` end it; over the last `decay` of that the learning rate
     falls to 0. `muon_lr` 0 leaves the matrices to AdamW. `begin` is the folder of a model whose weights, and so whose
-    shape, the training begins with."""
+    width, the training begins with; layers that it lacks are added."""
 
     corpus: Path
     out: Path
@@ -86,6 +90,8 @@ def train(settings: Settings, rendering: Compact = Compact()) -> dict[str, float
     torch.manual_seed(settings.seed)
     model: Any = first_model(tokenizer, settings)
     model.to(settings.device)
+    if settings.device == "cpu":
+        attend_in_float32(model)
     optimizers = new_optimizers(model, settings)
     progress = load_checkpoint(settings.out, model, optimizers)
     source = Source(
@@ -132,12 +138,13 @@ def keep_freed_memory() -> None:
 
 
 def open_tokenizer(settings: Settings, rendering: Compact) -> "PreTrainedTokenizerBase":
-    """Return the tokenizer of an earlier session, else one learnt from the first shard's programs."""
+    """Return the tokenizer of an earlier session, else one learnt from the first shards' programs."""
     from transformers import AutoTokenizer
 
     folder = settings.out / "tokenizer"
     if not folder.exists():
-        bodies = [rendering.completion(exercise.code) for exercise in read_shard(shard_paths(settings.corpus)[0])]
+        first = shard_paths(settings.corpus)[:TOKENIZER_SHARDS]
+        bodies = [rendering.completion(exercise.code) for path in first for exercise in read_shard(path)]
         train_tokenizer(bodies).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
@@ -145,7 +152,7 @@ def open_tokenizer(settings: Settings, rendering: Compact) -> "PreTrainedTokeniz
 def first_model(tokenizer: "PreTrainedTokenizerBase", settings: Settings) -> Any:
     """Return the model that a training begins with."""
     if settings.begin is not None:
-        return grown_model(settings.begin, tokenizer)
+        return grown_model(settings.begin, tokenizer, settings.layers)
     shape = {name: getattr(settings, name) for name in ("width", "layers", "head_size", "mlp")}
     return new_model(tokenizer, **shape)
 
@@ -204,7 +211,7 @@ def losses_of(model: Any, batch: Batch) -> tuple[torch.Tensor, float]:
     """Return the weighted mean loss and the mean over program tokens. Rows are padded behind, so that causal attention
     needs no mask; logits are computed only where a token counts."""
     device = model.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16()):
         hidden = model.model(input_ids=batch.ids[:, :-1].to(device), use_cache=False).last_hidden_state
         weights = batch.weights[:, 1:].to(device)
         chosen = weights > 0
@@ -290,7 +297,7 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
     for name in ("lr", "muon_lr", "decay", "weight_decay", "checkpoint_minutes"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name))
-    parser.add_argument("--begin", type=Path, help="folder of a model to begin with; its shape is kept")
+    parser.add_argument("--begin", type=Path, help="folder of a model to begin with; its width is kept")
     parser.add_argument("--device", default="cpu")
     train(Settings(**vars(parser.parse_args())))
 

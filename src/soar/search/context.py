@@ -1,5 +1,6 @@
 """What one iteration's search holds open and what is fixed while it lasts. Data only."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from soar.archive.reader import ArchiveReader
@@ -10,15 +11,15 @@ from soar.lm.protocol import LanguageModel
 from soar.prompts.protocol import Rendering
 from soar.sandbox.protocol import Sandbox
 from soar.search.selectors import Selector
-from soar.types import Sampling, Task
+from soar.types import Program, Sampling, Task
 
 
 @dataclass(frozen=True, slots=True)
 class SearchContext:
     """One search of one iteration.
 
-    `sampler` writes programs from scratch, `refiner` from those it is shown: one model, or two. `few_shot`: solved
-    tasks with a program each, frozen when the iteration starts.
+    `selector` picks parents by what `heuristic` says of each. `sampler` writes programs from scratch, `refiner` from
+    those it is shown: one model, or two. `few_shot`: solved tasks with a program each, frozen as the iteration starts.
     """
 
     stage: str
@@ -27,6 +28,7 @@ class SearchContext:
     budget: SearchConfig
     sampling: SamplingConfig
     selector: Selector
+    heuristic: Callable[[Task, Program], float]
     sampler: LanguageModel
     refiner: LanguageModel
     sandbox: Sandbox

@@ -18,15 +18,16 @@ from soar.types import Origin, Program, Prompt, Task, solves_train
 
 async def refine(context: SearchContext, task: Task, samples: Sequence[Program], evaluate: Evaluate) -> list[Program]:
     """Spend a task's refinement budget on islands that share the samples and nothing else; return all children."""
+    arms = [(program, context.heuristic(task, program)) for program in samples]
     islands = range(context.budget.islands)
-    found = await asyncio.gather(*(refine_island(context, task, samples, island, evaluate) for island in islands))
+    found = await asyncio.gather(*(refine_island(context, task, arms, island, evaluate) for island in islands))
     return [program for island in found for program in island]
 
 
 async def refine_island(
-    context: SearchContext, task: Task, samples: Sequence[Program], island: int, evaluate: Evaluate
+    context: SearchContext, task: Task, arms: Sequence[tuple[Program, float]], island: int, evaluate: Evaluate
 ) -> list[Program]:
-    """Spend one island's budget, pull after pull, and return its children in order.
+    """Spend one island's budget, pull after pull, and return its children in order; `arms` are the bandit's first ones.
 
     Without any arm (every program failed somewhere) a pull samples from scratch, until a program becomes one: the
     budget is spent all the same.
@@ -35,19 +36,19 @@ async def refine_island(
     owed = share(budget.refinements, budget.islands, island)
     enough = -(-budget.enough // budget.islands)
     stored = stored_calls(context, task, "refine", island)
-    pool, children, solved, step = Pool(samples), [], 0, 0
+    pool, children, solved, step = Pool(arms), [], 0, 0
     while owed > 0 and not (enough and solved >= enough):
         count = min(budget.completions_per_refinement, owed)
-        arms = context.selector(pool, _rng(context, task, island, step)) if len(pool) else ()
-        parents = tuple(pool.programs[arm] for arm in arms)
+        pulled = context.selector(pool, _rng(context, task, island, step)) if len(pool) else ()
+        parents = tuple(pool.programs[arm] for arm in pulled)
         if step not in stored.unsent:
             call = refinement_call(context, task, parents, island, step, count)
             born = await complete(context, call, stored.at(step), evaluate)
             solved += sum(is_new_solution(child, parents) for child in born)
             children += born
             for child in born:
-                pool.add(child)
-        pool.spend(arms, count)
+                pool.add(child, context.heuristic(task, child))
+        pool.spend(pulled, count)
         owed -= count
         step += 1
     return children

@@ -14,8 +14,9 @@ Selector: TypeAlias = Callable[[Pool, Generator], tuple[int, ...]]
 
 
 def rex(pool: Pool, rng: Generator, c: float = 20.0) -> tuple[int, ...]:
-    """Thompson-sample one arm: Beta(1 + c·h, 1 + c·(1 − h) + pulls), h = train accuracy (§3.2, Tang et al. 2024)."""
-    h = pool.accuracy
+    """Thompson-sample one arm: Beta(1 + c·h, 1 + c·(1 − h) + pulls), h its heuristic, in the paper the train accuracy
+    (§3.2, Tang et al. 2024)."""
+    h = pool.heuristic
     return (int(rng.beta(1 + c * h, 1 + c * (1 - h) + pool.pulls).argmax()),)
 
 
@@ -25,9 +26,9 @@ def uniform(pool: Pool, rng: Generator) -> tuple[int, ...]:
 
 
 def greedy(pool: Pool, rng: Generator) -> tuple[int, ...]:
-    """Pick among the most accurate arms, the least pulled first, ties at random."""
+    """Pick among the most promising arms, the least pulled first, ties at random."""
     order = rng.permutation(len(pool))
-    return (int(max(order, key=lambda arm: (pool.accuracy[arm], -pool.pulls[arm]))),)
+    return (int(max(order, key=lambda arm: (pool.heuristic[arm], -pool.pulls[arm]))),)
 
 
 SELECTORS: dict[str, Selector] = {"rex": rex, "uniform": uniform, "greedy": greedy}

@@ -1,0 +1,46 @@
+"""How promising a program is as a parent: the heuristic h of REX (Tang et al. 2024), a number from 0 to 1.
+
+The paper takes the train accuracy (§3.2). On tasks where no program is right on any pair that is 0 for all of them, and
+parents are drawn by chance; `closeness` tells them apart there. Knows training pairs only, never a test output.
+"""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from soar.domains.protocol import Domain
+from soar.errors import ConfigError
+from soar.types import Failure, Output, Program, Task, Value
+
+Heuristic: TypeAlias = Callable[[Domain, Task, Program], float]
+
+
+def accuracy(domain: Domain, task: Task, program: Program) -> float:
+    """Return the fraction of training pairs reproduced exactly (§3.2)."""
+    del domain, task
+    return program.accuracy
+
+
+def closeness(domain: Domain, task: Task, program: Program) -> float:
+    """Return how much of the way from input to wanted output a program goes, by the domain's similarity, on average
+    over the training pairs: 1 for a right output, 0 for one that is no more like the wanted one than the input is.
+    """
+    similarity = getattr(domain, "similarity", None)
+    if similarity is None:
+        raise ConfigError(
+            'search.heuristic = "closeness" needs a domain with a method similarity(value, value); '
+            'this one has none: set search.heuristic = "accuracy"'
+        )
+    pairs = zip(task.train, program.train, strict=True)
+    return sum(_progress(similarity, e.input, output, e.output) for e, output in pairs) / len(task.train)
+
+
+def _progress(similarity: Callable[[Value, Value], float], start: Value, found: Output, wanted: Value | None) -> float:
+    if found == wanted:
+        return 1.0
+    if isinstance(found, Failure) or wanted is None:
+        return 0.0
+    before = similarity(start, wanted)
+    return max(0.0, (similarity(found, wanted) - before) / (1 - before)) if before < 1 else 0.0
+
+
+HEURISTICS: dict[str, Heuristic] = {"accuracy": accuracy, "closeness": closeness}
