@@ -113,9 +113,9 @@ class AnswerConfig(_Section):
 class LearningConfig(_Section):
     """Which programs become examples (§3.3); the counts are examples per task.
 
-    `hindsight_pairs_per_task` are refinements of parents that the search has shown into other programs, relabelled: not
-    in the paper. `operators` are those that θi serves, both as in the paper; the configured model goes on with the
-    other.
+    `hindsight_pairs_per_task` are refinements into other programs, relabelled, not in the paper: of parents that the
+    search has "shown", or of those "closest" to what is then wanted. `operators` are those that θi serves, both as in
+    the paper; the configured model goes on with the other.
     """
 
     history: Literal["current", "all"] = "current"
@@ -125,6 +125,7 @@ class LearningConfig(_Section):
     samples_per_task: NonNegative = 50
     refinements_per_task: NonNegative = 50
     hindsight_pairs_per_task: NonNegative = 0
+    hindsight_parents: Literal["shown", "closest"] = "shown"
     true_copies: Positive = 1
     replay: NonNegative = 0
     operators: Annotated[tuple[Literal["sample", "refine"], ...], Field(min_length=1)] = ("sample", "refine")

@@ -20,6 +20,7 @@ from soar.domains.protocol import Domain
 from soar.ensemble import VOTERS, Ballot, votable
 from soar.errors import Interrupted
 from soar.files import is_published, write_atomically
+from soar.heuristics import HEURISTICS, closeness
 from soar.learning.examples import Row, replay_examples, write_examples
 from soar.learning.finetune import TRAINERS
 from soar.learning.select import examples_of
@@ -30,7 +31,6 @@ from soar.report.submission import submission
 from soar.run import RunDirectory, Step, steps
 from soar.sandbox.protocol import Sandbox
 from soar.search import SearchContext, search
-from soar.search.heuristics import HEURISTICS
 from soar.search.selectors import SELECTORS, rex
 from soar.seeds import rng, seed_of
 from soar.types import Task
@@ -174,6 +174,7 @@ def lessons(run: Run, step: Step, task: Task) -> list[Row]:
         run.config.learning,
         filters=run.config.answer.filters,
         seed=seed_of(run.config.seed, "learn", step.stage.name, step.iteration),
+        closeness=partial(closeness, run.domain),
     )
 
 

@@ -22,6 +22,7 @@ from soar.domains.protocol import Domain
 from soar.domains.task_set import task_set_hash
 from soar.ensemble import FILTERS, VOTERS
 from soar.errors import Interrupted
+from soar.heuristics import HEURISTICS
 from soar.iterate import Run, iterate
 from soar.learning.curate import CURATORS, PAIRINGS
 from soar.learning.dedup import DEDUPLICATIONS
@@ -33,7 +34,6 @@ from soar.prompts.protocol import Rendering
 from soar.report.progress import Progress, show_progress
 from soar.run import RunDirectory, freeze, locked, steps
 from soar.sandbox import open_sandbox
-from soar.search.heuristics import HEURISTICS
 from soar.search.selectors import SELECTORS
 from soar.task_sets import load_task_sets, open_domain
 from soar.types import Task

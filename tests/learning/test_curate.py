@@ -173,6 +173,17 @@ def test_parents_are_drawn_as_often_as_they_were_shown():
     assert np.mean([parent.key == often.key for parent, _ in pairs]) == pytest.approx(0.75, abs=0.07)
 
 
+def test_the_closest_parent_is_chosen_for_what_the_child_does_not_for_what_the_task_wants():
+    far, near, child = acting(0, 4, 0, 1), acting(1, 1, 0, 3), acting(2, 2, 0, 3)
+
+    def agree(task, program):
+        return sum(y == e.output for y, e in zip(program.train, task.train, strict=True))
+
+    pairs = hindsight_pairs(TASK, [far, near, child], [child], 1, np.random.default_rng(0), agree)
+    assert agree(TASK, far) > agree(TASK, near)
+    assert [(parent.key, other.key) for parent, other in pairs] == [(near.key, child.key)]
+
+
 @given(programs(failing=True), SIZES, SEEDS, st.booleans())
 def test_a_hindsight_pair_ran_and_does_two_different_things(found, n, seed, known):
     task = TASK if known else HIDDEN

@@ -11,11 +11,11 @@ from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.config import SamplingConfig, SearchConfig
 from soar.domains.arc import Arc
+from soar.heuristics import accuracy
 from soar.lm.scripted import Scripted
 from soar.prompts.chat import Chat
 from soar.sandbox import open_sandbox
 from soar.search import SearchContext, search
-from soar.search.heuristics import accuracy
 from soar.search.selectors import rex
 from soar.types import Example, Task
 

@@ -12,8 +12,13 @@ import numpy as np
 from numpy.random import Generator
 
 from soar.ensemble import groups_of
+from soar.learning.relabel import relabel
 from soar.types import Program, Task, solves_train, test_matches
 
+LOOKED_AT = 32
+"""Of how many programs a parent by hindsight is the closest."""
+
+Closeness: TypeAlias = Callable[[Task, Program], float]
 Curator: TypeAlias = Callable[[Task, Sequence[Program], int, Generator], list[Program]]
 Pairing: TypeAlias = Callable[[Task, Sequence[tuple[Program, Program]], int, Generator], list[tuple[Program, Program]]]
 
@@ -127,14 +132,20 @@ def lineage(task: Task, programs: Sequence[Program]) -> list[tuple[Program, Prog
 
 
 def hindsight_pairs(
-    task: Task, programs: Sequence[Program], children: Sequence[Program], n: int, rng: Generator
+    task: Task,
+    programs: Sequence[Program],
+    children: Sequence[Program],
+    n: int,
+    rng: Generator,
+    closeness: Closeness | None = None,
 ) -> list[tuple[Program, Program]]:
     """Return up to `n` pairs of a parent and a program that does something else, which answers it once the task is
     relabelled: hindsight for refinement, which the paper leaves open (§3.4).
 
-    Parents are drawn from those that the search has shown, as often as it did, or from all its programs if it refined
-    none; children from `children`: half of them right where any is, the others uniformly, each once. So the model meets
-    the parents that a search gives it, which are mostly far from any solution.
+    Children are drawn from `children`: half of them right where any is, the others uniformly, each once. Parents are
+    drawn from those that the search has shown, as often as it did, or from all its programs if it refined none. Given
+    `closeness`, a parent is rather what a search by it would have shown, had the child's outputs been wanted: of
+    `LOOKED_AT` programs the one that comes closest to them. Either way the model meets parents like those of a search.
     """
     known = {program.key: program for program in programs}
     shown = [known[key] for program in programs for key in program.parents if key in known] or list(programs)
@@ -142,7 +153,10 @@ def hindsight_pairs(
     others = [child for child in uniform(task, children, len(children), rng) if not seems_right(task, child)]
     solutions = list(islice(cycle(right), n // 2))
     answers = [*solutions, *others[: n - len(solutions)]]
-    drawn = (_other(shown, child, rng) for child in answers)
+    if closeness is None:
+        drawn = [_other(shown, child, rng) for child in answers]
+    else:
+        drawn = [_closest(task, programs, child, rng, closeness) for child in answers]
     return [(parent, child) for parent, child in zip(drawn, answers, strict=True) if parent is not None]
 
 
@@ -150,6 +164,16 @@ def _other(programs: Sequence[Program], than: Program, rng: Generator) -> Progra
     """Draw one of the programs that ran and does something else than another; None if all do the same."""
     able = [program for program in programs if program.ran and program.outputs != than.outputs]
     return able[rng.integers(len(able))] if able else None
+
+
+def _closest(
+    task: Task, programs: Sequence[Program], child: Program, rng: Generator, closeness: Closeness
+) -> Program | None:
+    """Return, of some programs that ran and do something else than `child`, the one closest to the task it solves."""
+    able = [program for program in programs if program.ran and program.outputs != child.outputs]
+    some = [able[place] for place in rng.permutation(len(able))[:LOOKED_AT]]
+    solved = relabel(task, child)
+    return max(some, key=lambda program: closeness(solved, program), default=None)
 
 
 def uniform_pairs(

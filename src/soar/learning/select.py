@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from soar.config import LearningConfig, resolve
 from soar.ensemble import votable
-from soar.learning.curate import CURATORS, PAIRINGS, answers_known, hindsight_pairs, is_correct, lineage
+from soar.learning.curate import CURATORS, PAIRINGS, Closeness, answers_known, hindsight_pairs, is_correct, lineage
 from soar.learning.dedup import DEDUPLICATIONS
 from soar.learning.examples import Row, refinement_example, sampling_example
 from soar.prompts.protocol import Rendering
@@ -20,8 +20,9 @@ def examples_of(
     *,
     filters: Sequence[str],
     seed: int,
+    closeness: Closeness | None = None,
 ) -> list[Row]:
-    """Return the examples of one task, sampling first.
+    """Return the examples of one task, sampling first; `closeness` is what parents by hindsight are chosen by.
 
     A task without answers gives no pairs of a wrong parent and its right child (§3.4); those by hindsight it gives.
     """
@@ -34,7 +35,8 @@ def examples_of(
     for program in chosen:
         copies = learning.true_copies if answers_known(task) and is_correct(task, program) else 1
         rows += [sampling_example(rendering, task, program, shuffle) for _ in range(copies)]
-    pairs = hindsight_pairs(task, fit, distinct, learning.hindsight_pairs_per_task, rng(seed, "hindsight", task.id))
+    near, draw = closeness if learning.hindsight_parents == "closest" else None, rng(seed, "hindsight", task.id)
+    pairs = hindsight_pairs(task, fit, distinct, learning.hindsight_pairs_per_task, draw, near)
     if answers_known(task):
         pairing = resolve(learning.pairing, PAIRINGS, "pairing")
         pairs += pairing(task, lineage(task, fit), learning.refinements_per_task, rng(seed, "pair", task.id))

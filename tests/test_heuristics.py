@@ -1,12 +1,16 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from searching import grid
 
 from soar.domains.arc import Arc
 from soar.errors import ConfigError
-from soar.search.heuristics import HEURISTICS, closeness
+from soar.heuristics import HEURISTICS, closeness
 from soar.types import Example, Failure, Origin, Program, Task, train_accuracy
+
+
+def grid(*rows):
+    return tuple(tuple(map(int, row)) for row in rows)
+
 
 WANTED = grid("1111", "0000")
 TASK = Task(
