@@ -6,6 +6,7 @@ parent and prints the mean negative log-likelihood per program, in nats, of the 
     from scratch       given the relabelled task alone
     own parent         given the task and the parent that the program was written from
     another parent     given the task and a parent that the search has shown for something else
+    closest parent     given the task and, of some programs of the search, the one that comes closest to solving it
 
 and of the shipped model's corpus, by samples and refinements. Where a prompt says more and the model is more surprised,
 there is something to learn from the search; where it is as little surprised as by its corpus, there is not.
@@ -16,6 +17,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ from numpy.random import Generator
 from benchmarks.embedded import digest
 from soar.archive.reader import ArchiveReader
 from soar.domains.arc import Arc
+from soar.heuristics import closeness
+from soar.learning.curate import closest_parent
 from soar.learning.examples import Row, refinement_example, replay_examples, sampling_example, write_examples
 from soar.learning.tokens import IGNORED, Tokens, order, read_tokens
 from soar.lm.embedded import SHIPPED
@@ -33,7 +37,7 @@ from soar.run import RunDirectory
 from soar.seeds import rng
 from soar.types import Program, Task
 
-KINDS = ("from scratch", "own parent", "another parent", "corpus, samples", "corpus, refinements")
+KINDS = ("from scratch", "own parent", "another parent", "closest parent", "corpus, samples", "corpus, refinements")
 
 
 def steps_of(programs: Sequence[Program]) -> list[tuple[Program, Program]]:
@@ -44,8 +48,8 @@ def steps_of(programs: Sequence[Program]) -> list[tuple[Program, Program]]:
 
 
 def rows_of(task: Task, programs: Sequence[Program], count: int, chance: Generator) -> Iterator[tuple[str, Row]]:
-    """Yield up to `count` programs of a task in each of the three ways; none where there is only one parent."""
-    steps, rendering = steps_of(programs), Compact()
+    """Yield up to `count` programs of a task in each of the four ways; none where there is only one parent."""
+    steps, rendering, near = steps_of(programs), Compact(), partial(closeness, Arc())
     for place in chance.permutation(len(steps))[:count]:
         parent, child = steps[place]
         others = [other for other, _ in steps if other.outputs not in (parent.outputs, child.outputs)]
@@ -55,6 +59,8 @@ def rows_of(task: Task, programs: Sequence[Program], count: int, chance: Generat
         yield "from scratch", sampling_example(rendering, task, child, chance)
         yield "own parent", refinement_example(rendering, task, parent, child, chance)
         yield "another parent", refinement_example(rendering, task, other, child, chance)
+        if closest := closest_parent(task, programs, child, chance, near):
+            yield "closest parent", refinement_example(rendering, task, closest, child, chance)
 
 
 def rows_of_run(run: RunDirectory, count: int) -> Iterator[tuple[str, Row]]:

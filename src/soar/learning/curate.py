@@ -156,7 +156,7 @@ def hindsight_pairs(
     if closeness is None:
         drawn = [_other(shown, child, rng) for child in answers]
     else:
-        drawn = [_closest(task, programs, child, rng, closeness) for child in answers]
+        drawn = [closest_parent(task, programs, child, rng, closeness) for child in answers]
     return [(parent, child) for parent, child in zip(drawn, answers, strict=True) if parent is not None]
 
 
@@ -166,7 +166,7 @@ def _other(programs: Sequence[Program], than: Program, rng: Generator) -> Progra
     return able[rng.integers(len(able))] if able else None
 
 
-def _closest(
+def closest_parent(
     task: Task, programs: Sequence[Program], child: Program, rng: Generator, closeness: Closeness
 ) -> Program | None:
     """Return, of some programs that ran and do something else than `child`, the one closest to the task it solves."""
