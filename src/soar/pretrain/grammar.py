@@ -11,6 +11,7 @@ from itertools import accumulate
 import numpy as np
 
 from soar.pretrain import grammar_block as block
+from soar.pretrain import grammar_boxes as boxes
 from soar.pretrain import grammar_cells as cells
 from soar.pretrain import grammar_colour as colour
 from soar.pretrain import grammar_growth as growth
@@ -18,8 +19,10 @@ from soar.pretrain import grammar_lines as lines
 from soar.pretrain import grammar_motion as motion
 from soar.pretrain import grammar_objects as objects
 from soar.pretrain import grammar_relations as relations
+from soar.pretrain import grammar_rows as rows
 from soar.pretrain import grammar_rules as rules
 from soar.pretrain import grammar_shape as shape
+from soar.pretrain import grammar_windows as windows
 from soar.pretrain.grammar_draw import Draw, Palette
 from soar.prompts.program_text import wrap
 
@@ -134,29 +137,29 @@ WEIGHTS: Mapping[Idiom, float] = {
     objects.for_each_colour: 1.2,
     objects.copy_shape: 0.6,
     objects.touching: 1,
-    rules.each_line: 3,
-    rules.line_from_mark: 2.5,
+    rows.each_line: 3,
+    rows.line_from_mark: 2.5,
     rules.if_grid: 2,
     rules.against_itself: 2,
     rules.regions: 2.5,
     rules.background: 2.5,
     rules.from_marker: 1.5,
-    rules.block_facts: 2,
-    rules.sandwiched: 1.5,
-    rules.windows: 2,
+    windows.block_facts: 2,
+    windows.sandwiched: 1.5,
+    windows.windows: 2,
     rules.colours_that: 2,
     rules.seeds: 1.5,
     rules.legend: 1.5,
     rules.orientation: 1.5,
-    rules.corners: 1.2,
-    rules.automaton: 1,
+    windows.corners: 1.2,
+    windows.automaton: 1,
     rules.repair_period: 1.2,
-    rules.crossing_lines: 1.2,
+    rows.crossing_lines: 1.2,
     rules.match_objects: 1.2,
-    rules.best_window: 1,
-    rules.insert_lines: 0.8,
-    rules.common_line: 0.8,
-    rules.biggest_rectangle: 0.8,
+    windows.best_window: 1,
+    rows.insert_lines: 0.8,
+    rows.common_line: 0.8,
+    windows.biggest_rectangle: 0.8,
     motion.approach: 1,
     motion.by_measure: 2,
     motion.reflect_beside: 1.2,
@@ -170,38 +173,38 @@ WEIGHTS: Mapping[Idiom, float] = {
     motion.symmetrise_box: 1.5,
     growth.next_line: 2.5,
     growth.carry: 2,
-    growth.around_boxes: 2,
-    growth.in_each_box: 2,
+    boxes.around_boxes: 2,
+    boxes.in_each_box: 2,
     growth.classes: 1.5,
     growth.arms: 1.5,
-    growth.panels: 2,
+    boxes.panels: 2,
     growth.images_about: 1.5,
-    growth.halo: 1.2,
-    growth.absorb: 1.5,
+    boxes.halo: 1.2,
+    boxes.absorb: 1.5,
     growth.waves: 1.2,
     growth.equal_steps: 1.2,
     growth.wallpaper: 1.5,
-    growth.nested: 1.2,
-    growth.by_turns: 1,
+    boxes.nested: 1.2,
+    boxes.by_turns: 1,
     growth.gaps: 1.2,
-    growth.repeat_object: 1.2,
+    boxes.repeat_object: 1.2,
     growth.from_list: 1,
-    growth.sized: 1,
+    boxes.sized: 1,
     growth.from_one_line: 1,
     growth.turning_line: 0.7,
     growth.go_on: 0.8,
     growth.bounce: 0.8,
-    growth.placed_copies: 1,
+    boxes.placed_copies: 1,
     growth.reflect: 1,
-    growth.stretch: 0.6,
+    boxes.stretch: 0.6,
     growth.walk: 0.5,
     relations.nearest_object: 1.5,
     relations.like_one: 1.5,
     relations.by_repetition: 1.5,
-    relations.move_to: 1.5,
+    motion.move_to: 1.5,
     relations.corridor: 1.2,
-    relations.point: 1,
-    relations.lean: 1.2,
+    motion.point: 1,
+    motion.lean: 1.2,
     relations.containers: 2,
     relations.pass_on: 0.8,
     relations.seen_from: 1.2,
@@ -212,8 +215,8 @@ WEIGHTS: Mapping[Idiom, float] = {
     relations.clusters: 1.2,
     relations.touch_count: 1.2,
     relations.chain: 1,
-    relations.mirror_about_mark: 1,
-    relations.pack: 0.8,
+    motion.mirror_about_mark: 1,
+    motion.pack: 0.8,
 }
 """How likely each idiom is to be the next step, up to a factor. The one table of the prior."""
 

@@ -18,6 +18,9 @@ CROP = "y, x = np.where(m)\ng = g[y.min() : y.max() + 1, x.min() : x.max() + 1]"
 EIGHT = ", np.ones((3, 3))"
 """The structure of diagonal connection, a second argument of ``ndimage.label`` and ``binary_*``."""
 
+INDICES = "y, x = np.indices(g.shape)"
+"""Every cell's row and column, in the grid's shape."""
+
 
 @dataclass(frozen=True, slots=True)
 class Palette:

@@ -1,10 +1,11 @@
-"""Idioms about motion and measures: objects that move, change or are measured, lines between cells, copies on a raster.
+"""Idioms about motion and measures: objects that move, lean, change or are measured, lines between cells, copies.
 
 Every function draws one step of a program as text. Objects and their tests are those of `grammar_objects`.
 """
 
 from soar.pretrain.grammar_draw import EIGHT, Draw
 from soar.pretrain.grammar_objects import condition
+from soar.pretrain.grammar_relations import of_colour, order
 
 
 def approach(d: Draw) -> str:
@@ -188,3 +189,122 @@ def symmetrise_box(d: Draw) -> str:
         return f"y, x = np.where({what})\nh = g[y.min() : y.max() + 1, x.min() : x.max() + 1]\n{steps}"
     steps = "\n    ".join(f"h[:] = {fill.format(turn)}" for turn in turns)
     return f"l, n = ndimage.label(g > 0{EIGHT})\nfor b in ndimage.find_objects(l):\n    h = g[b]\n    {steps}"
+
+
+def move_to(d: Draw) -> str:
+    """Move each object of a colour next to, or in line with, the cells of another colour or the border."""
+    c, other = d.colour(), d.colour()
+    if other == c:
+        other = d.colour()
+    touch = "np.maximum(p.min(0) - s.max(0) - 1, 0) - np.maximum(s.min(0) - p.max(0) - 1, 0)"
+    only = d.one("[1, 0]", "[0, 1]")
+    k = d.weighted(
+        (5, touch),
+        (2, f"(p.min(0) - s.min(0)) * {only}"),
+        (1, f"(p.max(0) - s.max(0)) * {only}"),
+        (1, "p.min(0) - s.min(0)"),
+        (1, "p.min(0) + p.max(0) - s.min(0) - s.max(0)"),
+        (1, f"(p.min(0) + p.max(0) - s.min(0) - s.max(0)) // 2 * {only}"),
+        (1.5, f"-s.min(0) * {only}"),
+        (1.5, f"(g.shape - s.max(0) - 1) * {only}"),
+    )
+    find = f"p = np.argwhere(g == {other})\n" if "p." in k else ""
+    clear = d.weighted((4, "    g[l == i] = 0\n"), (2, ""), (1, f"    g[l == i] = {d.paint()}\n"))
+    to = "(s + k)" if k == touch else "((s + k) % g.shape)"
+    return (
+        f"{d.label(f'g == {c}')}\n{find}for i in range(1, n + 1):\n    s = np.argwhere(l == i)\n{clear}    k = {k}\n"
+        f"    g[tuple({to}.T)] = {d.weighted((3, c), (1, d.paint()))}"
+    )
+
+
+def point(d: Draw) -> str:
+    """Send a ray from marked cells of objects, away from the object's middle or across it."""
+    c = d.colour()
+    way = d.weighted(
+        (3, "[2 * y, 2 * x] - s.min(0) - s.max(0)"),
+        (2, "[y, x] - s.mean(0)"),
+        (1, "s.min(0) + s.max(0) - [2 * y, 2 * x]"),
+        (0.5, "s.mean(0) - [y, x]"),
+    )
+    whole = d.weighted((4, ""), (1, " * [0, 1]"), (1, " * [1, 0]"))
+    free = d.weighted((3, " and g[p, q] == 0"), (1, ""))
+    paint = d.weighted((3, c), (2, d.paint()))
+    return (
+        f"l, n = ndimage.label(g > 0{EIGHT})\nfor y, x in np.argwhere(g == {c}):\n    s = np.argwhere(l == l[y, x])\n"
+        f"    a, b = np.sign({way}).astype(int){whole}\n    for k in range(1, 30):\n"
+        "        p, q = y + k * a, x + k * b\n"
+        f"        if 0 <= p < len(g) and 0 <= q < len(g[0]){free}:\n            g[p, q] = {paint}"
+    )
+
+
+def lean(d: Draw) -> str:
+    """Move or smear each object to the side where it has more cells or a mark, or towards a colour or the border."""
+    c = d.colour()
+    way = d.weighted(
+        (3, "2 * np.median(s, 0) - s.min(0) - s.max(0)"),
+        (2, f"2 * s[(g[m] == {c}).argmax()] - s.min(0) - s.max(0)"),
+        (2, "s.min(0) + s.max(0) + 1 - g.shape"),
+        (2, f"np.argwhere(g == {c}).mean(0) - s.mean(0)"),
+    )
+    whole = d.weighted((3, ""), (1, " * [0, 1]"), (1, " * [1, 0]"))
+    sign = d.weighted((4, ""), (1, "-"))
+    paint = d.weighted((2, "g[m].max()"), (2, str(d.paint())))
+    start = f"{d.label(of_colour(d, 3))}\nh = g.copy()\nfor i in range(1, n + 1):\n    m = l == i\n"
+    start += f"    s = np.argwhere(m)\n    k = {sign}np.sign({way}){whole}\n"
+    where = d.weighted((3, " & (h == 0)"), (1, ""))
+    if d.chance(0.35):
+        times = d.weighted((3, ""), (1, "2 * "), (1, "np.ptp(s, 0) * "), (1, "(np.ptp(s, 0) + 1) * "))
+        clear = d.weighted((3, "    h[m] = 0\n"), (1, ""))
+        return f"{start}{clear}    h[ndimage.shift(m, {times}k, order=0)] = {paint}\ng = h"
+    times = d.weighted((4, 30), (1, 3), (1, 4))
+    return (
+        f"{start}    for j in range(1, {times}):\n        a = ndimage.shift(m, j * k, order=0)\n"
+        f"        h[a{where}] = {paint}\ng = h"
+    )
+
+
+def mirror_about_mark(d: Draw) -> str:
+    """Complete each object by its mirror images, or turns, about its marked cell."""
+    images = d.weighted(
+        (3, "(2 * y - p, q), (p, 2 * x - q)"),
+        (2, "(2 * y - p, q), (p, 2 * x - q), (2 * y - p, 2 * x - q)"),
+        (2, "(y + x - q, x - y + p), (y - x + q, y + x - p)"),
+        (3, "2 * y - p, q"),
+        (3, "p, 2 * x - q"),
+        (3, "2 * y - p, 2 * x - q"),
+        (1, "y - x + q, x - y + p"),
+    )
+    c = d.colour()
+    paint = d.weighted((4, "g[p, q]"), (1, str(d.paint())))
+    free = d.weighted((2, ""), (1, " and g[i, j] == 0"))
+    test = f"if 0 <= i < len(g) and 0 <= j < len(g[0]){free}:"
+    if "(" in images:
+        body = f"        for i, j in {images}:\n            {test}\n                g[i, j] = {paint}"
+    else:
+        body = f"        i, j = {images}\n        {test}\n            g[i, j] = {paint}"
+    return (
+        f"l, n = ndimage.label(g > 0{EIGHT})\nfor y, x in np.argwhere(g == {c}):\n"
+        f"    for p, q in np.argwhere(l == l[y, x]):\n{body}"
+    )
+
+
+def pack(d: Draw) -> str:
+    """Push the objects, in an order, together or all against one side."""
+    gap = d.weighted((3, ""), (2, " + 1"))
+    across = f"    h[y, k : k + len(a[0])] = a\n    k += len(a[0]){gap}"
+    down = f"    h[k : k + len(a), x] = a\n    k += len(a){gap}"
+    side = d.weighted(
+        (2, (across, True)),
+        (2, (down, True)),
+        (1, (across.replace("[y,", "[: len(a),"), True)),
+        (1, (down.replace(", x]", ", : len(a[0])]"), True)),
+        (1, ("    h[: len(a), x] = a", False)),
+        (1, ("    h[-len(a) :, x] = a", False)),
+        (1, ("    h[y, : len(a[0])] = a", False)),
+        (1, ("    h[y, -len(a[0]) :] = a", False)),
+    )
+    move, running = side
+    first = "h, k = 0 * g, 0" if running else "h = 0 * g"
+    objects = f"sorted(ndimage.find_objects(l), key=lambda b: {order(d)})"
+    end = d.weighted((3, "g = h"), (1, "g = h[h.any(1)][:, h.any(0)]"))
+    return f"{d.label()}\n{first}\nfor y, x in {objects}:\n    a = g[y, x]\n{move}\n{end}"
