@@ -198,6 +198,20 @@ def test_pairs_by_hindsight_are_rows_with_and_without_answers():
         assert len({row["program"] for row in rows}) == 4
 
 
+def test_parents_by_hindsight_are_the_closest_where_that_is_asked_for():
+    found = [acting(n, n % 3, 0, n, code=f"def transform(grid):\n    return {n}00") for n in range(6)]
+    asked = learning(samples_per_task=0, hindsight_pairs_per_task=6, hindsight_parents="closest")
+
+    def closeness(task, program):
+        assert task.train != TASK.train, "the wanted outputs are the child's"
+        return float(program.key == found[2].key)
+
+    rows = examples_of(TASK, found, Chat(Arc()), asked, filters=(), seed=0, closeness=closeness)
+    children = [row for row in rows if row["program"] != found[2].key]
+    assert len(children) == 5
+    assert all("return 200" in json.dumps(row["prompt"]) for row in children)
+
+
 def test_true_solutions_are_taken_as_often_as_asked_for():
     parent, child = acting(0, 1), acting(1, 4, 2)
     rows = examples(TASK, [parent, child], true_copies=3)
