@@ -27,12 +27,14 @@ def test_steps_are_refinements_that_do_something_else_than_their_parent():
     assert steps_of(FOUND) == [(FIRST, OTHER), (SECOND, THIRD)]
 
 
-def test_a_program_is_asked_for_in_three_ways_with_the_same_completion():
+def test_a_program_is_asked_for_in_four_ways_with_the_same_completion():
     rows = list(rows_of(TASK, FOUND, 9, np.random.default_rng(0)))
-    assert [kind for kind, _ in rows] == ["from scratch", "own parent", "another parent"] * 2
-    for at in (0, 3):
-        scratch, own, another = (str(row["prompt"]) for _, row in rows[at : at + 3])
-        assert len({row["completion"] for _, row in rows[at : at + 3]}) == 1
+    assert [kind for kind, _ in rows] == ["from scratch", "own parent", "another parent", "closest parent"] * 2
+    for at in (0, 4):
+        scratch, own, another, closest = (str(row["prompt"]) for _, row in rows[at : at + 4])
+        assert len({row["completion"] for _, row in rows[at : at + 4]}) == 1
+        assert closest.count("<parent>") == 1
+        assert str(rows[at][1]["completion"]) not in closest.split("<parent>")[1]
         assert "<parent>" not in scratch
         assert ("[[0]]" in own) != ("[[1]]" in own)
         assert ("[[0]]" in another) != ("[[0]]" in own)
