@@ -21,7 +21,7 @@ def has_fast_bf16() -> bool:
 def attend_in_float32(model: Any) -> None:
     """Let a transformers model compute its attention in 32-bit floats whatever autocast says.
 
-    The backward pass of torch's attention takes twice as long in bfloat16 on a CPU.
+    The backward pass of torch's attention is slower in bfloat16 on a CPU.
     """
     import torch
     from transformers import AttentionInterface, AttentionMaskInterface
