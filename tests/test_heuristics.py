@@ -62,5 +62,5 @@ def test_a_domain_without_similarity_is_told_what_to_set():
     class Plain:
         pass
 
-    with pytest.raises(ConfigError, match=r'search\.heuristic = "accuracy"'):
+    with pytest.raises(ConfigError, match=r'set them to "accuracy" and "shown"'):
         closeness(Plain(), TASK, program(WANTED, grid("12")))  # pyright: ignore[reportArgumentType]

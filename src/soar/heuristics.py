@@ -27,8 +27,8 @@ def closeness(domain: Domain, task: Task, program: Program) -> float:
     similarity = getattr(domain, "similarity", None)
     if similarity is None:
         raise ConfigError(
-            'search.heuristic = "closeness" needs a domain with a method similarity(value, value); '
-            'this one has none: set search.heuristic = "accuracy"'
+            'search.heuristic = "closeness" and learning.hindsight_parents = "closest" need a domain with a method '
+            'similarity(value, value); this one has none: set them to "accuracy" and "shown"'
         )
     pairs = zip(task.train, program.train, strict=True)
     return sum(_progress(similarity, e.input, output, e.output) for e, output in pairs) / len(task.train)

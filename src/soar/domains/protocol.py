@@ -8,7 +8,7 @@ from soar.types import Task, Value
 class Domain(Protocol):
     """Loads tasks, and says what a value is and how a prompt shows it.
 
-    A domain may also have ``similarity(value, value)``, from 0 to 1, which ``search.heuristic = "closeness"`` asks for.
+    A domain may also have ``similarity(value, value)``, from 0 to 1: `soar.heuristics.closeness` asks for it.
     """
 
     @property

@@ -107,7 +107,7 @@ def _trainer(
     )
     columns = {"input_ids": [list(e.ids) for e in examples], "labels": [e.labels for e in examples]}
     torch.manual_seed(seed_of(seed, "initial"))
-    bf16 = settings.dtype == "bfloat16" and has_fast_bf16()
+    bf16 = settings.dtype == "bfloat16" and has_fast_bf16("cuda" if torch.cuda.is_available() else "cpu")
     whole = settings.method == "full" or not bf16
     dtype = torch.float32 if whole else torch.bfloat16
     model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, local_files_only=True)

@@ -8,11 +8,12 @@ MIXED = "sdpa_float32"
 """The name of the attention below among transformers' implementations."""
 
 
-def has_fast_bf16() -> bool:
-    """Return whether this machine computes in bfloat16 itself; where it does not, float32 is ten times faster."""
+def has_fast_bf16(device: str) -> bool:
+    """Return whether a kind of device ("cpu", "cuda") here computes in bfloat16 itself; a processor that does not is ten
+    times faster in float32."""
     import torch
 
-    if torch.cuda.is_available():
+    if device == "cuda":
         return torch.cuda.is_bf16_supported()
     able = torch.cpu.get_capabilities()
     return any(able.get(name) is True for name in ("avx512_bf16", "amx_bf16", "bf16"))

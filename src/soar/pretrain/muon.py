@@ -22,7 +22,7 @@ def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     turned = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if turned else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    x = x.bfloat16() if has_fast_bf16() else x
+    x = x.bfloat16() if has_fast_bf16(x.device.type) else x
     for _ in range(steps):
         square = x @ x.transpose(1, 2)
         x = a * x + (b * square + c * square @ square) @ x

@@ -211,7 +211,7 @@ def losses_of(model: Any, batch: Batch) -> tuple[torch.Tensor, float]:
     """Return the weighted mean loss and the mean over program tokens. Rows are padded behind, so that causal attention
     needs no mask; logits are computed only where a token counts."""
     device = model.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16()):
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device.type)):
         hidden = model.model(input_ids=batch.ids[:, :-1].to(device), use_cache=False).last_hidden_state
         weights = batch.weights[:, 1:].to(device)
         chosen = weights > 0
