@@ -9,8 +9,8 @@ MIXED = "sdpa_float32"
 
 
 def has_fast_bf16(device: str) -> bool:
-    """Return whether a kind of device ("cpu", "cuda") here computes in bfloat16 itself; a processor that does not is ten
-    times faster in float32."""
+    """Return whether a kind of device ("cpu", "cuda") here computes in bfloat16 itself; a processor that does not is
+    ten times faster in float32."""
     import torch
 
     if device == "cuda":
