@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from soar.errors import ConfigError, EndpointError, PromptTooLong
 from soar.lm.branches import Done, Job
 from soar.lm.llama import load_llama, read_config
+from soar.lm.prefixes import Prefixes
 from soar.lm.shared_prefix import SharedPrefixDecoder
 from soar.types import Completion, Prompt, Sampling
 
@@ -66,7 +67,8 @@ class Embedded:
         self._closed = False
         self._issued = 0
         count = threads or _cores()
-        decoders = [SharedPrefixDecoder(self._model, end) for _ in range(count)]
+        prefixes = Prefixes(self._model)
+        decoders = [SharedPrefixDecoder(self._model, end, prefixes) for _ in range(count)]
         self._threads = [
             threading.Thread(target=self._decode, args=(each,), name="decode", daemon=True) for each in decoders
         ]

@@ -186,6 +186,39 @@ def prefill(model: Llama, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
     return [prefix for group in alike(lengths, GROUP_TOKENS) for prefix in _read(model, [prompts[i] for i in group])]
 
 
+def extend(model: Llama, prefix: Prefix, common: int, prompt: Sequence[int]) -> Prefix:
+    """Read a prompt whose first `common` tokens are those of a prompt that was read, which left `prefix` behind."""
+    tokens = torch.tensor(prompt[common:])
+    turn = rotation(model, torch.arange(common, len(prompt)))
+    unseen = torch.full((len(tokens), len(prompt)), -torch.inf).triu(common + 1)
+    hidden, caches = functional.embedding(tokens, model.embedding), []
+    for layer, (keys, values) in zip(model.layers, prefix.layers, strict=True):
+        query, key, value = (part.transpose(0, 1) for part in project(model, layer, hidden, turn))
+        all_keys, all_values = _joined(keys, key, common), _joined(values, value, common)
+        caches.append((all_keys.numpy(), all_values.numpy()))
+        if layer is model.layers[-1]:
+            query, hidden, unseen = query[:, -1:], hidden[-1:], unseen[-1:]
+        attended = _attended(query, all_keys, all_values, unseen)
+        hidden = finish(model, layer, hidden, attended.transpose(0, 1).flatten(1))
+    return Prefix(len(prompt), tuple(caches), logits(model, hidden)[0])
+
+
+def _attended(query: Tensor, keys: Tensor, values: Tensor, unseen: Tensor) -> Tensor:
+    """Return what queries ``(heads, tokens, head size)`` attend to of ``(kv heads, head size, length)``; ``unseen``
+    ``(tokens, length)`` is added to their scores. torch's own attention is slower where tokens do not see all."""
+    heads, tokens, size = query.shape
+    grouped = query.reshape(len(keys), -1, size)
+    scores = torch.bmm(grouped, keys).view(heads, tokens, -1).mul_(size**-0.5).add_(unseen)
+    weights = scores.softmax(dim=-1).view(len(keys), -1, keys.shape[-1])
+    return torch.bmm(weights, values.mT).view(heads, tokens, size)
+
+
+def _joined(before: NDArray[np.float32], states: Tensor, common: int) -> Tensor:
+    """Return the first `common` tokens of kept states ``(heads, head size, length)``, and then new ones ``(heads,
+    tokens, head size)``, as ``(heads, head size, length)``."""
+    return torch.cat([torch.from_numpy(before)[..., :common], states.mT], dim=-1)
+
+
 def alike(lengths: Sequence[int], total: int) -> Iterator[range]:
     """Yield ranges of neighbours that differ little in length and have not more than about `total` together."""
     start = 0

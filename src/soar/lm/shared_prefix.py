@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from soar.lm import kernels
 from soar.lm.branches import Branch, Done, Ended, Growth, Job, Run, begun, grow
-from soar.lm.llama import Llama, Prefix, normalize_heads, prefill, turns
+from soar.lm.llama import Llama, Prefix, normalize_heads, turns
+from soar.lm.prefixes import Prefixes
 
 SLOTS = 64
 """By how many samples the cache of samples' own tokens grows."""
@@ -37,8 +38,10 @@ class _Step:
 class SharedPrefixDecoder:
     """A batch of samples in the course of being decoded. Use from one thread. A prompt's branches stand together."""
 
-    def __init__(self, model: Llama, end: int) -> None:
+    def __init__(self, model: Llama, end: int, prefixes: Prefixes | None = None) -> None:
+        """Decode with a model until token `end`; `prefixes` are the prompts it has read, for several decoders."""
         self._model = model
+        self._prefixes = prefixes or Prefixes(model)
         self._end = end
         self._branches: list[Branch] = []
         self._free: list[int] = []
@@ -70,7 +73,7 @@ class SharedPrefixDecoder:
             return []
         ordered = sorted(jobs, key=lambda job: (len(job.prompt), job.prompt))
         prompts = list(dict.fromkeys(job.prompt for job in ordered))
-        prefixes = dict(zip(prompts, prefill(self._model, prompts), strict=True))
+        prefixes = dict(zip(prompts, self._prefixes.read(prompts), strict=True))
         runs = [Run(job, prefixes[job.prompt]) for job in ordered]
         places, _, columns, _ = self._own[0][0].shape
         longest = max(job.max_new_tokens for job in jobs)
