@@ -104,8 +104,8 @@ def scorer(weights: Path) -> Callable[[Sequence[Row]], list[float]]:
     return score
 
 
-def losses(model: Any, batch: Sequence[Tokens]) -> list[float]:
-    """Return the negative log-likelihood of each example's completion."""
+def losses(model: Any, batch: Sequence[Tokens], temperature: float = 1.0) -> list[float]:
+    """Return the negative log-likelihood of each example's completion, its tokens drawn at a temperature."""
     import torch
     from torch.nn import functional
 
@@ -114,7 +114,7 @@ def losses(model: Any, batch: Sequence[Tokens]) -> list[float]:
     labels = torch.tensor([[*each.labels, *[IGNORED] * (width - len(each.ids))] for each in batch])
     with torch.inference_mode():
         scores = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
-    every = functional.cross_entropy(scores.transpose(1, 2), labels[:, 1:], reduction="none")
+    every = functional.cross_entropy(scores.transpose(1, 2) / temperature, labels[:, 1:], reduction="none")
     return every.sum(dim=1).tolist()
 
 
