@@ -115,7 +115,8 @@ class LearningConfig(_Section):
 
     `hindsight_pairs_per_task` are refinements into other programs, relabelled, not in the paper: of parents that the
     search has "shown", or of those "closest" to what is then wanted. `operators` are those that θi serves, both as in
-    the paper; the configured model goes on with the other.
+    the paper; the configured model goes on with the other. `true_copies` is how many examples a program makes that
+    solves its task, answers known: each has the pairs in another order.
     """
 
     history: Literal["current", "all"] = "current"

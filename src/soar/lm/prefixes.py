@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from soar.lm.llama import Llama, Prefix, extend, prefill
 
-KEPT_TOKENS = 32768
-"""How many tokens of prompts are kept: those of a hundred tasks or so."""
+KEPT_TOKENS = 16384
+"""How many tokens of prompts are kept: those of eighty tasks or so."""
 
 SHORTEST = 48
 """How many tokens two prompts must begin with in common for the second to be read from there on."""
