@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -116,7 +117,7 @@ def show(name: str, before: NDArray[np.float64], after: NDArray[np.float64]) -> 
 
 def report(groups: Mapping[str, Sequence[Task]], before: Mapping[str, float], after: Mapping[str, float]) -> Table:
     """Return the table of groups, and of what was not taught by bands of the shipped model's log-chance."""
-    table = Table("tasks", "known", "θ0, nats", "change", *(f"solved by {n}" for n in SAMPLES))
+    table = Table("", "tasks", "θ0", "change", *(f"by {n}" for n in SAMPLES), box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     places = {name: [task.id for task in tasks if task.id in before] for name, tasks in groups.items()}
     for name, ids in places.items():
         table.add_row(*show(name, *(np.array([each[i] for i in ids]) for each in (before, after))))
@@ -125,7 +126,7 @@ def report(groups: Mapping[str, Sequence[Task]], before: Mapping[str, float], af
     first, second = (np.array([each[i] for i in ids]) for each in (before, after))
     for low, high in pairwise(BANDS):
         band = (low <= first) & (first < high)
-        table.add_row(*show(f"not taught, {low:g} to {high:g}", first[band], second[band]))
+        table.add_row(*show(f"{low:g} to {high:g}", first[band], second[band]))
     return table
 
 
@@ -142,7 +143,10 @@ def main() -> None:
     asked = [(task, known[task.id]) for tasks in groups.values() for task in tasks if task.id in known]
     taught = options.weights or run.adapter(options.number)
     before, after = (log_chances(weights, asked, options.temperature) for weights in (SHIPPED, taught))
-    Console().print(report(groups, before, after))
+    console = Console()
+    console.print("Log-chance of a known program, and tasks expected to be solved, by θ0 → by the other model")
+    console.print(report(groups, before, after))
+    console.print("The lower part: tasks that were not taught, by their log-chance with θ0")
 
 
 if __name__ == "__main__":
