@@ -41,7 +41,7 @@ from soar.report.metrics import is_right
 from soar.run import RunDirectory
 from soar.types import Task
 
-GROUPS = ("solved", "unsolved", "not searched", "evaluation")
+GROUPS: Sequence[str] = ("solved", "unsolved", "not searched", "evaluation")
 BANDS = (-np.inf, -10.0, -7.0, -5.0, -3.0, 0.0)
 SAMPLES = (128, 512, 2048)
 SHORTEST = 4
