@@ -20,6 +20,7 @@ transformers; knows nothing of how a search goes.
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,15 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.learning_cells import right_programs
 from benchmarks.solved import RESULTS, SETS, read_rows
-from benchmarks.surprise import losses
+from benchmarks.surprise import losses, searched_tasks
 from soar.archive.reader import ArchiveReader
 from soar.domains.arc import Arc
 from soar.learning.tokens import Tokens
 from soar.lm.embedded import SHIPPED
 from soar.prompts.compact import Compact
-from soar.report.metrics import is_right
-from soar.run import RunDirectory
+from soar.run import RunDirectory, steps
 from soar.types import Task
 
 GROUPS: Sequence[str] = ("solved", "unsolved", "not searched", "evaluation")
@@ -58,20 +59,16 @@ def known_programs(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 def groups_of(run: RunDirectory, tasks: Mapping[str, Sequence[Task]]) -> dict[str, list[Task]]:
     """Return the tasks of both ARC sets by what the run's first search made of them."""
-    reader = ArchiveReader(run.archive)
-    try:
-        stage = next(reader.iterations())[0]
-        asked = reader.query("SELECT DISTINCT task_id FROM completions WHERE stage = ? AND iteration = 0", (stage,))
-        searched, groups = {row[0] for row in asked}, {name: [] for name in GROUPS}
-        for task in (task for each in tasks.values() for task in each):
-            if task.id not in searched:
-                groups["not searched" if task in tasks["arc1-training"] else "evaluation"].append(task)
-                continue
-            solved = any(is_right(task, program) for program in reader.programs(task.id, stage, 0))
-            groups["solved" if solved else "unsolved"].append(task)
-        return groups
-    finally:
-        reader.close()
+    groups: dict[str, list[Task]] = {name: [] for name in GROUPS}
+    step = steps(run.config())[0]
+    with closing(ArchiveReader(run.archive)) as reader:
+        searched = searched_tasks(reader, step.stage.name)
+        right = right_programs(reader, step, [task for each in tasks.values() for task in each if task.id in searched])
+    for name, each in tasks.items():
+        unseen = "evaluation" if name == "arc1-evaluation" else "not searched"
+        for task in each:
+            groups[unseen if task.id not in searched else "solved" if task.id in right else "unsolved"].append(task)
+    return groups
 
 
 def examples_of(task: Task, codes: Sequence[str], tokenizer: Any, context: int) -> list[Tokens]:

@@ -68,15 +68,18 @@ def rows_of_run(run: RunDirectory, count: int) -> Iterator[tuple[str, Row]]:
     reader = ArchiveReader(run.archive)
     try:
         stage = next(reader.iterations())[0]
-        searched = {
-            row[0] for row in reader.query("SELECT DISTINCT task_id FROM completions WHERE stage = ?", (stage,))
-        }
+        searched = searched_tasks(reader, stage)
         for task in (*Arc().load("arc1-training"), *Arc().load("arc1-evaluation")):
             if task.id in searched:
                 programs = reader.programs(task.id, stage, 0)
                 yield from rows_of(task.without_answers(), programs, count, rng(0, "surprise", task.id))
     finally:
         reader.close()
+
+
+def searched_tasks(reader: ArchiveReader, stage: str) -> set[str]:
+    """Return the ids of the tasks that a stage has searched."""
+    return {row[0] for row in reader.query("SELECT DISTINCT task_id FROM completions WHERE stage = ?", (stage,))}
 
 
 def rows_of_corpus(count: int) -> Iterator[tuple[str, Row]]:

@@ -1,13 +1,21 @@
 """What the reach benchmark asks: known programs, the probability of drawing one, and how tasks are grouped."""
 
+import asyncio
+import json
+from io import StringIO
+
 import numpy as np
 import pytest
 import torch
-from benchmarks.reach import BANDS, GROUPS, expected, known_programs, log_chances, report
+from benchmarks.reach import BANDS, GROUPS, expected, groups_of, known_programs, log_chances, report
+from rich.console import Console
 
+from soar import launch
+from soar.config import Config
 from soar.domains.arc import Arc
 from soar.lm.embedded import SHIPPED
 from soar.prompts.compact import Compact
+from soar.run import RunDirectory
 
 TASK = Arc().load("arc1-training")[0]
 CODES = [
@@ -51,3 +59,26 @@ def test_every_known_task_that_was_not_taught_is_in_one_band():
     assert counts[: len(GROUPS)] == ["1"] * len(GROUPS)
     assert counts[len(GROUPS) :] == ["1", "0", "1", "1", "0"]
     assert len(counts) == len(GROUPS) + len(BANDS) - 1
+
+
+def test_tasks_are_grouped_by_what_the_first_search_made_of_them(tmp_path):
+    training, evaluation = (Arc().load(f"arc1-{name}") for name in ("training", "evaluation"))
+    ids = tmp_path / "ids.txt"
+    ids.write_text("007bbfb7\n00d62c1b\n")
+    replies = tmp_path / "replies.jsonl"
+    replies.write_text(json.dumps({"text": Compact().completion(CODES[0])}) + "\n")
+    settings = {
+        "lm": {"backend": "scripted", "model": str(replies)},
+        "prompt": {"rendering": "compact"},
+        "search": {"samples": 2, "refinements": 0, "samples_per_request": 2},
+        "sandbox": {"level": "weak"},
+        "stages": [{"source": "arc1-training", "ids_file": str(ids)}],
+    }
+    config = Config.model_validate(settings)
+    directory = tmp_path / "run"
+    asyncio.run(launch.run(config, directory, Console(file=StringIO())))
+    groups = groups_of(RunDirectory(directory), {"arc1-training": training, "arc1-evaluation": evaluation})
+    assert [task.id for task in groups["solved"]] == ["007bbfb7"]
+    assert [task.id for task in groups["unsolved"]] == ["00d62c1b"]
+    assert len(groups["not searched"]) == len(training) - 2
+    assert groups["evaluation"] == evaluation
