@@ -50,16 +50,15 @@ class Prefixes:
     def _find(self, prompt: tuple[int, ...]) -> _Known | None:
         with self._lock:
             known = self._known.get(prompt[:SHORTEST])
-            if known is None or len(prompt) <= SHORTEST:
-                return None
-            self._known.move_to_end(prompt[:SHORTEST])
+            if known is not None:
+                self._known.move_to_end(prompt[:SHORTEST])
             return known
 
     def _keep(self, known: _Known) -> None:
         """Keep a prompt unless one that begins alike is there, and forget those not asked for longest."""
         begin = known.prompt[:SHORTEST]
         with self._lock:
-            if len(known.prompt) <= SHORTEST or begin in self._known:
+            if len(begin) < SHORTEST or begin in self._known:
                 return
             self._known[begin] = known
             self._tokens += len(known.prompt)
