@@ -44,7 +44,7 @@ from soar.types import Task
 
 GROUPS: Sequence[str] = ("solved", "unsolved", "not searched", "evaluation")
 BANDS = (-np.inf, -10.0, -7.0, -5.0, -3.0, 0.0)
-SAMPLES = (128, 512, 2048)
+SAMPLES = (128, 512)
 SHORTEST = 4
 
 
@@ -141,7 +141,7 @@ def main() -> None:
     taught = options.weights or run.adapter(options.number)
     before, after = (log_chances(weights, asked, options.temperature) for weights in (SHIPPED, taught))
     console = Console()
-    console.print("Log-chance of a known program, and tasks expected to be solved, by θ0 → by the other model")
+    console.print("Log-chance of a known program; tasks solved by so many samples, θ0 → the other")
     console.print(report(groups, before, after))
     console.print("The lower part: tasks that were not taught, by their log-chance with θ0")
 
