@@ -57,6 +57,11 @@ def first_solved(rows: Sequence[Row]) -> set[str]:
     return solved(rows[-1]).difference(*map(solved, rows[:-1]))
 
 
+def by_refinement(row: Row) -> set[str]:
+    """Return the tasks that no sample solves, only refinements."""
+    return {task for task, (_, place) in row["right"].items() if place is None}
+
+
 def gained(rows: Sequence[Row]) -> Values:
     """Return 1 for each task that is unsolved in the first search and solved in a later one."""
     later: set[str] = set().union(*map(solved, rows[1:]))
@@ -145,6 +150,7 @@ def table(shown: Shown, title: str, value: Callable[[Sequence[Row]], str]) -> Ta
 def show_search(shown: Shown, console: Console) -> None:
     """Print the tables of an experiment's searches, the first measure with its controls, and the other comparisons."""
     console.print(table(shown, "tasks solved (+ for the first time)", _solved))
+    console.print(table(shown, "of them by refinements alone (+ for the first time)", _refined))
     console.print(table(shown, "tasks solved by one of two voted answers", lambda rows: str(len(rows[-1]["voted"]))))
     console.print(table(shown, _named("tasks solved,", shown.sizes), partial(_passes, sizes=shown.sizes)))
     console.print(table(shown, "examples learnt from (from right programs)", _learnt))
@@ -187,6 +193,12 @@ def _named(what: str, sizes: Sequence[int]) -> str:
 def _solved(rows: Sequence[Row]) -> str:
     new = f" (+{len(first_solved(rows))})" if len(rows) > 1 else ""
     return f"{len(solved(rows[-1]))}{new}"
+
+
+def _refined(rows: Sequence[Row]) -> str:
+    alone = by_refinement(rows[-1])
+    new = f" (+{len(alone & first_solved(rows))})" if len(rows) > 1 else ""
+    return f"{len(alone)}{new}"
 
 
 def _passes(rows: Sequence[Row], sizes: Sequence[int]) -> str:

@@ -47,6 +47,15 @@ def test_a_task_solved_by_refinements_alone_is_not_solved_by_samples():
     assert pass_at({"right": {"a": [3, None]}}, 8) == {}
 
 
+def test_what_refinements_alone_solve_has_its_own_line_and_says_what_is_new():
+    later = {**row("a", "b"), "right": {"a": [2, None], "b": [1, None], "c": [1, 4]}}
+    found = {Cell("train", BASE, 0, 0): row("a"), Cell("train", "soar", 0, 1): later}
+    text = printed(lambda console: show_search(shown(found, arms=("soar",), seeds=(0,)), console))
+    line = text.partition("by refinements alone")[2].partition("tasks solved")[0]
+    assert "0" in line
+    assert "2 (+1)" in line
+
+
 def test_a_difference_of_arms_that_do_the_same_is_nothing():
     same = {0: {"a": 1.0}, 1: {"b": 1.0}}
     found = difference(same, same, tasks=10)
