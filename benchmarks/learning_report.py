@@ -191,14 +191,17 @@ def _named(what: str, sizes: Sequence[int]) -> str:
 
 
 def _solved(rows: Sequence[Row]) -> str:
-    new = f" (+{len(first_solved(rows))})" if len(rows) > 1 else ""
-    return f"{len(solved(rows[-1]))}{new}"
+    return _counted(solved(rows[-1]), rows)
 
 
 def _refined(rows: Sequence[Row]) -> str:
-    alone = by_refinement(rows[-1])
-    new = f" (+{len(alone & first_solved(rows))})" if len(rows) > 1 else ""
-    return f"{len(alone)}{new}"
+    return _counted(by_refinement(rows[-1]), rows)
+
+
+def _counted(tasks: set[str], rows: Sequence[Row]) -> str:
+    """Return how many of the last search's tasks there are, and how many of them no search before solved."""
+    new = f" (+{len(tasks & first_solved(rows))})" if len(rows) > 1 else ""
+    return f"{len(tasks)}{new}"
 
 
 def _passes(rows: Sequence[Row], sizes: Sequence[int]) -> str:
