@@ -3,8 +3,9 @@
 ``python -m benchmarks.ablation --corpus CORPUS --minutes 10`` trains each variant for as long, measures the loss on
 exercises that were never learnt from and what samples solve of the 100 training tasks that the corpus left out, and
 appends a line to ``docs/results/ablation.jsonl``. Variants that have their line are skipped, one that was interrupted
-goes on. ``--report`` only prints. Time is what a variant has, so keep the machine free of other work; "again" is the
-recipe once more with another seed, and says how much a difference has to be.
+goes on. ``--device cuda --batch-tokens 32768`` trains on a GPU; ``--report`` only prints. Time is what a variant has:
+keep the machine free of other work; "again" is the recipe once more with another seed, and says how much a difference
+has to be.
 
 Knows variants; how a model is trained, or asked, is not its business.
 """
@@ -119,17 +120,32 @@ def measure(name: str, variant: Variant, base: Settings) -> dict[str, Any]:
     """Train a variant, or go on with it, and return its line."""
     out = base.out / name.partition(":")[0].replace(" ", "-")
     corpus = corpus_of(base.corpus, variant.shards, out / "corpus")
-    result = train(replace(base, corpus=corpus, out=out, **variant.settings), variant.rendering)
-    progress = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
-    counted = {key: progress[key] for key in ("step", "tokens")}
+    if not is_over(out, base.minutes or 0.0):
+        train(replace(base, corpus=corpus, out=out, **variant.settings), variant.rendering)
+    counted = {key: last_line(out)[key] for key in ("step", "tokens", "held_out")}
     scores = solved(out / "model", variant.rendering, out / "solved.jsonl")
-    return {"variant": name, "minutes": base.minutes, "threads": base.threads, **counted, **result, **scores}
+    return {"variant": name, "minutes": base.minutes, "on": base.device, "threads": base.threads, **counted, **scores}
 
 
-def show(rows: Sequence[dict[str, Any]], minutes: float) -> None:
+def is_over(out: Path, minutes: float) -> bool:
+    """Return whether a variant has been trained to its end, here or on another machine."""
+    return (out / "log.jsonl").exists() and "held_out" in (last := last_line(out)) and last["seconds"] >= 60 * minutes
+
+
+def last_line(out: Path) -> dict[str, Any]:
+    """Return the last line of a training's log."""
+    return json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+
+
+def of_length(rows: Sequence[dict[str, Any]], minutes: float, device: str) -> dict[str, dict[str, Any]]:
+    """Return the lines of the trainings of one length on one kind of device, by variant."""
+    return {row["variant"]: row for row in rows if (row["minutes"], row["on"]) == (minutes, device)}
+
+
+def show(rows: Sequence[dict[str, Any]], minutes: float, device: str) -> None:
     """Print the table of the trainings of one length."""
-    done = {row["variant"]: row for row in rows if row["minutes"] == minutes}
-    print(f"{minutes:g} minutes each; tasks solved of 100 left out of the corpus, at 1, 8, 64 samples")
+    done = of_length(rows, minutes, device)
+    print(f"{minutes:g} minutes each ({device}); tasks solved of 100 left out of the corpus, at 1, 8, 64 samples")
     print(f"{'variant':30}{'M tokens':>10}{'nats/token':>12}{'at 1':>8}{'at 8':>8}{'at 64':>8}")
     for name in VARIANTS:
         if row := done.get(name):
@@ -144,6 +160,8 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--minutes", type=float, default=10.0, help="how long each variant is trained")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch-tokens", type=int, default=Settings.batch_tokens)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), help="by the first word of their names")
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--out", type=Path, default=RESULTS / "ablation.jsonl")
@@ -152,15 +170,22 @@ def main() -> None:
     if not options.report:
         if options.corpus is None:
             parser.error("--corpus is missing: make one by python -m soar.pretrain.corpus")
-        folder = options.runs / f"{options.minutes:g}"
-        base = Settings(options.corpus, folder, minutes=options.minutes, muon_lr=4e-3, threads=options.threads)
-        done = {row["variant"] for row in read_rows(options.out) if row["minutes"] == options.minutes}
+        base = Settings(
+            options.corpus,
+            options.runs / f"{options.device}-{options.minutes:g}",
+            minutes=options.minutes,
+            muon_lr=4e-3,
+            threads=options.threads,
+            device=options.device,
+            batch_tokens=options.batch_tokens,
+        )
+        done = of_length(read_rows(options.out), options.minutes, options.device)
         for name, variant in VARIANTS.items():
             if name not in done and (name in options.variants or name.split()[0].rstrip(":") in options.variants):
                 row = measure(name, variant, base)
                 with options.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
-    show(read_rows(options.out), options.minutes)
+    show(read_rows(options.out), options.minutes, options.device)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ that are missing in ``docs/results/learning.jsonl`` and appends a line for each;
 command goes on. ``--report`` only prints. A cell is one search of one arm and seed, or ("transfer") a smaller one
 with its weights on training tasks that it never learns from. Arms:
 
-    soar           learns as configured: from its own search, by hindsight
-    frozen         learns nothing: as many searches with the shipped weights
-    corpus         learns from as many new examples of the corpus
-    correct-only   learns from programs that are right on all pairs known to it
-    sampling       one search, all of its budget samples
+    soar       learns as configured: from the right programs of its own search
+    frozen     learns nothing: as many searches with the shipped weights
+    corpus     learns from as many new examples of the corpus
+    hindsight  learns from wrong programs too, as answers to the task that they solve: the paper's choice of programs
+    sampling   one search, all of its budget samples
 
 All but the last share their seed's first search ("base"): it is done once, and its archive is what an arm begins with.
 """
@@ -68,7 +68,7 @@ ARMS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "finetune": {"trainer": "benchmarks.learning_trainers:unchanged"},
     },
     "corpus": {"finetune": {"trainer": "benchmarks.learning_trainers:corpus"}},
-    "correct-only": {"learning": {"curator": "correct-only", "hindsight_pairs_per_task": 0}},
+    "hindsight": {"learning": {"curator": "greedy-diverse"}},
     "sampling": {},
 }
 """What an arm sets otherwise than the settings' file, by section."""
@@ -76,7 +76,7 @@ ARMS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 PRIMARY = ("soar", "frozen", "corpus")
 """The arms that the first measure needs: done first, for all seeds."""
 
-TRANSFERRED = (BASE, "soar", "corpus", "correct-only")
+TRANSFERRED = (BASE, "soar", "corpus", "hindsight")
 """The arms whose weights also search the tasks that are never learnt from."""
 
 UNTAUGHT = (BASE, "frozen", "sampling")

@@ -164,8 +164,8 @@ def test_what_the_first_measure_needs_comes_first_and_each_base_before_its_arms(
         (1, "soar"),
         (1, "frozen"),
         (1, "corpus"),
-        (0, "correct-only"),
+        (0, "hindsight"),
         (0, "sampling"),
-        (1, "correct-only"),
+        (1, "hindsight"),
         (1, "sampling"),
     ]

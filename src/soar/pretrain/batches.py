@@ -4,6 +4,7 @@ that an interrupted training goes on exactly. Knows encoded rows; knows no model
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from soar.errors import DataError
-from soar.pretrain.encode import Rows, encoded, token_weights
+from soar.pretrain.encode import Rows, encode_to, encoded, stored_at, token_weights
 from soar.prompts.compact import Compact
 from soar.seeds import rng as keyed
 
@@ -71,6 +72,18 @@ def batches(source: Source, shards: tuple[str, ...], done: int) -> Iterator[tupl
                 yield shards, position + 1, batch_of(rows, plan[position], source.tokenizer)
         there = [path.name for path in shard_paths(source.corpus)]
         shards, done = (*shards, next_shard(there, shards)), 0
+
+
+def encode_ahead(source: Source, processes: int) -> None:
+    """Encode the shards that are there and have not been encoded, several at once."""
+    jobs = [
+        (path, source.encoded, source.tokenizer, source.rendering, source.longest)
+        for path in shard_paths(source.corpus)
+        if not stored_at(path, source.encoded).exists()
+    ]
+    if jobs:
+        with get_context("spawn").Pool(min(processes, len(jobs))) as pool:
+            pool.starmap(encode_to, jobs, chunksize=1)
 
 
 def first_shard(source: Source) -> str:

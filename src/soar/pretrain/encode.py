@@ -4,6 +4,7 @@ Knows the corpus, the rendering and the tokenizer; knows no model. A shard of th
 """
 
 import gzip
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,15 +82,26 @@ def encode_shard(path: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Co
 
 def encoded(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Compact, longest: int) -> Rows:
     """Return a shard encoded, from `folder` where it has been encoded before."""
-    stored = folder / (path.name.split(".")[0] + ".npz")
+    stored = stored_at(path, folder)
     if not stored.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        rows = encode_shard(path, tokenizer, rendering, longest)
-        aside = stored.with_suffix(".part.npz")
-        np.savez(aside, ids=rows.ids, ends=rows.ends, prompts=rows.prompts)
-        aside.rename(stored)
+        encode_to(path, folder, tokenizer, rendering, longest)
     with np.load(stored) as arrays:
         return Rows(arrays["ids"], arrays["ends"], arrays["prompts"])
+
+
+def encode_to(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Compact, longest: int) -> None:
+    """Encode a shard into `folder`, whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = encode_shard(path, tokenizer, rendering, longest)
+    stored = stored_at(path, folder)
+    aside = stored.with_suffix(f".{os.getpid()}.part.npz")
+    np.savez(aside, ids=rows.ids, ends=rows.ends, prompts=rows.prompts)
+    aside.rename(stored)
+
+
+def stored_at(path: Path, folder: Path) -> Path:
+    """Return where a shard's encoded form is kept."""
+    return folder / (path.name.split(".")[0] + ".npz")
 
 
 def token_weights(

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from soar.errors import DataError
 from soar.learning.precision import attend_in_float32, has_fast_bf16
-from soar.pretrain.batches import Batch, Source, batches, held_out_batches, shard_paths
+from soar.pretrain.batches import Batch, Source, batches, encode_ahead, held_out_batches, shard_paths
 from soar.pretrain.encode import PROGRAM, read_shard
 from soar.pretrain.model import grown_model, new_model
 from soar.pretrain.muon import Muon
@@ -41,7 +41,8 @@ TOKENIZER_SHARDS = 8
 class Settings:
     """How to train. Either `minutes` of training or `steps` end it; over the last `decay` of that the learning rate
     falls to 0. `muon_lr` 0 leaves the matrices to AdamW. `begin` is the folder of a model whose weights, and so whose
-    width, the training begins with; layers that it lacks are added."""
+    width, the training begins with; layers that it lacks are added. Several `encoders`, processes, turn what is there
+    of the corpus into tokens at first: one does that fast enough for a CPU that learns, not for a GPU."""
 
     corpus: Path
     out: Path
@@ -60,6 +61,7 @@ class Settings:
     checkpoint_minutes: float = 2.0
     device: str = "cpu"
     threads: int = 1
+    encoders: int = 1
     width: int = 128
     layers: int = 6
     head_size: int = 32
@@ -70,7 +72,8 @@ class Settings:
 class Progress:
     """Where training stands: what resuming needs beside the weights and the optimizer's state.
 
-    `shards` are those begun so far, the last one being learnt from, of which `batches` are done.
+    `seconds` is what learning took, making batches included, measuring and saving not. `shards` are those begun so
+    far, the last one being learnt from, of which `batches` are done.
     """
 
     step: int = 0
@@ -104,13 +107,15 @@ def train(settings: Settings, rendering: Compact = Compact()) -> dict[str, float
         settings.longest,
         settings.held_out,
     )
+    if settings.encoders > 1:
+        encode_ahead(source, settings.encoders)
     held_out = held_out_batches(source)
-    saved, losses = time.monotonic(), []
+    saved = begun = time.monotonic()
+    losses: list[float] = []
     for shards, done, batch in batches(source, progress.shards, progress.batches):
         fraction = done_fraction(settings, progress)
         if fraction >= 1:
             break
-        begun = time.monotonic()
         losses = [*losses[-49:], update(model, optimizers, batch, rate(settings, progress.step, fraction))]
         seconds, tokens = progress.seconds + time.monotonic() - begun, progress.tokens + batch.tokens
         progress = Progress(progress.step + 1, seconds, tokens, shards, done)
@@ -120,6 +125,7 @@ def train(settings: Settings, rendering: Compact = Compact()) -> dict[str, float
             save(settings, tokenizer, model, optimizers, progress)
             note(settings, progress, held_out=evaluate(model, held_out))
             saved = time.monotonic()
+        begun = time.monotonic()
     save(settings, tokenizer, model, optimizers, progress)
     result = {"held_out": evaluate(model, held_out)}
     note(settings, progress, **result)
@@ -204,28 +210,29 @@ def update(model: Any, optimizers: Sequence[torch.optim.Optimizer], batch: Batch
         for group in optimizer.param_groups:
             group["lr"] = share * group["peak"]
         optimizer.step()
-    return program
+    return float(program)
 
 
-def losses_of(model: Any, batch: Batch) -> tuple[torch.Tensor, float]:
+def losses_of(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weighted mean loss and the mean over program tokens. Rows are padded behind, so that causal attention
-    needs no mask; logits are computed only where a token counts."""
+    needs no mask; logits are computed only where a token counts, which is found out before a GPU has to wait for it."""
     device = model.device
+    places = batch.weights[:, 1:].flatten().nonzero().squeeze(1)
+    weights = batch.weights[:, 1:].flatten()[places].to(device)
+    targets = batch.ids[:, 1:].flatten()[places].to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bf16(device.type)):
         hidden = model.model(input_ids=batch.ids[:, :-1].to(device), use_cache=False).last_hidden_state
-        weights = batch.weights[:, 1:].to(device)
-        chosen = weights > 0
-        scores = model.lm_head(hidden[chosen]).float()
-    targets, weights = batch.ids[:, 1:].to(device)[chosen], weights[chosen]
+        scores = model.lm_head(hidden.flatten(0, 1)[places.to(device)]).float()
     losses = functional.cross_entropy(scores, targets, reduction="none")
-    program = losses.detach()[weights == PROGRAM].mean()
-    return (losses * weights).sum() / weights.sum(), float(program)
+    of_program = (weights == PROGRAM).float()
+    program = (losses.detach() * of_program).sum() / of_program.sum()
+    return (losses * weights).sum() / weights.sum(), program
 
 
 @torch.no_grad()
 def evaluate(model: Any, held_out: Sequence[Batch]) -> float:
     """Return the mean loss per program token over the held-out rows, in nats."""
-    return float(np.mean([losses_of(model, batch)[1] for batch in held_out]))
+    return float(np.mean([float(losses_of(model, batch)[1]) for batch in held_out]))
 
 
 def save(
@@ -289,6 +296,7 @@ def main() -> None:
         "longest",
         "held_out",
         "threads",
+        "encoders",
         "width",
         "layers",
         "head_size",
