@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from benchmarks import ablation
-from benchmarks.ablation import VARIANTS, Pairs, Plain, Short, corpus_of
+from benchmarks.ablation import VARIANTS, Pairs, Plain, Short, corpus_of, is_over
 from benchmarks.solved import counts, read_rows
 
 from soar.domains.arc import Arc
@@ -28,6 +28,16 @@ def test_each_variant_differs_from_the_recipe_and_names_settings_that_exist(tmp_
         changed = replace(recipe, **variant.settings) != recipe
         other = type(variant.rendering) is not Compact or variant.shards is not None
         assert (changed or other) == (name != "recipe")
+
+
+def test_a_training_is_over_when_it_had_its_time_and_was_measured(tmp_path):
+    log = tmp_path / "log.jsonl"
+    assert not is_over(tmp_path, 3.0)
+    log.write_text('{"step": 50, "seconds": 179.0, "loss": 1.0}\n{"step": 60, "seconds": 181.0, "loss": 1.0}\n')
+    assert not is_over(tmp_path, 3.0)
+    log.write_text(log.read_text() + '{"step": 60, "seconds": 181.0, "held_out": 0.9}\n')
+    assert is_over(tmp_path, 3.0)
+    assert not is_over(tmp_path, 4.0)
 
 
 def test_plain_outputs_point_at_no_input():

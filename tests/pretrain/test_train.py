@@ -8,9 +8,9 @@ import torch
 
 from soar.errors import DataError
 from soar.lm.llama import load_llama, prefill
-from soar.pretrain.batches import cut, next_shard
+from soar.pretrain.batches import Source, cut, encode_ahead, next_shard, shard_paths
 from soar.pretrain.corpus import Exercise, write_shard
-from soar.pretrain.encode import GRID, PROGRAM, encode_shard, token_weights
+from soar.pretrain.encode import GRID, PROGRAM, encode_shard, encoded, stored_at, token_weights
 from soar.pretrain.model import grown_model
 from soar.pretrain.muon import orthogonal
 from soar.pretrain.tokenizer import train_tokenizer
@@ -77,6 +77,19 @@ def test_a_trained_folder_computes_in_the_decoder_what_it_computes_in_transforme
     with torch.no_grad():
         expected = reference(torch.tensor([prompt])).logits[0, -1]
     assert torch.allclose(prefill(weights(tmp_path), [prompt])[0].logits, expected, atol=1e-4)
+
+
+def test_what_was_encoded_ahead_is_what_training_would_have_encoded(corpus, tmp_path):
+    tokenizer = train_tokenizer([Compact().completion(exercise(n).code) for n in range(60)])
+    source = Source(corpus, tmp_path, tokenizer, Compact(), seed=0, batch_tokens=512, longest=512, held_out=10)
+    encode_ahead(source, processes=2)
+    for path in shard_paths(corpus):
+        assert stored_at(path, tmp_path).exists()
+        there = encoded(path, tmp_path, tokenizer, Compact(), 512)
+        expected = encode_shard(path, tokenizer, Compact(), 512)
+        assert np.array_equal(there.ids, expected.ids)
+        assert np.array_equal(there.ends, expected.ends)
+        assert np.array_equal(there.prompts, expected.prompts)
 
 
 def test_what_counts_as_a_target_is_the_program_and_the_wanted_outputs(corpus):
