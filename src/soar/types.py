@@ -83,7 +83,7 @@ class Execution:
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How tokens are drawn (App. D.5: temperature 1, min-p 0.05). `distinct`: those of one request without replacement,
-    so that none repeats another."""
+    so that none repeats another token by token (rarely, other tokens spell the same text)."""
 
     temperature: float = 1.0
     min_p: float = 0.05
