@@ -184,8 +184,8 @@ def report(model: str, temperature: float, seed: int, sizes: Mapping[str, int]) 
         mine, theirs = of_cell(made, own), of_cell(blind, cell)
         for seconds in (0.1, 0.3, 1.0):
             ours, other, k, other_k = at_equal_seconds(mine, theirs, seconds)
-            mine_then, theirs_then = ("missing" if np.isnan(each) else f"{each:.1f}" for each in (ours, other))
-            print(f"{'':17}{seconds:g} s per task: model {mine_then} ({k} programs), blind {theirs_then} ({other_k})")
+            ours, other = ("missing" if np.isnan(solved) else f"{solved:.1f}" for solved in (ours, other))
+            print(f"{'':17}{seconds:g} s per task: model {ours} ({k} programs), blind {other} ({other_k})")
 
 
 def main() -> None:

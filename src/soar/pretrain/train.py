@@ -83,8 +83,8 @@ class Progress:
     batches: int = 0
 
 
-def train(settings: Settings, rendering: Compact = Compact()) -> dict[str, float]:
-    """Train, or go on, until the time is up; return the last measurements."""
+def train(settings: Settings, rendering: Compact = Compact()) -> None:
+    """Train, or go on, until the time is up; the log's last line holds the last measurement."""
     if settings.device == "cpu":
         torch.set_num_threads(settings.threads)
         keep_freed_memory()
@@ -127,9 +127,7 @@ def train(settings: Settings, rendering: Compact = Compact()) -> dict[str, float
             saved = time.monotonic()
         begun = time.monotonic()
     save(settings, tokenizer, model, optimizers, progress)
-    result = {"held_out": evaluate(model, held_out)}
-    note(settings, progress, **result)
-    return result
+    note(settings, progress, held_out=evaluate(model, held_out))
 
 
 def keep_freed_memory() -> None:
