@@ -9,6 +9,7 @@ with its weights on training tasks that it never learns from. Arms:
     frozen     learns nothing: as many searches with the shipped weights
     corpus     learns from as many new examples of the corpus
     hindsight  learns from wrong programs too, as answers to the task that they solve: the paper's choice of programs
+    voted      learns as configured, but takes for right the answer that wins the vote, where answers are hidden
     sampling   one search, all of its budget samples
 
 All but the last share their seed's first search ("base"): it is done once, and its archive is what an arm begins with.
@@ -69,6 +70,7 @@ ARMS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "corpus": {"finetune": {"trainer": "benchmarks.learning_trainers:corpus"}},
     "hindsight": {"learning": {"curator": "greedy-diverse"}},
+    "voted": {"learning": {"pseudo_labels": True}},
     "sampling": {},
 }
 """What an arm sets otherwise than the settings' file, by section."""

@@ -2,6 +2,7 @@ import asyncio
 import gzip
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from soar.domains.arc import Arc
 from soar.errors import ConfigError
 from soar.learning.curate import CURATORS
 from soar.learning.examples import refinement_example, replay_examples, sampling_example, write_examples
+from soar.learning.pseudo_labels import pseudo_labelled
 from soar.learning.relabel import relabel
 from soar.learning.select import examples_of
 from soar.prompts.chat import Chat
@@ -216,6 +218,28 @@ def test_true_solutions_are_taken_as_often_as_asked_for():
     parent, child = acting(0, 1), acting(1, 4, 2)
     rows = examples(TASK, [parent, child], true_copies=3)
     assert [row["program"] for row in rows] == [child.key] * 3 + [parent.key]
+
+
+def test_with_pseudo_labels_a_task_is_learnt_from_as_if_the_voted_answer_were_known():
+    found = [acting(0, 4, 0, 5), acting(1, 4, 0, 6), acting(2, 4, 0, 6), acting(3, 3, 2), acting(4, 3, 2)]
+    voted = relabel(TASK, found[1])
+    asked = {"curator": "correct-only", "deduplicate": "none", "true_copies": 3}
+    rows = examples(TASK.without_answers(), found, pseudo_labels=True, **asked)
+    assert Counter(row["program"] for row in rows) == {found[1].key: 3, found[2].key: 3}
+    assert rows == examples(voted, found, **asked)
+    assert examples(TASK, found, pseudo_labels=True, **asked) == examples(TASK, found, **asked) == []
+
+
+@given(programs())
+def test_a_pseudo_label_is_what_most_programs_right_on_all_training_pairs_answer(found):
+    hidden = TASK.without_answers()
+    task = pseudo_labelled(hidden, found)
+    answers = Counter(program.test for program in found if program.accuracy == 1.0)
+    assert (task.id, task.train, task.inputs) == (TASK.id, TASK.train, TASK.inputs)
+    if answers:
+        assert answers[tuple(example.output for example in task.test)] == max(answers.values())
+    else:
+        assert task == hidden
 
 
 def test_the_same_programs_and_seed_give_the_same_rows_and_a_file_is_whole(tmp_path):

@@ -7,6 +7,7 @@ from soar.ensemble import votable
 from soar.learning.curate import CURATORS, PAIRINGS, Closeness, answers_known, hindsight_pairs, is_correct, lineage
 from soar.learning.dedup import DEDUPLICATIONS
 from soar.learning.examples import Row, refinement_example, sampling_example
+from soar.learning.pseudo_labels import pseudo_labelled
 from soar.prompts.protocol import Rendering
 from soar.seeds import rng
 from soar.types import Program, Task
@@ -25,8 +26,11 @@ def examples_of(
     """Return the examples of one task, sampling first; `closeness` is what parents by hindsight are chosen by.
 
     A task without answers gives no pairs of a wrong parent and its right child (§3.4); those by hindsight it gives.
+    With `learning.pseudo_labels` it is a task with answers, those that won the vote, if it has a program to vote.
     """
     fit = votable(task.without_answers(), programs, filters)
+    if learning.pseudo_labels and not answers_known(task):
+        task = pseudo_labelled(task, fit)
     distinct = resolve(learning.deduplicate, DEDUPLICATIONS, "deduplication")(task, fit)
     curator = resolve(learning.curator, CURATORS, "curator")
     chosen = curator(task, distinct, learning.samples_per_task, rng(seed, "curate", task.id))
