@@ -9,7 +9,7 @@ with its weights on training tasks that it never learns from. Arms:
     frozen     learns nothing: as many searches with the shipped weights
     corpus     learns from as many new examples of the corpus
     hindsight  learns from wrong programs too, as answers to the task that they solve: the paper's choice of programs
-    voted      learns as configured, but takes for right the answer that wins the vote, where answers are hidden
+    voted      where answers are hidden: learns as configured, taking for right the answer that wins the vote
     sampling   one search, all of its budget samples
 
 All but the last share their seed's first search ("base"): it is done once, and its archive is what an arm begins with.
@@ -116,6 +116,10 @@ class Study:
 
     def setup_of(self, arm: str) -> Setup:
         return self.untaught if arm in UNTAUGHT else self.setup
+
+    def arms(self, asked: Sequence[str]) -> list[str]:
+        """Return the arms of those asked for that differ here: *voted* is *soar* where answers are known."""
+        return [arm for arm in asked if arm != "voted" or self.stage.answers == "hidden"]
 
     def run(self, seed: int, arm: str) -> RunDirectory:
         named = arm if arm in UNTAUGHT else f"{arm}-{self.setup.settings}"
@@ -293,10 +297,10 @@ async def transfer(study: Study, weights: Path | None, seed: int) -> Row:
 def show(study: Study, options: argparse.Namespace, console: Console) -> None:
     """Print the report of an experiment."""
     found, last, samples = study.done(), study.stage.iterations - 1, study.setup.samples
-    sizes = [k for k in SIZES if k <= samples] or [samples]
+    sizes, arms = [k for k in SIZES if k <= samples] or [samples], study.arms(options.arms)
     console.print(f"{study.name}: {study.setup}", soft_wrap=True, highlight=False)
-    show_search(Shown(found, study.name, options.arms, options.seeds, last, study.setup.tasks, sizes), console)
-    moved, tasks = [arm for arm in options.arms if arm in TRANSFERRED], len(study.unsearched)
+    show_search(Shown(found, study.name, arms, options.seeds, last, study.setup.tasks, sizes), console)
+    moved, tasks = [arm for arm in arms if arm in TRANSFERRED], len(study.unsearched)
     if study.name == "train" and moved:
         console.print(f"transfer: {tasks} training tasks that are never learnt from", highlight=False)
         show_transfer(Shown(found, "transfer", moved, options.seeds, last, tasks, sizes), console)
@@ -323,7 +327,7 @@ def main() -> int:
     if not options.report:
         try:
             for study in studies:
-                for seed, arm in plan(options.seeds, options.arms):
+                for seed, arm in plan(options.seeds, study.arms(options.arms)):
                     do_arm(study, seed, arm, until)
         except (Interrupted, KeyboardInterrupt):
             print("stopped; the same command goes on", file=sys.stderr)

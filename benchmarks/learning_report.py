@@ -147,6 +147,13 @@ def table(shown: Shown, title: str, value: Callable[[Sequence[Row]], str]) -> Ta
     return made
 
 
+def compared(arms: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of arms to compare: soar with each other one, and those with frozen."""
+    whole = [arm for arm in arms if arm != "sampling"]
+    pairs = [("soar", arm) for arm in whole if arm != "soar" and "soar" in whole]
+    return pairs + [(arm, "frozen") for arm in whole if arm not in ("soar", "frozen") and "frozen" in whole]
+
+
 def show_search(shown: Shown, console: Console) -> None:
     """Print the tables of an experiment's searches, the first measure with its controls, and the other comparisons."""
     console.print(table(shown, "tasks solved (+ for the first time)", _solved))
@@ -159,10 +166,10 @@ def show_search(shown: Shown, console: Console) -> None:
     each = f"solved by a search, mean of iterations 1 to {shown.last}"
     measures: list[tuple[str, Measure]] = [(title, gained), (each, per_search)]
     measures += [(f"pass@{k} of samples in iteration {shown.last}", partial(_chances, k=k)) for k in shown.sizes]
-    for title, measure in measures if "soar" in shown.arms else []:
+    for title, measure in measures if compared(shown.arms) else []:
         console.print(f"{title}:", highlight=False)
-        for control in (arm for arm in shown.arms if arm not in ("soar", "sampling")):
-            _say(console, f"soar − {control}", shown, (measure, "soar", shown.last), (measure, control, shown.last))
+        for arm, control in compared(shown.arms):
+            _say(console, f"{arm} − {control}", shown, (measure, arm, shown.last), (measure, control, shown.last))
     if "sampling" in shown.arms:
         console.print("solved in iteration 0, by equal programs:", highlight=False)
         _say(console, "sample & refine − sampling", shown, (_reached, BASE, 0), (_reached, "sampling", 0))

@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 from benchmarks.learning import ARMS, open_study, plan
 from benchmarks.learning_cells import BASE, Cell, Setup, append_cell, read_cells
-from benchmarks.learning_report import Shown, compare, difference, gained, pass_at, per_search, show_search, table
+from benchmarks.learning_report import (
+    Shown,
+    compare,
+    compared,
+    difference,
+    gained,
+    pass_at,
+    per_search,
+    show_search,
+    table,
+)
 from rich.console import Console
 
 SETUP = Setup(model="aad289127354", settings="0123456789ab", samples=128, refinements=128, tasks=300)
@@ -119,6 +129,12 @@ def test_a_report_of_nothing_computes_nothing():
     assert "sample & refine − sampling: missing: seed 0, 1" in text
 
 
+def test_soar_is_compared_with_every_arm_and_every_arm_with_frozen():
+    arms = ("soar", "frozen", "voted", "sampling")
+    assert compared(arms) == [("soar", "frozen"), ("soar", "voted"), ("voted", "frozen")]
+    assert compared(("soar", "sampling")) == compared(("frozen",)) == []
+
+
 def test_trials_and_other_weights_never_mix_with_the_cells_asked_for(tmp_path):
     path, cell = tmp_path / "out" / "cells.jsonl", Cell("train", "soar", 0, 1)
     trial = Setup("aad289127354", "0123456789ab", samples=4, refinements=4, tasks=6)
@@ -147,10 +163,16 @@ def test_other_settings_of_learning_leave_the_searches_without_learning_as_they_
     assert [now.run(0, arm).path == other.run(0, arm).path for arm in arms] == [True, True, True, False, False]
 
 
-def open_here(out, config):
+def test_votes_are_an_arm_where_answers_are_hidden(tmp_path):
+    train, ttt = (open_here(tmp_path / "cells.jsonl", "configs/learning.toml", name) for name in ("train", "ttt"))
+    assert train.arms(["soar", "voted"]) == ["soar"]
+    assert ttt.arms(["soar", "voted"]) == ["soar", "voted"]
+
+
+def open_here(out, config, name="train"):
     options = argparse.Namespace(samples=None, refinements=None, tasks=3, report=True, runs=out.parent, out=out)
     options.config = Path(config)
-    return open_study("train", options)
+    return open_study(name, options)
 
 
 def test_what_the_first_measure_needs_comes_first_and_each_base_before_its_arms():
@@ -165,7 +187,9 @@ def test_what_the_first_measure_needs_comes_first_and_each_base_before_its_arms(
         (1, "frozen"),
         (1, "corpus"),
         (0, "hindsight"),
+        (0, "voted"),
         (0, "sampling"),
         (1, "hindsight"),
+        (1, "voted"),
         (1, "sampling"),
     ]
