@@ -166,9 +166,10 @@ def show_search(shown: Shown, console: Console) -> None:
     each = f"solved by a search, mean of iterations 1 to {shown.last}"
     measures: list[tuple[str, Measure]] = [(title, gained), (each, per_search)]
     measures += [(f"pass@{k} of samples in iteration {shown.last}", partial(_chances, k=k)) for k in shown.sizes]
-    for title, measure in measures if compared(shown.arms) else []:
+    pairs = compared(shown.arms)
+    for title, measure in measures if pairs else []:
         console.print(f"{title}:", highlight=False)
-        for arm, control in compared(shown.arms):
+        for arm, control in pairs:
             _say(console, f"{arm} − {control}", shown, (measure, arm, shown.last), (measure, control, shown.last))
     if "sampling" in shown.arms:
         console.print("solved in iteration 0, by equal programs:", highlight=False)
