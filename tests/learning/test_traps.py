@@ -62,11 +62,14 @@ def test_trap_6_an_error_cannot_win_the_vote_nor_teach():
     assert {row["program"] for row in rows} == {honest.key}
 
 
-def test_trap_10_no_vote_reads_test_truth_and_hidden_answers_reach_no_curator():
-    found = [acting(n, n % 5, n % 3, n % 4) for n in range(40)]
+def test_trap_10_where_answers_are_hidden_a_program_wrong_on_the_test_teaches_like_one_that_is_right():
+    right = [acting(n, 4, 2, code=f"right_{n}") for n in range(10)]
+    wrong = [acting(10 + n, 4, 0, 3, code=f"wrong_{n}") for n in range(10)]
     hidden = TASK.without_answers()
-    other = Task(hidden.id, hidden.train, tuple(Example(e.input, None) for e in TASK.test))
     for name, curator in CURATORS.items():
-        chosen = curator(hidden, found, 10, np.random.default_rng(0))
-        assert chosen == curator(other, found, 10, np.random.default_rng(0)), name
-    assert lineage(hidden, found) == []
+        taken = [0, 0]
+        for seed in range(60):
+            for program in curator(hidden, [*right, *wrong], 6, np.random.default_rng(seed)):
+                taken[program in wrong] += 1
+        assert taken[1] / sum(taken) == pytest.approx(0.5, abs=0.1), name
+    assert lineage(hidden, [*right, *wrong]) == []
