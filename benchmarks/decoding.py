@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from experiments.embedded import TEMPERATURE
 from tokenizers import Tokenizer
 
-from benchmarks.embedded import TEMPERATURE
-from soar.domains.arc import Arc
-from soar.lm.embedded import SHIPPED, Embedded
-from soar.prompts.compact import Compact
-from soar.sandbox.supervisor import available_workers
+from soar.domains.arc.compact import Compact
+from soar.domains.arc.domain import Arc
+from soar.execution.local.supervisor import available_workers
+from soar.lm.embedded.engine import SHIPPED, Embedded
 from soar.seeds import rng
 from soar.types import Sampling
 
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=TEMPERATURE)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=available_workers(), help="cores for each")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/decoding.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/decoding.jsonl"))
     options = parser.parse_args()
     wanted, samples, threads = prompts(options.prompts), options.samples, options.threads
     asked = (wanted, samples, threads, options.temperature)

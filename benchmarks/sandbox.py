@@ -30,8 +30,8 @@ import numpy as np  # noqa: F401 - loaded before anything is measured, as in the
 from scipy import ndimage  # noqa: F401
 
 from benchmarks.programs import read_programs
-from soar.sandbox import open_sandbox, run_all
-from soar.sandbox.supervisor import ConfinedSandbox
+from soar.execution import open_sandbox, run_all
+from soar.execution.local.supervisor import ConfinedSandbox
 
 Job = tuple[str, tuple]
 EVERY, FRESH = 16, 160
@@ -123,7 +123,7 @@ def measure(rounds: int) -> dict[str, dict[str, list[tuple[float, float]]]]:
         "whole": read_programs(),
     }
     found: dict[str, dict[str, list[tuple[float, float]]]] = {part: {"bare": []} for part in parts}
-    with open_sandbox(workers=1) as sandbox, asyncio.Runner() as runner:
+    with open_sandbox(workers=1, codec="arc") as sandbox, asyncio.Runner() as runner:
         manners: dict[str, tuple[Callable[[Sequence[Job]], float], int]] = {
             "ours, in batches": (run_ours(sandbox, runner, alone=False), 1),
             "ours, alone": (run_ours(sandbox, runner, alone=True), EVERY),
@@ -154,7 +154,7 @@ def measure_workers(rounds: int) -> dict[int, list[float]]:
     found: dict[int, list[float]] = {1: [], 2: []}
     for number in range(rounds):
         for workers in random.Random(number).sample([1, 2], 2):
-            with open_sandbox(workers=workers) as sandbox, asyncio.Runner() as runner:
+            with open_sandbox(workers=workers, codec="arc") as sandbox, asyncio.Runner() as runner:
                 runner.run(work(sandbox, fresh_texts(read_programs(), f"warm {number}")))
                 shuffled = random.Random(number).sample(programs, len(programs))
                 begun = time.monotonic()

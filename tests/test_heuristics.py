@@ -2,10 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soar.domains.arc import Arc
+from soar.domains.arc.domain import Arc
 from soar.errors import ConfigError
 from soar.heuristics import HEURISTICS, closeness
-from soar.types import Example, Failure, Origin, Program, Task, train_accuracy
+from soar.scoring import accuracy
+from soar.types import Example, Failure, Origin, Program, Task
 
 
 def grid(*rows):
@@ -24,7 +25,7 @@ grids = st.tuples(st.integers(1, 4), st.integers(1, 4)).flatmap(
 
 
 def program(*train):
-    accuracy = train_accuracy(TASK, train)
+    accuracy = accuracy(TASK, train)
     return Program(Origin("train", 0, "t", "sample", 0, 0, 0), "code", train, (grid("0"),), accuracy)
 
 

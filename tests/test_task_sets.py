@@ -1,7 +1,7 @@
 import pytest
 
 from soar.config import Config, StageConfig, TasksConfig
-from soar.domains.arc import Arc
+from soar.domains.arc.domain import Arc
 from soar.errors import DataError
 from soar.task_sets import load_task_sets
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from soar.sandbox import open_sandbox
+    from soar.execution import open_sandbox
 
 __all__ = ["open_sandbox"]
 
@@ -11,7 +11,7 @@ __all__ = ["open_sandbox"]
 def __getattr__(name: str) -> Any:
     # Imported when first asked for, so that `soar --help` waits for nothing.
     if name == "open_sandbox":
-        from soar.sandbox import open_sandbox
+        from soar.execution import open_sandbox
 
         return open_sandbox
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

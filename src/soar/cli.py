@@ -32,18 +32,19 @@ def run(
 
     from rich.console import Console
 
+    from soar import session
     from soar.config import load_config
-    from soar.launch import run as launch
     from soar.report.show import show_run
 
     settings = load_config(config, overrides or [])
     console = Console()
     console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)
-    worked = asyncio.run(launch(settings, run_dir, console))
+    worked = asyncio.run(session.run(settings, run_dir, console))
     if not worked:
         said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
         console.print(said, highlight=False, soft_wrap=True)
-    show_run(run_dir, console)
+    with session.view_run(run_dir) as view:
+        show_run(view, console)
 
 
 @app.command()
@@ -51,10 +52,13 @@ def report(run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.
     """Print what runs reached: one row per search."""
     from rich.console import Console
 
-    from soar.report.show import read_report, report_table
+    from soar import session
+    from soar.report import metrics
+    from soar.report.show import report_table
 
     for run_dir in run_dirs:
-        found = read_report(run_dir)
+        with session.view_run(run_dir) as view:
+            found = metrics.report(view)
         if as_json:
             typer.echo(json.dumps(found))
         else:
@@ -64,8 +68,8 @@ def report(run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.
 @app.command()
 def status(run_dir: RunDir, as_json: Json = False) -> None:
     """Print where a run stands; safe while it goes on."""
-    from soar.report.show import read_status
     from soar.report.snapshot import line
+    from soar.session import read_status
 
     now = read_status(run_dir)
     if as_json:
@@ -79,17 +83,20 @@ def exec_(
     programs: Annotated[Path, typer.Argument(help="PROGRAMS.jsonl; with --task one program.py.", show_default=False)],
     out: Annotated[Path | None, typer.Option("--out", help="RESULTS.jsonl (default: standard output).")] = None,
     tasks: Annotated[
-        str | None, typer.Option("--tasks", help="Where the tasks come from (default: ARC-AGI-1).")
+        str | None, typer.Option("--tasks", help="A set, folder or file of tasks (default: both ARC-AGI-1 sets).")
     ] = None,
     task: Annotated[str | None, typer.Option("--task", help="Run one program.py on the task with this id.")] = None,
+    domain: Annotated[
+        str, typer.Option("--domain", help='The tasks\' domain: a name, or "package.module:name".')
+    ] = "arc",
 ) -> None:
     """Run programs on tasks in the sandbox and say what each did on every input."""
     from soar.execute import execute_file, execute_one
 
     if task is not None:
-        typer.echo(json.dumps(execute_one(programs, task, tasks)))
+        typer.echo(json.dumps(execute_one(programs, task, tasks, domain)))
     else:
-        execute_file(programs, out, tasks)
+        execute_file(programs, out, tasks, domain)
 
 
 @app.command()

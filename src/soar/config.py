@@ -1,160 +1,60 @@
-"""Every setting of a run, with the paper's value as its default, read strictly from TOML.
+"""A whole configuration: the settings that lie beside each part, put together, and read strictly from TOML.
 
-Knows names, types and bounds; does not know what any component does. A component is a built-in name or
-``"package.module:name"``, looked up by `resolve`.
+Knows names, types and bounds. `[lm]`, `[executor]` and `[finetune]` take the settings of the part that they name, which
+may be one of a user's; what parts do, and whether they fit together, is `soar.method`'s.
 """
 
 import difflib
-import importlib
 import tomllib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, create_model, model_validator
 
 from soar.errors import ConfigError
+from soar.execution.places import Limits
+from soar.learning.settings import LearningSettings
+from soar.run import Stage
+from soar.search.settings import SamplingSettings, SearchSettings
+from soar.settings import NonNegative, Positive, Section, resolve
 
-T = TypeVar("T")
-Positive = Annotated[int, Field(gt=0)]
-NonNegative = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
+BACKENDS = {
+    "embedded": "soar.lm.embedded:Backend",
+    "openai": "soar.lm.openai:Backend",
+    "scripted": "soar.lm.scripted:Backend",
+}
+EXECUTORS = {"local": "soar.execution.places:Local"}
+TRAINERS = {"trl": "soar.learning.trainers.trl:Trl", "scripted": "soar.learning.trainers.scripted:Scripted"}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class TasksConfig(_Section):
-    """Which tasks are searched, of which domain. `source` is a built-in set, a folder or a file."""
+class TasksSettings(Section):
+    """Which tasks are searched, of which domain. `source` is a built-in set (None: the domain's first), a folder or a
+    file; `ids_file` keeps exactly its ids, `count` draws that many."""
 
     domain: str = "arc"
-    source: str = "arc1-training"
+    source: str | None = None
     ids_file: Path | None = None
     count: Positive | None = None
 
 
-class LMConfig(_Section):
-    """The language model. `model` is a name at the endpoint, a directory, or for "scripted" a function or a file."""
+class PromptSettings(Section):
+    """How tasks are rendered. `rendering` None: as the model's backend prefers. `few_shot` shows one solved ARC-train
+    task (App. D.5)."""
 
-    backend: Literal["embedded", "openai", "scripted"] = "embedded"
-    model: str | None = None
-    base_url: str | None = None
-    api_key_env: str | None = None
-    concurrency: Positive = 64
-    deadline_seconds: float = Field(default=600.0, gt=0)
-    give_up_seconds: float = Field(default=3600.0, ge=0)
-
-    @model_validator(mode="after")
-    def _complete(self) -> "LMConfig":
-        if self.backend == "openai" and not (self.base_url and self.model):
-            raise ValueError('backend "openai" needs base_url (ends in /v1) and model (a name the server knows)')
-        if self.backend == "scripted" and not self.model:
-            raise ValueError('backend "scripted" needs model = "package.module:function" or a JSONL file of replies')
-        return self
-
-
-class PromptConfig(_Section):
-    """How tasks are rendered. `few_shot` shows one solved ARC-train task (App. D.5)."""
-
-    rendering: str = "chat"
+    rendering: str | None = None
     few_shot: bool = False
 
 
-class SamplingConfig(_Section):
-    """How tokens are drawn (App. D.5); the limits are counts of new tokens.
-
-    `distinct`: the completions of one request are drawn without replacement. Only the embedded model can.
-    """
-
-    temperature: float = Field(default=1.0, gt=0)
-    min_p: Fraction = 0.05
-    sample_tokens: Positive = 4096
-    refine_tokens: Positive = 2048
-    distinct: bool = False
-
-
-class SearchConfig(_Section):
-    """Budgets per task, in completions (App. D.3, D.5), and how parents are picked (§3.2).
-
-    `enough`: a task's sampling ends once this many programs reproduce all training pairs; an island's refinement once
-    a quarter of it (divided by `islands`) do. 0 switches early stopping off. `heuristic` says what makes a parent
-    promising: the paper has "accuracy"; "closeness" also tells apart programs that are right on no pair.
-    """
-
-    samples: NonNegative = 3000
-    refinements: NonNegative = 3000
-    samples_per_request: Positive = 50
-    islands: Positive = 4
-    completions_per_refinement: Positive = 4
-    enough: NonNegative = 100
-    selector: str = "rex"
-    heuristic: str = "accuracy"
-    rex_c: float = Field(default=20.0, gt=0)
-    tasks_in_flight: Positive = 32
-
-
-class SandboxConfig(_Section):
-    """Limits of one program: CPU seconds per input, memory in MB. `workers` None: one per core."""
-
-    cpu_seconds: float = Field(default=1.0, gt=0)
-    memory_mb: Positive = 512
-    workers: Positive | None = None
-    level: str = "full"
-
-
-class AnswerConfig(_Section):
+class AnswerSettings(Section):
     """How programs vote (§3.2, App. D.1), and the filters that keep programs from voting and teaching (App. F)."""
 
     voter: str = "sum"
     filters: tuple[str, ...] = ("hard-coded",)
 
 
-class LearningConfig(_Section):
-    """Which programs become examples (§3.3); the counts are examples per task.
-
-    `hindsight_pairs_per_task` are refinements into other programs, relabelled, not in the paper: of parents that the
-    search has "shown", or of those "closest" to what is then wanted. `operators` are those that θi serves, both as in
-    the paper; the configured model goes on with the other. `true_copies` is how many examples a program makes that
-    solves its task, answers known: each has the pairs in another order. `pseudo_labels`, not in the paper: where
-    answers are hidden, the answer of most programs that are right on all training pairs is taken for the right one.
-    """
-
-    history: Literal["current", "all"] = "current"
-    curator: str = "greedy-diverse"
-    pairing: str = "diverse"
-    deduplicate: str = "text"
-    samples_per_task: NonNegative = 50
-    refinements_per_task: NonNegative = 50
-    hindsight_pairs_per_task: NonNegative = 0
-    hindsight_parents: Literal["shown", "closest"] = "shown"
-    true_copies: Positive = 1
-    pseudo_labels: bool = False
-    replay: NonNegative = 0
-    operators: Annotated[tuple[Literal["sample", "refine"], ...], Field(min_length=1)] = ("sample", "refine")
-
-
-class FinetuneConfig(_Section):
-    """How θ0 is finetuned (App. D.4). `warmup` and `weight_decay` as fractions; `max_length` in tokens."""
-
-    trainer: str = "trl"
-    method: Literal["lora", "full"] = "lora"
-    rank: Positive = 256
-    alpha: Positive = 32
-    lr: float = Field(default=5e-5, gt=0)
-    warmup: Fraction = 0.1
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    weight_decay: Fraction = 0.05
-    batch_size: Positive = 1
-    accumulation: Positive = 64
-    epochs: float = Field(default=3.0, gt=0)
-    max_steps: Positive | None = None
-    max_length: Positive = 16384
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    checkpoint_steps: Positive = 200
-
-
-class StageConfig(_Section):
+class StageSettings(Section):
     """A stretch of iterations on one task set. `answers` "hidden" is test-time training (§3.4).
 
     `base` is "model" (the configured model) or the name of an earlier stage, whose last model is then this stage's θ0.
@@ -170,24 +70,53 @@ class StageConfig(_Section):
     base: str = "model"
 
 
-class Config(_Section):
-    """A whole run."""
+class LMSection(Section):
+    """The language model: its backend, and the settings that this brings."""
+
+    backend: str = "embedded"
+
+
+class ExecutorSection(Section):
+    """Where programs run, and the settings that this brings."""
+
+    kind: str = "local"
+
+
+class FinetuneSection(Section):
+    """How θ0 is finetuned: the trainer, and the settings that it brings (App. D.4)."""
+
+    trainer: str = "trl"
+
+
+PARTS = {
+    "lm": (LMSection, "backend", BACKENDS),
+    "executor": (ExecutorSection, "kind", EXECUTORS),
+    "finetune": (FinetuneSection, "trainer", TRAINERS),
+}
+"""Sections whose other keys depend on the part that they name: the section, the key with the name, the choices."""
+
+
+class Config(Section):
+    """A whole run. Made by `load_config` or `validated`, which give the sections of `PARTS` their settings."""
 
     seed: NonNegative = 0
-    tasks: TasksConfig = TasksConfig()
-    lm: LMConfig = LMConfig()
-    prompt: PromptConfig = PromptConfig()
-    sampling: SamplingConfig = SamplingConfig()
-    search: SearchConfig = SearchConfig()
-    sandbox: SandboxConfig = SandboxConfig()
-    answer: AnswerConfig = AnswerConfig()
-    learning: LearningConfig = LearningConfig()
-    finetune: FinetuneConfig = FinetuneConfig()
-    stages: tuple[StageConfig, ...] = (StageConfig(),)
+    tasks: TasksSettings = TasksSettings()
+    lm: LMSection
+    prompt: PromptSettings = PromptSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    search: SearchSettings = SearchSettings()
+    executor: ExecutorSection
+    sandbox: Limits = Limits()
+    answer: AnswerSettings = AnswerSettings()
+    learning: LearningSettings = LearningSettings()
+    finetune: FinetuneSection
+    stages: tuple[StageSettings, ...] = (StageSettings(),)
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Config":
+    def _consistent(self) -> Self:
         names = [stage.name for stage in self.stages]
+        if not names:
+            raise ValueError("at least one [[stages]] is needed")
         if len(set(names)) < len(names):
             raise ValueError(f"stages need distinct names, found {names}")
         for position, stage in enumerate(self.stages):
@@ -196,43 +125,95 @@ class Config(_Section):
             if stage.base != "model" and stage.base not in names[:position]:
                 known = ", ".join(["model", *names[:position]])
                 raise ValueError(f"stage {stage.name!r} has base {stage.base!r}, expected one of: {known}")
-        if self.lm.backend == "openai" and any(stage.iterations > 1 for stage in self.stages):
-            raise ValueError(
-                'backend "openai" cannot be finetuned from here: set iterations = 1 in every stage, or use "embedded"'
-            )
-        if self.lm.backend == "openai" and self.sampling.distinct:
-            raise ValueError('a server cannot draw without replacement: set sampling.distinct = false for "openai"')
         return self
 
-    def tasks_of(self, stage: StageConfig) -> TasksConfig:
+    def plan(self) -> tuple[Stage, ...]:
+        """Return the stages as the run meets them."""
+        return tuple(Stage(s.name, s.iterations, s.answers, s.base) for s in self.stages)
+
+    def tasks_of(self, stage: str) -> TasksSettings:
         """Return where a stage's tasks come from: its own settings before those of `[tasks]`."""
-        return TasksConfig(
+        own = next(each for each in self.stages if each.name == stage)
+        return TasksSettings(
             domain=self.tasks.domain,
-            source=stage.source or self.tasks.source,
-            ids_file=stage.ids_file or (self.tasks.ids_file if stage.source is None else None),
-            count=stage.count or self.tasks.count,
+            source=own.source or self.tasks.source,
+            ids_file=own.ids_file or (self.tasks.ids_file if own.source is None else None),
+            count=own.count or self.tasks.count,
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON values, those without a value left out."""
+        return self.model_dump(mode="json", exclude_none=True, serialize_as_any=True)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file, apply ``section.key=value`` overrides, and validate; `ConfigError` names the choices."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"no configuration at {path}; the examples lie in configs/") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
     for override in overrides:
         _apply(raw, override)
-    return validated(raw, path)
+    return validated(raw, str(path))
 
 
-def validated(raw: Mapping[str, Any], path: Path) -> Config:
-    """Return the configuration that was read from `path`; `ConfigError` names what is wrong and the choices."""
+def validated(raw: Mapping[str, Any], where: str = "configuration") -> Config:
+    """Return the configuration in a nested mapping; `ConfigError` names what is wrong and the choices."""
+    raw = _with_present_names(raw)
+    model = _model(raw)
     try:
-        return Config.model_validate(raw)
+        return model.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{path}: " + "; ".join(_explain(problem) for problem in error.errors())) from None
+        raise ConfigError(f"{where}: " + "; ".join(_explain(model, problem) for problem in error.errors())) from None
+
+
+def free_settings(config: Config) -> set[str]:
+    """Return the settings, as ``section.key``, that no result depends on: a run may go on with other values."""
+    return {
+        f"{section}.{key}"
+        for section, field in type(config).model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        for key, inner in field.annotation.model_fields.items()
+        if isinstance(inner.json_schema_extra, dict) and inner.json_schema_extra.get("free")
+    }
+
+
+def _model(raw: Mapping[str, Any]) -> type[Config]:
+    """Return the class of a configuration that names these parts."""
+    sections = {name: _section(name, raw.get(name)) for name in PARTS}
+    fields: Any = {name: (section, section.model_construct()) for name, section in sections.items()}
+    return create_model("Config", __base__=Config, **fields)
+
+
+def _section(name: str, raw: object) -> type[BaseModel]:
+    """Return the class of one section: the settings of the part that it names, with the key that names it."""
+    base, key, choices = PARTS[name]
+    given = raw.get(key) if isinstance(raw, Mapping) else None
+    given = base.model_fields[key].default if given is None else given
+    if not isinstance(given, str):
+        raise ConfigError(f"{name}.{key}: expected a name, found {given!r}")
+    part = resolve(given, choices, f"{name}.{key}")
+    own = getattr(part, "Settings", Section)
+    if not (isinstance(own, type) and issubclass(own, BaseModel)):
+        raise ConfigError(
+            f"{name}.{key} {given!r}: its Settings are {own!r}, expected a subclass of soar.settings.Section"
+        )
+    return create_model(base.__name__, __base__=(own, base), __doc__=own.__doc__)
+
+
+def _with_present_names(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mapping with settings that have moved where they are now; old run directories hold the old names."""
+    found = deepcopy(dict(raw))
+    sandbox, lm = found.get("sandbox"), found.get("lm")
+    for key in ("workers", "level"):
+        if isinstance(sandbox, dict) and key in sandbox:
+            found.setdefault("executor", {}).setdefault(key, sandbox.pop(key))
+    if isinstance(lm, dict) and lm.get("backend", "embedded") == "embedded":
+        for key in ("concurrency", "deadline_seconds", "give_up_seconds"):
+            lm.pop(key, None)  # once settings of every backend, written to every run directory
+    return found
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:
@@ -261,36 +242,23 @@ def _child(node: Any, key: str) -> Any:
     return node.setdefault(key, {})
 
 
-def _explain(problem: Mapping[str, Any]) -> str:
+def _explain(model: type[Config], problem: Mapping[str, Any]) -> str:
     """Return one sentence for one validation problem; an unknown key comes with the keys that exist."""
     where = ".".join(str(part) for part in problem["loc"]) or "configuration"
+    if problem["type"] == "missing":
+        return f"{where} is missing"
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}, found {str(problem.get('input'))[:80]!r}"
-    choices = sorted(_fields_at(problem["loc"][:-1]))
+    choices = sorted(_fields_at(model, problem["loc"][:-1]))
     key = str(problem["loc"][-1])
     near = difflib.get_close_matches(key, choices, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown key {where}{hint} The keys there are: {', '.join(choices)}"
 
 
-def _fields_at(location: Sequence[str | int]) -> list[str]:
+def _fields_at(model: type[Config], location: Sequence[str | int]) -> list[str]:
     """Return the names of the fields of the section at `location`."""
-    section: Any = Config
+    section: Any = model
     for part in location:
-        section = StageConfig if isinstance(part, int) or part == "stages" else section.model_fields[part].annotation
+        section = StageSettings if isinstance(part, int) or part == "stages" else section.model_fields[part].annotation
     return list(section.model_fields)
-
-
-def resolve(name: str, choices: Mapping[str, T], what: str) -> T:
-    """Return the built-in component `name`, or import ``"package.module:name"``; `ConfigError` names the choices."""
-    if name in choices:
-        return choices[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        raise ConfigError(
-            f'unknown {what} {name!r}: choose one of {", ".join(sorted(choices))}, or "package.module:name"'
-        )
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{what} {name!r} cannot be imported: {error}") from error

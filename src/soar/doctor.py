@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from soar.errors import SandboxError
-from soar.sandbox import open_sandbox
-from soar.sandbox.supervisor import available_workers
+from soar.execution import available_workers, open_sandbox
 
 
 def examine(where: Path = Path()) -> dict[str, Any]:
@@ -32,13 +31,13 @@ async def _sandbox() -> dict[str, Any]:
     """Return the level that programs would run at, what enforces it, and what they could still do."""
     try:
         async with open_sandbox(workers=1, level="weak") as sandbox:
-            answer = await sandbox.run("def transform(grid): return grid", [((1,),)])
+            answer = await sandbox.run("def transform(x): return x", [(1, 2)])
             found = sandbox.hello
     except SandboxError as error:
         return {"level": "none", "reason": str(error)}
     return {
         "level": sandbox.achieved,
-        "works": answer.outputs == (((1,),),),
+        "works": answer.outputs == ((1, 2),),
         "landlock": found["landlock"],
         "seccomp": found["seccomp"],
         "programs_could": found["open"],

@@ -1,22 +1,21 @@
-"""Answers from many programs: who may vote, how votes are weighed, how answers are scored (§3.2, App. D.1, App. F).
+"""Answers from many programs: who may vote, and how votes are weighed (§3.2, App. D.1, App. F).
 
-Voting never sees the wanted outputs of test pairs; scoring does and nothing else.
+Sees training pairs and never a wanted test output. Knows no particular domain.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from soar.config import resolve
-from soar.types import Output, Program, Task, Value, canonical_json, content_hash, test_matches
+from soar.protocols import Filter
+from soar.types import Program, Task, Value, canonical_json
 
-HARD_CODED_CELLS = 9
-"""An output of fewer cells may stand in a program by chance."""
+HARD_CODED_CHARACTERS = 9
+"""An output whose text is shorter may stand in a program by chance."""
 
-LONG_LINE, NEAR_CONSTANT, IDENTITY = 200, 0.95, 0.3
-"""Bounds of the filters that are off by default: characters, a share of cells, a share of pairs."""
+LONG_LINE, IDENTITY = 200, 0.3
+"""Bounds of the filters that are off by default: characters, a share of pairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,19 @@ class Ballot:
 
 
 Voter: TypeAlias = Callable[[Sequence[Program]], list[Ballot]]
-Filter: TypeAlias = Callable[[Task, Program], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How programs answer a task: the filters that keep some from voting, and the vote."""
+
+    voter: Voter
+    filters: Mapping[str, Filter]
+
+    def ballots(self, task: Task, programs: Sequence[Program]) -> list[Ballot]:
+        """Return the ballots of a task's programs, heaviest first: the first two are its answers (§3.2)."""
+        voters, _ = filtered(task.without_answers(), programs, self.filters)
+        return self.voter(voters)
 
 
 def sum_vote(programs: Sequence[Program]) -> list[Ballot]:
@@ -52,72 +63,59 @@ VOTERS: dict[str, Voter] = {"sum": sum_vote, "mean": mean_vote}
 
 
 def groups_of(programs: Iterable[Program]) -> dict[str, list[Program]]:
-    """Return the programs that ran, by the hash of all their test outputs. A failure is never a ballot."""
-    groups: dict[tuple[Output, ...], list[Program]] = defaultdict(list)
+    """Return the programs that ran, by their ballot. A failure is never a ballot."""
+    groups: dict[str, list[Program]] = defaultdict(list)
     for program in programs:
-        if program.ran:
-            groups[program.test].append(program)
-    return {content_hash(*test): group for test, group in groups.items()}
+        if program.ballot is not None:
+            groups[program.ballot].append(program)
+    return dict(groups)
 
 
 def _ballot(key: str, group: Sequence[Program], weight: float) -> Ballot:
     return Ballot(group[0].test, weight, len(group), key)
 
 
-def votable(task: Task, programs: Sequence[Program], filters: Sequence[str]) -> list[Program]:
-    """Return the programs that may vote and teach: all that ran and that no filter rejects (App. F)."""
-    return filtered(task, programs, filters)[0]
+def filtered(
+    task: Task, programs: Sequence[Program], filters: Mapping[str, Filter]
+) -> tuple[list[Program], dict[str, int]]:
+    """Return the programs that may vote and teach: those that ran and that no filter rejects (App. F). And how many
+    fell to what: ``failed``, or the first filter that rejects them."""
+    reasons = [_rejected_by(task, program, filters) for program in programs]
+    counts = Counter(dict.fromkeys(("failed", *filters), 0))
+    counts.update(reason for reason in reasons if reason)
+    return [program for program, reason in zip(programs, reasons, strict=True) if not reason], dict(counts)
 
 
-def filtered(task: Task, programs: Sequence[Program], names: Sequence[str]) -> tuple[list[Program], dict[str, int]]:
-    """Return the programs that ran and pass the named `FILTERS`, and how many fell to what: ``failed`` or the first
-    filter that rejects them."""
-    filters = {name: resolve(name, FILTERS, "filter") for name in names}
-    fates = [_fate(task, program, filters) for program in programs]
-    counts = Counter(dict.fromkeys(("failed", *names), 0))
-    counts.update(fate for fate in fates if fate)
-    return [program for program, fate in zip(programs, fates, strict=True) if not fate], dict(counts)
-
-
-def _fate(task: Task, program: Program, filters: Mapping[str, Filter]) -> str | None:
+def _rejected_by(task: Task, program: Program, filters: Mapping[str, Filter]) -> str | None:
     if not program.ran:
         return "failed"
     return next((name for name, rejects in filters.items() if rejects(task, program)), None)
 
 
 def is_hard_coded(task: Task, program: Program) -> bool:
-    """Return whether an output of at least `HARD_CODED_CELLS` digits stands in the program's text as it is.
+    """Return whether the text of an output, at least `HARD_CODED_CHARACTERS` long, stands in the program as it is.
 
-    Blanks, commas, brackets and line ends are not looked at. Tasks that want a single cell anywhere are exempt.
+    Blanks, commas, brackets, quotes and line ends are not looked at. Tasks that want a single character anywhere are
+    exempt: their outputs stand in any program.
     """
-    text = program.code.translate(_BLANKS)
-    if not _MANY_DIGITS.search(text) or any(len(_digits(example.output)) <= 1 for example in task.train):
+    if any(len(_letters(example.output)) <= 1 for example in task.train):
         return False
-    answers = {_digits(output) for output in program.outputs}
-    return any(len(answer) >= HARD_CODED_CELLS and answer in text for answer in answers)
+    text = program.code.translate(_IGNORED)
+    answers = {_letters(output) for output in program.outputs}
+    return any(len(answer) >= HARD_CODED_CHARACTERS and answer in text for answer in answers)
 
 
-_BLANKS = str.maketrans("", "", " \t\r\n,()[]")
-_MANY_DIGITS = re.compile(rf"[0-9]{{{HARD_CODED_CELLS}}}")
+_IGNORED = str.maketrans("", "", " \t\r\n,()[]\"'")
 
 
-def _digits(value: object) -> str:
-    return canonical_json(value).translate(_BLANKS)
+def _letters(value: object) -> str:
+    return canonical_json(value).translate(_IGNORED)
 
 
 def has_long_line(task: Task, program: Program) -> bool:
     """Return whether a line of the program has more than `LONG_LINE` characters."""
     del task
     return any(len(line) > LONG_LINE for line in program.code.splitlines())
-
-
-def is_near_constant(task: Task, program: Program) -> bool:
-    """Return whether every output is but one value repeated, `NEAR_CONSTANT` of its digits at least."""
-    del task
-    texts = [_digits(output) for output in program.outputs]
-    return all(max(Counter(text).values()) >= NEAR_CONSTANT * len(text) for text in texts if len(text) > 1) and any(
-        len(text) > 1 for text in texts
-    )
 
 
 def is_mostly_identity(task: Task, program: Program) -> bool:
@@ -129,32 +127,7 @@ def is_mostly_identity(task: Task, program: Program) -> bool:
 FILTERS: dict[str, Filter] = {
     "hard-coded": is_hard_coded,
     "long-line": has_long_line,
-    "near-constant": is_near_constant,
     "identity": is_mostly_identity,
 }
-"""Reasons to leave a program out of the vote and of learning. Ours is the first; the others are the released code's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How two answers do on a task: per test output whether either matches it; whether one of them matches all."""
-
-    matched: tuple[bool, ...]
-    solved: bool
-
-    @property
-    def mean(self) -> float:
-        """The fraction of test outputs matched by either answer: the paper's score of one task."""
-        return sum(self.matched) / len(self.matched)
-
-
-def score(task: Task, answers: Sequence[Ballot]) -> Score:
-    """Score the first two ballots on a task whose test outputs are known."""
-    attempts = [test_matches(task, ballot.outputs) for ballot in answers[:2]]
-    matched = tuple(any(attempt[place] for attempt in attempts) for place in range(len(task.test)))
-    return Score(matched, any(all(attempt) for attempt in attempts))
-
-
-def oracle(task: Task, programs: Sequence[Program]) -> bool:
-    """Return whether some program that ran has all test outputs right."""
-    return any(program.ran and all(test_matches(task, program.test)) for program in programs)
+"""Reasons to leave a program out of the vote and of learning, for any domain. The first is ours, the others are the
+released code's."""

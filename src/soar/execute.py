@@ -9,54 +9,75 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
 
-from soar.domains.arc import Arc
-from soar.errors import DataError, StoreError
-from soar.sandbox import open_sandbox
-from soar.sandbox.protocol import Sandbox
+from soar.errors import ConfigError, DataError, StoreError
+from soar.execution import open_sandbox
+from soar.method import open_domain
+from soar.protocols import Domain, Executor, Parse
+from soar.scoring import verdicts
 from soar.search.evaluate import execute
 from soar.types import Execution, Failure, Output, Task
 
 IN_FLIGHT = 512
 PLAIN_SECONDS = 30
-DEFAULT_SOURCES = ("arc1-training", "arc1-evaluation")
+DEFAULT_SETS = 2
+"""How many of a domain's own sets are looked through where none is named: of ARC's, both of ARC-AGI-1."""
 
 
-def load_tasks(source: str | None) -> dict[str, Task]:
-    """Return the tasks of a source by id; of both ARC-AGI-1 sets without one."""
-    arc = Arc()
-    return {task.id: task for name in ([source] if source else DEFAULT_SOURCES) for task in arc.load(name)}
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What programs are executed with: an executor, tasks by id, the domain's canonical form."""
+
+    executor: Executor
+    tasks: Mapping[str, Task]
+    parse: Parse
 
 
-def execute_file(programs: Path, out: Path | None, source: str | None) -> None:
+def load_tasks(domain: Domain, source: str | None) -> dict[str, Task]:
+    """Return the tasks of a source by id, of the domain's first sets without one."""
+    sources = [source] if source else domain.sources[:DEFAULT_SETS]
+    if not sources:
+        raise ConfigError("this domain brings no tasks: name a file or folder with --tasks")
+    return {task.id: task for name in sources for task in domain.load(name)}
+
+
+@asynccontextmanager
+async def _bench(domain: Domain, tasks: Mapping[str, Task], workers: int | None = None) -> AsyncIterator[Bench]:
+    async with open_sandbox(workers=workers, codec=domain.codec, signature=domain.signature) as sandbox:
+        yield Bench(sandbox, tasks, domain.parse)
+
+
+def execute_file(programs: Path, out: Path | None, source: str | None, domain_name: str) -> None:
     """Run the programs of a JSONL file and write a result per line; `DataError` if the file cannot be read."""
-    tasks = load_tasks(source)
+    domain = open_domain(domain_name)
+    tasks = load_tasks(domain, source)
     try:
-        with programs.open(encoding="utf-8", errors="replace") as lines, _opened(out) as sink:
-            asyncio.run(_write_all(lines, tasks, sink))
+        with programs.open(encoding="utf-8-sig", errors="replace") as lines, _opened(out) as sink:
+            asyncio.run(_write_all(lines, domain, tasks, sink))
     except OSError as error:
         raise DataError(f"{programs} cannot be read: {error}") from None
 
 
-def execute_one(program: Path, task_id: str, source: str | None) -> dict[str, Any]:
+def execute_one(program: Path, task_id: str, source: str | None, domain_name: str) -> dict[str, Any]:
     """Run one program file on one task and return its result line."""
-    tasks = load_tasks(source)
+    domain = open_domain(domain_name)
+    tasks = load_tasks(domain, source)
     if task_id not in tasks:
-        raise DataError(f"no task {task_id!r} in {source or ' or '.join(DEFAULT_SOURCES)}")
+        raise DataError(f"no task {task_id!r} in {source or ' or '.join(domain.sources[:DEFAULT_SETS])}")
     try:
-        line = json.dumps({"task_id": task_id, "code": program.read_text(encoding="utf-8", errors="replace")})
+        line = json.dumps({"task_id": task_id, "code": program.read_text(encoding="utf-8-sig", errors="replace")})
     except OSError as error:
         raise DataError(f"{program} cannot be read: {error}") from None
 
     async def only() -> dict[str, Any]:
-        async with open_sandbox(workers=1) as sandbox:
-            return await execute_line(sandbox, tasks, line)
+        async with _bench(domain, tasks, workers=1) as bench:
+            return await execute_line(bench, line)
 
     return asyncio.run(only())
 
@@ -73,11 +94,11 @@ def _opened(out: Path | None) -> Any:
         raise StoreError(f"{out} cannot be written: {error}") from None
 
 
-async def _write_all(lines: Iterable[str], tasks: Mapping[str, Task], sink: IO[str]) -> None:
+async def _write_all(lines: Iterable[str], domain: Domain, tasks: Mapping[str, Task], sink: IO[str]) -> None:
     counts: dict[str, int] = {"ok": 0, "failed": 0, "error": 0}
-    async with open_sandbox() as sandbox:
+    async with _bench(domain, tasks) as bench:
         with _progress(shown=sink is not sys.stdout) as show:
-            async for result in execute_lines(sandbox, tasks, lines):
+            async for result in execute_lines(bench, lines):
                 sink.write(json.dumps(result) + "\n")
                 sink.flush()
                 counts[result["status"]] += 1
@@ -105,21 +126,21 @@ def _progress(*, shown: bool) -> Iterator[Callable[[Mapping[str, int]], None]]:
 
 
 async def execute_lines(
-    sandbox: Sandbox, tasks: Mapping[str, Task], lines: Iterable[str], in_flight: int = IN_FLIGHT
+    bench: Bench, lines: Iterable[str], in_flight: int = IN_FLIGHT
 ) -> AsyncIterator[dict[str, Any]]:
     """Yield one result per line, in their order, with at most `in_flight` programs read ahead; skip blank lines."""
     waiting: deque[asyncio.Task[dict[str, Any]]] = deque()
     for line in lines:
         if not line.strip():
             continue
-        waiting.append(asyncio.create_task(execute_line(sandbox, tasks, line)))
+        waiting.append(asyncio.create_task(execute_line(bench, line)))
         while len(waiting) >= in_flight or (waiting and waiting[0].done()):
             yield await waiting.popleft()
     while waiting:
         yield await waiting.popleft()
 
 
-async def execute_line(sandbox: Sandbox, tasks: Mapping[str, Task], line: str) -> dict[str, Any]:
+async def execute_line(bench: Bench, line: str) -> dict[str, Any]:
     """Return the result of one line: the program's verdict per input, or ``"status": "error"`` with a message."""
     try:
         entry = json.loads(line)
@@ -128,13 +149,13 @@ async def execute_line(sandbox: Sandbox, tasks: Mapping[str, Task], line: str) -
     if not isinstance(entry, dict):
         return {"status": "error", "message": "expected an object with task_id and code", "train": [], "test": []}
     copied = {key: value for key, value in entry.items() if key != "code"}
-    task, code = tasks.get(entry["task_id"]) if isinstance(entry.get("task_id"), str) else None, entry.get("code")
+    task, code = bench.tasks.get(entry["task_id"]) if isinstance(entry.get("task_id"), str) else None, entry.get("code")
     if task is None:
         message = f"unknown task {entry.get('task_id')!r}"
         return {**copied, "status": "error", "message": message, "train": [], "test": []}
     if not isinstance(code, str):
         return {**copied, "status": "error", "message": "no code: expected a string", "train": [], "test": []}
-    return {**copied, **verdict(task, await execute(sandbox, Arc(), task.without_answers(), code))}
+    return {**copied, **verdict(task, await execute(bench.executor, bench.parse, task.without_answers(), code))}
 
 
 def verdict(task: Task, execution: Execution) -> dict[str, Any]:
@@ -145,8 +166,8 @@ def verdict(task: Task, execution: Execution) -> dict[str, Any]:
     found: dict[str, Any] = {
         "status": "failed" if failed else "ok",
         "train": [
-            {**_entry(output), "correct": output == example.output}
-            for output, example in zip(train, task.train, strict=True)
+            {**_entry(output), "correct": correct}
+            for output, correct in zip(train, verdicts(task.train, train), strict=True)
         ],
         "test": [_entry(output) for output in test],
     }

@@ -5,37 +5,32 @@ parents are drawn by chance; `closeness` tells them apart there. Knows training 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
-from soar.domains.protocol import Domain
-from soar.errors import ConfigError
+from soar.protocols import Domain, Heuristic
+from soar.scoring import matches
 from soar.types import Failure, Output, Program, Task, Value
 
-Heuristic: TypeAlias = Callable[[Domain, Task, Program], float]
+Similarity: TypeAlias = Callable[[Value, Value], float]
 
 
-def accuracy(domain: Domain, task: Task, program: Program) -> float:
+def accuracy(task: Task, program: Program) -> float:
     """Return the fraction of training pairs reproduced exactly (§3.2)."""
-    del domain, task
+    del task
     return program.accuracy
 
 
-def closeness(domain: Domain, task: Task, program: Program) -> float:
+def closeness(task: Task, program: Program, *, similarity: Similarity) -> float:
     """Return how much of the way from input to wanted output a program goes, by the domain's similarity, on average
     over the training pairs: 1 for a right output, 0 for one that is no more like the wanted one than the input is.
     """
-    similarity = getattr(domain, "similarity", None)
-    if similarity is None:
-        raise ConfigError(
-            'search.heuristic = "closeness" and learning.hindsight_parents = "closest" need a domain with a method '
-            'similarity(value, value); this one has none: set them to "accuracy" and "shown"'
-        )
     pairs = zip(task.train, program.train, strict=True)
     return sum(_progress(similarity, e.input, output, e.output) for e, output in pairs) / len(task.train)
 
 
-def _progress(similarity: Callable[[Value, Value], float], start: Value, found: Output, wanted: Value | None) -> float:
-    if found == wanted:
+def _progress(similarity: Similarity, start: Value, found: Output, wanted: Value | None) -> float:
+    if matches(found, wanted):
         return 1.0
     if isinstance(found, Failure) or wanted is None:
         return 0.0
@@ -43,4 +38,10 @@ def _progress(similarity: Callable[[Value, Value], float], start: Value, found: 
     return max(0.0, (similarity(found, wanted) - before) / (1 - before)) if before < 1 else 0.0
 
 
-HEURISTICS: dict[str, Heuristic] = {"accuracy": accuracy, "closeness": closeness}
+def heuristics(domain: Domain) -> dict[str, Heuristic]:
+    """Return the heuristics there are for a domain, by name."""
+    return {
+        "accuracy": accuracy,
+        "closeness": partial(closeness, similarity=domain.similarity),
+        **domain.heuristics,
+    }

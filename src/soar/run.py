@@ -13,17 +13,26 @@ import fcntl
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomli_w
 
-from soar.config import Config, StageConfig, validated
 from soar.errors import ConfigError, DataError, StoreError
 from soar.files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of iterations on one task set; `base` is "model" or the stage whose last model is this one's θ0."""
+
+    name: str
+    iterations: int = 1
+    answers: Literal["known", "hidden"] = "known"
+    base: str = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +40,28 @@ class Step:
     """One search of a run: its number over all stages, its stage, and the iteration within the stage."""
 
     number: int
-    stage: StageConfig
+    stage: Stage
     iteration: int
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """What the archive knows the search by: the stage's name and the iteration."""
+        return self.stage.name, self.iteration
 
-def steps(config: Config) -> tuple[Step, ...]:
+
+def steps(stages: Sequence[Stage]) -> tuple[Step, ...]:
     """Return all searches of a run, in order."""
-    places = [(stage, iteration) for stage in config.stages for iteration in range(stage.iterations)]
+    places = [(stage, iteration) for stage in stages for iteration in range(stage.iterations)]
     return tuple(Step(number, stage, iteration) for number, (stage, iteration) in enumerate(places))
+
+
+def base_of(plan: Sequence[Step], stage: Stage) -> Step | None:
+    """Return the search whose weights are a stage's θ0, None where that is the configured model itself: the last search
+    of the stage's base, or what that began from if it never learnt."""
+    if stage.base == "model":
+        return None
+    last = [step for step in plan if step.stage.name == stage.base][-1]
+    return last if last.iteration > 0 else base_of(plan, last.stage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +87,39 @@ class RunDirectory:
         """The answers of search `number`."""
         return self.path / "answers" / f"{number}.json"
 
-    def config(self) -> Config:
-        """Return the frozen configuration; `ConfigError` if this is no run directory."""
-        return validated(self._read_toml(), self.path / "config.toml")
+    @property
+    def begun(self) -> bool:
+        """Whether a run was begun here: its configuration is frozen."""
+        return (self.path / "manifest.json").exists()
 
-    def manifest(self) -> dict[str, Any]:
-        """Return what the run was begun with: versions, model, task sets by stage."""
-        return json.loads(self._read("manifest.json"))
-
-    def _read_toml(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
+        """Return the frozen configuration as it was written; `ConfigError` if this is no run directory."""
         try:
             return tomllib.loads(self._read("config.toml"))
         except tomllib.TOMLDecodeError as error:
-            raise StoreError(f"{self.path}/config.toml is damaged: {error}") from None
+            raise self._damaged("config.toml", error) from None
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what the run was begun with: versions, model, task sets by stage."""
+        text = self._read("manifest.json")
+        try:
+            found = json.loads(text)
+            if not isinstance(found, dict) or not isinstance(found.get("tasks"), dict):
+                raise ValueError("expected an object with tasks")
+            return found
+        except (ValueError, RecursionError) as error:
+            raise self._damaged("manifest.json", error) from None
+
+    def _damaged(self, name: str, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self.path / name} is damaged ({error}): put back a copy of it. The archive beside it is not touched"
+        )
 
     def _read(self, name: str) -> str:
         try:
             return (self.path / name).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise self._damaged(name, error) from None
         except OSError:
             raise ConfigError(f"{self.path} is not a run directory: it has no {name}") from None
 
@@ -104,28 +143,39 @@ def locked(path: Path) -> Iterator[RunDirectory]:
         os.close(handle)
 
 
-def freeze(directory: RunDirectory, config: Config, manifest: Mapping[str, Any]) -> None:
-    """Write what the run is begun with; on resume refuse another configuration, model or task set, with the difference.
+def freeze(
+    directory: RunDirectory,
+    config: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    *,
+    then: Mapping[str, Any] | None = None,
+    free: Collection[str] = (),
+) -> list[str]:
+    """Write what a run is begun with; on resume refuse another configuration, model or task set, with the difference.
 
-    The manifest's ``versions`` may differ: a run may go on with newer software.
+    `then` is the configuration that the run was begun with, None for a new one. Settings named in `free` may differ,
+    and are returned with what they were and are; so may the manifest's ``versions``.
     """
-    wanted = config.model_dump(mode="json", exclude_none=True)
-    if (directory.path / "manifest.json").exists():
-        found = directory.config().model_dump(mode="json", exclude_none=True)
-        _refuse(ConfigError, directory.path, "configuration", differences(found, wanted))
-        then = {key: value for key, value in directory.manifest().items() if key != "versions"}
+    if then is not None:
+        differing = differences(then, config)
+        kept = [line for line in differing if line.split(" ")[0] in free]
+        _refuse(ConfigError, directory.path, "configuration", [line for line in differing if line not in kept])
+        before = {key: value for key, value in directory.manifest().items() if key != "versions"}
         now = {key: value for key, value in manifest.items() if key != "versions"}
-        _refuse(DataError, directory.path, "tasks or model", differences(then, now))
-        return
-    write_atomically(directory.path / "config.toml", tomli_w.dumps(wanted))
+        _refuse(DataError, directory.path, "tasks or model", differences(before, now))
+        return kept
+    write_atomically(directory.path / "config.toml", tomli_w.dumps(config))
     write_atomically(directory.path / "manifest.json", json.dumps(manifest, indent=1))
+    return []
 
 
 def _refuse(error: type[ConfigError] | type[DataError], path: Path, what: str, found: list[str]) -> None:
     if found:
         more = f" and {len(found) - 8} more" if len(found) > 8 else ""
         listed = "; ".join(found[:8])
-        raise error(f"{path} was begun with another {what}: {listed}{more}. Restore it, or begin a new run directory")
+        raise error(
+            f"{path} was started with a different {what}: {listed}{more}. Change it back, or start a new run directory"
+        )
 
 
 def differences(then: Any, now: Any, where: str = "") -> list[str]:

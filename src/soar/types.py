@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 Value: TypeAlias = Hashable
-"""A value in its domain's canonical form: immutable, JSON-able (tuples for lists); equal values are equal objects.
-An ARC grid is a tuple of h rows, each a tuple of w ints in 0–9."""
+"""A value in its domain's canonical form: immutable and JSON-able, with tuples for lists; equal values are equal
+objects."""
 
 Stage: TypeAlias = Literal["load", "run", "result"]
 Phase: TypeAlias = Literal["sample", "refine"]
@@ -46,6 +46,11 @@ class Task:
     def inputs(self) -> tuple[Value, ...]:
         """All inputs, training first, in the order every `Execution` of this task follows."""
         return tuple(example.input for example in (*self.train, *self.test))
+
+    @property
+    def answered(self) -> bool:
+        """Whether every test output is there."""
+        return all(example.output is not None for example in self.test)
 
     def without_answers(self) -> "Task":
         """Return the task as search may see it: test outputs removed."""
@@ -129,7 +134,9 @@ class Program:
     """A completion's program with what it did on its task.
 
     `train` and `test` hold one output or failure per pair; `accuracy` is the fraction of training pairs reproduced
-    exactly; `parents` are the keys of the programs its prompt showed (empty for a sample).
+    exactly; `parents` are the keys of the programs its prompt showed (empty for a sample). `ballot` and `behaviour`
+    are the hashes of all test outputs and of all outputs: equal for programs that vote, or act, alike; None for one
+    that failed anywhere. They are computed where they are not given.
     """
 
     origin: Origin
@@ -139,6 +146,13 @@ class Program:
     accuracy: float
     parents: tuple[str, ...] = ()
     nondeterministic: bool = False
+    ballot: str | None = None
+    behaviour: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ballot is None and self.ran:
+            object.__setattr__(self, "ballot", content_hash(*self.test))
+            object.__setattr__(self, "behaviour", content_hash(*self.outputs))
 
     @property
     def key(self) -> str:
@@ -170,31 +184,6 @@ def content_hash(*values: object) -> str:
     return digest.hexdigest()
 
 
-def ballot(program: Program) -> str | None:
-    """Return the hash of all test outputs, the group a program votes for; None if it failed anywhere."""
-    return content_hash(*program.test) if program.ran else None
-
-
-def behaviour(program: Program) -> str | None:
-    """Return the hash of all outputs, equal for programs that act the same on this task; None if it failed anywhere."""
-    return content_hash(*program.outputs) if program.ran else None
-
-
-def train_accuracy(task: Task, outputs: tuple[Output, ...]) -> float:
-    """Return the fraction of training pairs that `outputs` (one per training pair) reproduces exactly (§3.2)."""
-    right = sum(output == example.output for example, output in zip(task.train, outputs, strict=True))
-    return right / len(task.train)
-
-
-def solves_train(program: Program) -> bool:
-    """Return whether the program ran everywhere and reproduces all training pairs."""
-    return program.ran and program.accuracy == 1.0
-
-
-def test_matches(task: Task, outputs: tuple[Output, ...]) -> tuple[bool, ...]:
-    """Return for each test pair of a task with known answers whether `outputs` matches it. Only scoring and supervised
-    curation may ask."""
-    return tuple(
-        example.output is not None and output == example.output
-        for example, output in zip(task.test, outputs, strict=True)
-    )
+def frozen(value: object) -> Value:
+    """Return a JSON value with tuples for its lists."""
+    return tuple(frozen(item) for item in value) if isinstance(value, list | tuple) else value  # type: ignore[return-value]

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from soar.domains.arc import Arc
+from soar.domains.arc.domain import Arc
 from soar.domains.task_set import overlap, read_ids, select, task_set_hash
 from soar.errors import DataError
 from soar.types import Example, Task

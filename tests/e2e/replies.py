@@ -3,7 +3,7 @@
 import random
 import time
 
-from soar.learning.finetune import scripted
+from soar.learning.trainers.trl import scripted
 
 PROGRAMS = (
     "def transform(grid):\n    return [row[::-1] for row in grid]",

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import pytest
 
-from soar.domains.arc import Arc
+from soar.domains.arc.domain import Arc
 
 RIGHT = (
     "def transform(grid):\n    return [row[::-1] for row in grid]",

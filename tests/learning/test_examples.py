@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 from made import FAILURE, TASK, acting, made, programs
 
 from soar.config import LearningConfig
-from soar.domains.arc import Arc
+from soar.domains.arc.compact import Compact
+from soar.domains.arc.domain import Arc
 from soar.errors import ConfigError
+from soar.execution import open_sandbox
 from soar.learning.curate import CURATORS
 from soar.learning.examples import refinement_example, replay_examples, sampling_example, write_examples
 from soar.learning.pseudo_labels import pseudo_labelled
 from soar.learning.relabel import relabel
 from soar.learning.select import examples_of
 from soar.prompts.chat import Chat
-from soar.prompts.compact import Compact
-from soar.sandbox import open_sandbox
-from soar.types import Example, Origin, Program, Task, train_accuracy
+from soar.scoring import accuracy
+from soar.types import Example, Origin, Program, Task
 
 CODES = (
     "def transform(grid):\n    return [row[::-1] for row in grid]",
@@ -37,7 +38,7 @@ CODES = (
 def test_a_relabelled_task_is_solved_by_its_program_and_keeps_its_inputs(found):
     for program in found:
         task = relabel(TASK, program)
-        assert train_accuracy(task, program.train) == 1.0
+        assert accuracy(task, program.train) == 1.0
         assert task.inputs == TASK.inputs
         assert relabel(task, program) == task
 
@@ -60,13 +61,13 @@ def executed():
     task = Arc().load("arc1-training")[3].without_answers()
 
     async def run() -> list[Program]:
-        async with open_sandbox(workers=1) as sandbox:
+        async with open_sandbox(workers=1, codec="arc") as sandbox:
             found = []
             for place, code in enumerate(CODES):
                 outputs = tuple((await sandbox.run(code, task.inputs)).outputs)
                 train, test = outputs[: len(task.train)], outputs[len(task.train) :]
                 origin = Origin("s", 0, task.id, "sample", 0, 0, place)
-                found.append(Program(origin, code, train, test, train_accuracy(task, train)))
+                found.append(Program(origin, code, train, test, accuracy(task, train)))
             return found
 
     return task, asyncio.run(run())
@@ -89,7 +90,7 @@ def test_every_sampling_example_re_executed_gives_the_outputs_that_its_prompt_sh
     assert len(rows) == len(CODES)
 
     async def check() -> None:
-        async with open_sandbox(workers=1) as sandbox:
+        async with open_sandbox(workers=1, codec="arc") as sandbox:
             for row in rows:
                 messages: list = row["prompt"]  # type: ignore[assignment]
                 answer: list = row["completion"]  # type: ignore[assignment]

@@ -7,7 +7,7 @@ import pytest
 from made import FAILURE, TASK, acting, made
 
 from soar.config import LearningConfig
-from soar.domains.arc import Arc
+from soar.domains.arc.domain import Arc
 from soar.ensemble import VOTERS
 from soar.learning.curate import CURATORS, greedy_diverse, lineage
 from soar.learning.dedup import DEDUPLICATIONS

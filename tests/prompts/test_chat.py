@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from soar.domains.arc import Arc
+from soar.domains.arc.domain import Arc
 from soar.prompts.chat import ASK_ALTERNATIVE, ASK_COMBINE, ASK_REPAIR, Chat
-from soar.prompts.protocol import Detail
+from soar.protocols import Detail
 from soar.types import Example, Failure, Message, Origin, Output, Program, Task
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soar.prompts.extract import extract, fenced, without_reasoning
-from soar.prompts.protocol import Extraction
+from soar.protocols import Extraction
 
 CODE = "import numpy as np\n\n\ndef transform(grid):\n    return grid"
 OTHER = "def transform(grid):\n    return [[0]]"

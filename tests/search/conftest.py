@@ -10,11 +10,11 @@ from searching import grid
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.config import SamplingConfig, SearchConfig
-from soar.domains.arc import Arc
+from soar.domains.arc.domain import Arc
+from soar.execution import open_sandbox
 from soar.heuristics import accuracy
 from soar.lm.scripted import Scripted
 from soar.prompts.chat import Chat
-from soar.sandbox import open_sandbox
 from soar.search import SearchContext, search
 from soar.search.selectors import rex
 from soar.types import Example, Task
@@ -42,7 +42,7 @@ def searched(tmp_path):
             readers.append(reader)
             lm = changes.pop("lm", None) or Scripted(reply)
             budget = replace_budget(changes.pop("budget", {}))
-            async with open_sandbox(workers=1) as sandbox:
+            async with open_sandbox(workers=1, codec="arc") as sandbox:
                 wrap = changes.pop("wrap", lambda inner: inner)
                 context = SearchContext(
                     "train",

@@ -7,10 +7,10 @@ import pytest
 from searching import block, calls, grid
 
 from soar.config import SamplingConfig
+from soar.domains.arc.compact import Compact
 from soar.errors import EndpointError
-from soar.lm.embedded import Embedded
+from soar.lm.embedded.engine import Embedded
 from soar.lm.scripted import Scripted
-from soar.prompts.compact import Compact
 from soar.seeds import rng
 from soar.types import Completion, Example, Execution, Task
 

@@ -5,15 +5,16 @@ Knows the tables and gives back `soar.types`; decides nothing. Answers of tasks 
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from soar.archive.rows import CompletionRow, code_hash, decode_output
+from soar.archive.rows import CompletionRow, ExecutionRow, IterationRow, code_hash, decode_output
 from soar.errors import StoreError
 from soar.types import Completion, Origin, Output, Phase, Program
 
 _PLACE = "stage = ? AND iteration = ? AND task_id = ? AND phase = ? AND island = ?"
+_SAME_PROGRAM = "e.task_id = c.task_id AND e.code_hash = c.code_hash"
+_EXECUTION = "e.code, e.status, e.accuracy, e.train, e.test, e.ballot, e.behaviour, e.cpu_seconds"
 _ORIGIN = "c.stage, c.iteration, c.task_id, c.phase, c.island, c.step, c.place"
 
 
@@ -62,42 +63,80 @@ class ArchiveReader:
         rows = self.query(f"SELECT step FROM unsent WHERE {_PLACE}", (stage, iteration, task_id, phase, island))
         return {row[0] for row in rows}
 
-    def execution(self, task_id: str, code: str) -> tuple[tuple[Output, ...], tuple[Output, ...], float, str] | None:
-        """Return ``(train outputs, test outputs, accuracy, status)`` of a program on a task, None if it has not run."""
+    def execution(self, task_id: str, code: str) -> ExecutionRow | None:
+        """Return what a program did on a task, None if it has not run."""
         rows = self.query(
-            "SELECT train, test, accuracy, status FROM executions WHERE task_id = ? AND code_hash = ?",
-            (task_id, code_hash(code)),
+            f"SELECT {_EXECUTION} FROM executions e WHERE task_id = ? AND code_hash = ?", (task_id, code_hash(code))
         )
-        return (self._outputs(rows[0][0]), self._outputs(rows[0][1]), rows[0][2], rows[0][3]) if rows else None
+        return self._execution(task_id, rows[0]) if rows else None
 
     def programs(self, task_id: str, stage: str, iteration: int | None = None) -> list[Program]:
         """Return a task's executed programs of a stage, one per completion, samples first; one iteration or all."""
         rows = self.query(
-            f"SELECT {_ORIGIN}, c.parents, e.code, e.train, e.test, e.accuracy, e.status FROM completions c"
-            " JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash"
+            f"SELECT {_ORIGIN}, c.parents, {_EXECUTION} FROM completions c"
+            f" JOIN executions e ON {_SAME_PROGRAM}"
             " WHERE c.stage = ? AND c.task_id = ? AND (? IS NULL OR c.iteration = ?)",
             (stage, task_id, iteration, iteration),
         )
         programs = [
-            Program(
-                origin=Origin(*row[:7]),
-                parents=tuple(json.loads(row[7])),
-                code=row[8],
-                train=self._outputs(row[9]),
-                test=self._outputs(row[10]),
-                accuracy=row[11],
-                nondeterministic=row[12] == "nondeterministic",
-            )
-            for row in rows
+            self._execution(task_id, row[8:]).program(Origin(*row[:7]), tuple(json.loads(row[7]))) for row in rows
         ]
         return sorted(programs, key=_search_order)
 
-    def iterations(self) -> Iterator[tuple[str, int, float, float, bool]]:
-        """Yield ``(stage, iteration, search seconds, finetuning seconds, finished)`` in the order they were begun."""
-        for row in self.query(
-            "SELECT stage, iteration, seconds, finetune_seconds, finished FROM iterations ORDER BY rowid"
-        ):
-            yield row[0], row[1], row[2], row[3], bool(row[4])
+    def iterations(self) -> list[IterationRow]:
+        """Return the iterations in the order in which they were begun."""
+        columns = "stage, iteration, seconds, finetune_seconds, finished"
+        rows = self.query(f"SELECT {columns} FROM iterations ORDER BY rowid")
+        return [IterationRow(stage, i, search, tuning, bool(done)) for stage, i, search, tuning, done in rows]
+
+    def completion_counts(self, stage: str, iteration: int, task_id: str) -> tuple[int, int]:
+        """Return how many completions one task has in one iteration, and how many of them are samples."""
+        rows = self.query(
+            "SELECT COUNT(*), COALESCE(SUM(phase = 'sample'), 0) FROM completions"
+            " WHERE stage = ? AND iteration = ? AND task_id = ?",
+            (stage, iteration, task_id),
+        )
+        return rows[0]
+
+    def tokens(self, stage: str, iteration: int) -> dict[str, int]:
+        """Return the tokens of one iteration: of its ``prompt`` and ``completion`` sides."""
+        rows = self.query(
+            "SELECT COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(completion_tokens), 0) FROM completions"
+            " WHERE stage = ? AND iteration = ?",
+            (stage, iteration),
+        )
+        return dict(zip(("prompt", "completion"), rows[0], strict=True))
+
+    def statuses(self, stage: str, iteration: int) -> dict[str, int]:
+        """Return how many completions of one iteration ended how: executed ones by their execution, others by why they
+        hold no code."""
+        rows = self.query(
+            "SELECT CASE WHEN c.status = 'code' THEN COALESCE(e.status, 'waiting') ELSE c.status END AS s, COUNT(*)"
+            f" FROM completions c LEFT JOIN executions e ON {_SAME_PROGRAM}"
+            " WHERE c.stage = ? AND c.iteration = ? GROUP BY s ORDER BY s",
+            (stage, iteration),
+        )
+        return dict(rows)
+
+    def tasks_solved_in_training(self, stage: str, iteration: int) -> int:
+        """Return how many tasks of one iteration have a program that is right on all training pairs."""
+        rows = self.query(
+            f"SELECT COUNT(DISTINCT c.task_id) FROM completions c JOIN executions e ON {_SAME_PROGRAM}"
+            " WHERE c.stage = ? AND c.iteration = ? AND e.accuracy = 1.0 AND e.status = 'ok'",
+            (stage, iteration),
+        )
+        return rows[0][0]
+
+    def requests(self) -> dict[str, int]:
+        """Return the requests of all sessions: ``issued``, ``retried``, ``failed``."""
+        names = ("issued", "retried", "failed")
+        rows = self.query(f"SELECT {', '.join(f'COALESCE(SUM({name}), 0)' for name in names)} FROM requests")
+        return dict(zip(names, rows[0], strict=True))
+
+    def _execution(self, task_id: str, row: tuple) -> ExecutionRow:
+        """Return the execution in the columns `_EXECUTION`."""
+        code, status, accuracy, train, test, *rest = row
+        return ExecutionRow(task_id, code, status, accuracy, self._outputs(train), self._outputs(test), *rest)
 
     def _outputs(self, hashes: str) -> tuple[Output, ...]:
         return tuple(self._output(name) for name in json.loads(hashes))

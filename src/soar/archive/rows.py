@@ -5,16 +5,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from soar.scoring import accuracy
 from soar.types import (
     Completion,
     Execution,
     Failure,
     Origin,
     Output,
+    Program,
     Task,
     canonical_json,
     content_hash,
-    train_accuracy,
+    frozen,
 )
 
 
@@ -32,7 +34,8 @@ class CompletionRow:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionRow:
-    """What one program did on one task. `train` and `test` hold one output or failure per pair."""
+    """What one program did on one task. `train` and `test` hold one output or failure per pair; `ballot` and
+    `behaviour` are the hashes of the test outputs and of all outputs, None unless `status` is "ok"."""
 
     task_id: str
     code: str
@@ -40,17 +43,23 @@ class ExecutionRow:
     accuracy: float
     train: tuple[Output, ...]
     test: tuple[Output, ...]
+    ballot: str | None = None
+    behaviour: str | None = None
     cpu_seconds: float = 0.0
 
-    @property
-    def ballot(self) -> str | None:
-        """The hash of all test outputs, None unless the program ran everywhere."""
-        return content_hash(*self.test) if self.status == "ok" else None
-
-    @property
-    def behaviour(self) -> str | None:
-        """The hash of all outputs, None unless the program ran everywhere."""
-        return content_hash(*self.train, *self.test) if self.status == "ok" else None
+    def program(self, origin: Origin, parents: tuple[str, ...]) -> Program:
+        """Return the program as it came in one completion."""
+        return Program(
+            origin=origin,
+            code=self.code,
+            train=self.train,
+            test=self.test,
+            accuracy=self.accuracy,
+            parents=parents,
+            nondeterministic=self.status == "nondeterministic",
+            ballot=self.ballot,
+            behaviour=self.behaviour,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,17 @@ class UnsentRow:
 
     origin: Origin
     completions: int
+
+
+@dataclass(frozen=True, slots=True)
+class IterationRow:
+    """One search that has begun: the seconds spent on it and on finetuning before it, and whether it is finished."""
+
+    stage: str
+    iteration: int
+    seconds: float
+    finetune_seconds: float
+    finished: bool
 
 
 Row = CompletionRow | ExecutionRow | UnsentRow
@@ -77,7 +97,18 @@ def execution_row(task: Task, code: str, execution: Execution) -> ExecutionRow:
         status = "syntax-error"
     else:
         status = "failed"
-    return ExecutionRow(task.id, code, status, train_accuracy(task, train), train, test, execution.cpu_seconds)
+    ok = status == "ok"
+    return ExecutionRow(
+        task_id=task.id,
+        code=code,
+        status=status,
+        accuracy=accuracy(task, train),
+        train=train,
+        test=test,
+        ballot=content_hash(*test) if ok else None,
+        behaviour=content_hash(*train, *test) if ok else None,
+        cpu_seconds=execution.cpu_seconds,
+    )
 
 
 def code_hash(code: str) -> str:
@@ -96,8 +127,4 @@ def decode_output(text: str) -> Output:
     value = json.loads(text)
     if isinstance(value, dict):
         return Failure(**value["failure"])
-    return _frozen(value)
-
-
-def _frozen(value: object) -> Output:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value  # type: ignore[return-value]
+    return frozen(value)

@@ -9,7 +9,7 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -37,11 +37,31 @@ class ArchiveWriter:
         if rows:
             await asyncio.shield(asyncio.wrap_future(self._submit(lambda connection: _insert(connection, rows))))
 
-    async def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
-        """Run one statement of bookkeeping (tables iterations and requests) durably."""
+    async def begin(self, stage: str, iteration: int) -> None:
+        """Note that an iteration has begun; once is enough."""
+        sql = "INSERT INTO iterations (stage, iteration) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        await self._execute(sql, stage, iteration)
 
+    async def spend(self, stage: str, iteration: int, *, search: float = 0.0, finetune: float = 0.0) -> None:
+        """Add seconds to what an iteration took."""
+        sql = (
+            "UPDATE iterations SET seconds = seconds + ?, finetune_seconds = finetune_seconds + ?"
+            " WHERE stage = ? AND iteration = ?"
+        )
+        await self._execute(sql, search, finetune, stage, iteration)
+
+    async def finish(self, stage: str, iteration: int) -> None:
+        """Note that an iteration is finished: its answers are written."""
+        await self._execute("UPDATE iterations SET finished = 1 WHERE stage = ? AND iteration = ?", stage, iteration)
+
+    async def add_requests(self, counts: Mapping[str, int]) -> None:
+        """Add what a model counted: requests ``issued``, ``retried`` and ``failed``."""
+        sql = "INSERT INTO requests (issued, retried, failed) VALUES (?, ?, ?)"
+        await self._execute(sql, counts["issued"], counts["retried"], counts["failed"])
+
+    async def _execute(self, sql: str, *parameters: object) -> None:
         def job(connection: sqlite3.Connection) -> None:
-            connection.execute(sql, tuple(parameters))
+            connection.execute(sql, parameters)
 
         await asyncio.shield(asyncio.wrap_future(self._submit(job)))
 

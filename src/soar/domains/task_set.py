@@ -5,7 +5,7 @@ Knows only that tasks have ids and pairs.
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
 from soar.errors import DataError
@@ -47,25 +47,19 @@ def read_ids(path: Path) -> list[str]:
     return listed
 
 
-def overlap(left: Sequence[Task], right: Sequence[Task]) -> list[tuple[str, str]]:
-    """Return the ids (one of `left`, one of `right`) of every two tasks that share an input-output pair, sorted.
+def overlap(
+    left: Sequence[Task], right: Sequence[Task], fingerprints: Callable[[Task], Iterable[Hashable]]
+) -> list[tuple[str, str]]:
+    """Return the ids (one of `left`, one of `right`) of every two tasks that share a fingerprint, sorted.
 
-    Pairs with a hidden output are compared with nothing. So a set that was trained on can be kept out of the one that
-    is measured: ARC-AGI-1's evaluation tasks lie in ARC-AGI-2's training set.
+    So a set that was trained on can be kept out of the one that is measured: ARC-AGI-1's evaluation tasks lie in
+    ARC-AGI-2's training set.
     """
-    owners: defaultdict[object, set[str]] = defaultdict(set)
+    owners: defaultdict[Hashable, set[str]] = defaultdict(set)
     for task in right:
-        for example in (*task.train, *task.test):
-            owners[example.input, example.output].add(task.id)
-    return sorted(
-        {
-            (task.id, owner)
-            for task in left
-            for example in (*task.train, *task.test)
-            if example.output is not None
-            for owner in owners.get((example.input, example.output), ())
-        }
-    )
+        for mark in fingerprints(task):
+            owners[mark].add(task.id)
+    return sorted({(task.id, owner) for task in left for mark in fingerprints(task) for owner in owners.get(mark, ())})
 
 
 def _id(task: Task) -> str:

@@ -13,41 +13,21 @@ from numpy.random import Generator
 
 from soar.ensemble import groups_of
 from soar.learning.relabel import relabel
-from soar.types import Program, Task, solves_train, test_matches
+from soar.protocols import Heuristic
+from soar.scoring import right_pairs, solves
+from soar.types import Program, Task
 
 LOOKED_AT = 32
 """Of how many programs a parent by hindsight is the closest."""
 
-Closeness: TypeAlias = Callable[[Task, Program], float]
 Curator: TypeAlias = Callable[[Task, Sequence[Program], int, Generator], list[Program]]
 Pairing: TypeAlias = Callable[[Task, Sequence[tuple[Program, Program]], int, Generator], list[tuple[Program, Program]]]
-
-
-def answers_known(task: Task) -> bool:
-    """Return whether every test output of the task is there."""
-    return all(example.output is not None for example in task.test)
-
-
-def pairs_right(task: Task, program: Program) -> int:
-    """Return how many training pairs, and test pairs with known outputs, a program reproduces."""
-    train = sum(y == e.output for y, e in zip(program.train, task.train, strict=True))
-    return train + sum(test_matches(task, program.test))
-
-
-def is_correct(task: Task, program: Program) -> bool:
-    """Return whether a program is right on all training and test pairs, whose outputs are known."""
-    return program.ran and pairs_right(task, program) == len(task.train) + len(task.test)
-
-
-def seems_right(task: Task, program: Program) -> bool:
-    """Return whether a program is right on all training and test pairs; on all training pairs if answers are hidden."""
-    return is_correct(task, program) if answers_known(task) else solves_train(program)
 
 
 def correct_only(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
     """Up to `n` uniformly among the programs right on all training and test pairs; on all training pairs where the
     answers are hidden."""
-    return uniform(task, [program for program in programs if seems_right(task, program)], n, rng)
+    return uniform(task, [program for program in programs if solves(task, program)], n, rng)
 
 
 def uniform(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
@@ -58,22 +38,22 @@ def uniform(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> 
 
 def greedy(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
     """The `n` with the most pairs right, shorter programs first; for hidden answers drawn by the vote (Alg. 2)."""
-    if not answers_known(task):
+    if not task.answered:
         return by_vote(programs, n, rng)
-    return sorted(programs, key=lambda p: (-pairs_right(task, p), len(p.code)))[:n]
+    return sorted(programs, key=lambda p: (-right_pairs(task, p), len(p.code)))[:n]
 
 
 def greedy_diverse(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
     """Half `greedy`; half from the bottom: fewest training pairs right, shorter first, each with outputs of its own."""
     best = greedy(task, programs, n - n // 2, rng)
-    seen = {program.outputs for program in best}
+    seen = {program.behaviour for program in best}
     worst: list[Program] = []
     for program in sorted(programs, key=lambda p: (p.accuracy, len(p.code))):
         if len(worst) == n // 2:
             break
-        if program.outputs not in seen:
+        if program.behaviour not in seen:
             worst.append(program)
-            seen.add(program.outputs)
+            seen.add(program.behaviour)
     return best + worst
 
 
@@ -119,14 +99,14 @@ def _shares(weights: np.ndarray) -> np.ndarray:
 def lineage(task: Task, programs: Sequence[Program]) -> list[tuple[Program, Program]]:
     """Return the (incorrect parent, correct child) pairs among a task's programs: a child with every parent shown.
 
-    The answers must be known. Of pairs of the same two texts, the first stands for all.
+    Of pairs of the same two texts, the first stands for all.
     """
     known = {program.key: program for program in programs}
     pairs: dict[tuple[str, str], tuple[Program, Program]] = {}
     for child in programs:
-        if child.parents and is_correct(task, child):
+        if child.parents and solves(task, child):
             for parent in (known[key] for key in child.parents if key in known):
-                if not is_correct(task, parent):
+                if not solves(task, parent):
                     pairs.setdefault((parent.code, child.code), (parent, child))
     return list(pairs.values())
 
@@ -137,7 +117,7 @@ def hindsight_pairs(
     children: Sequence[Program],
     n: int,
     rng: Generator,
-    closeness: Closeness | None = None,
+    closeness: Heuristic | None = None,
 ) -> list[tuple[Program, Program]]:
     """Return up to `n` pairs of a parent and a program that does something else, which answers it once the task is
     relabelled: hindsight for refinement, which the paper leaves open (§3.4).
@@ -149,8 +129,8 @@ def hindsight_pairs(
     """
     known = {program.key: program for program in programs}
     shown = [known[key] for program in programs for key in program.parents if key in known] or list(programs)
-    right = [child for child in children if seems_right(task, child)]
-    others = [child for child in uniform(task, children, len(children), rng) if not seems_right(task, child)]
+    right = [child for child in children if solves(task, child)]
+    others = [child for child in uniform(task, children, len(children), rng) if not solves(task, child)]
     solutions = list(islice(cycle(right), n // 2))
     answers = [*solutions, *others[: n - len(solutions)]]
     if closeness is None:
@@ -162,15 +142,15 @@ def hindsight_pairs(
 
 def _other(programs: Sequence[Program], than: Program, rng: Generator) -> Program | None:
     """Draw one of the programs that ran and does something else than another; None if all do the same."""
-    able = [program for program in programs if program.ran and program.outputs != than.outputs]
+    able = [program for program in programs if program.ran and program.behaviour != than.behaviour]
     return able[rng.integers(len(able))] if able else None
 
 
 def closest_parent(
-    task: Task, programs: Sequence[Program], child: Program, rng: Generator, closeness: Closeness
+    task: Task, programs: Sequence[Program], child: Program, rng: Generator, closeness: Heuristic
 ) -> Program | None:
     """Return, of some programs that ran and do something else than `child`, the one closest to the task it solves."""
-    able = [program for program in programs if program.ran and program.outputs != child.outputs]
+    able = [program for program in programs if program.ran and program.behaviour != child.behaviour]
     some = [able[place] for place in rng.permutation(len(able))[:LOOKED_AT]]
     solved = relabel(task, child)
     return max(some, key=lambda program: closeness(solved, program), default=None)

@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from soar.learning.curate import seems_right
 from soar.learning.embed import NGRAM_COSINE, PAPER_COSINE, Embed, code_rank_embed, ngrams
+from soar.scoring import solves
 from soar.types import Program, Task
 
 Deduplicate: TypeAlias = Callable[[Task, Sequence[Program]], list[Program]]
@@ -35,7 +35,7 @@ def by_text(task: Task, programs: Sequence[Program]) -> list[Program]:
 def by_outputs(task: Task, programs: Sequence[Program]) -> list[Program]:
     """Keep the shortest program of every behaviour on the task."""
     del task
-    return _one_of_each(programs, lambda p: p.outputs)
+    return _one_of_each(programs, lambda p: p.behaviour or p.key)
 
 
 def by_likeness(task: Task, programs: Sequence[Program], *, embed: Embed, above: float) -> list[Program]:
@@ -48,8 +48,8 @@ def by_likeness(task: Task, programs: Sequence[Program], *, embed: Embed, above:
 
 def by_likeness_and_outputs(task: Task, programs: Sequence[Program], *, embed: Embed, above: float) -> list[Program]:
     """Thin out correct programs by likeness and the others by outputs: as the released code means to."""
-    correct = by_likeness(task, [p for p in programs if seems_right(task, p)], embed=embed, above=above)
-    others = by_outputs(task, [p for p in programs if not seems_right(task, p)])
+    correct = by_likeness(task, [p for p in programs if solves(task, p)], embed=embed, above=above)
+    others = by_outputs(task, [p for p in programs if not solves(task, p)])
     kept = {program.key for program in (*correct, *others)}
     return [program for program in programs if program.key in kept]
 

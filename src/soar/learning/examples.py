@@ -12,11 +12,11 @@ from pathlib import Path
 
 from numpy.random import Generator
 
-from soar.errors import ConfigError
 from soar.files import write_atomically
 from soar.learning.relabel import relabel
-from soar.prompts.protocol import Rendering
-from soar.types import Message, Program, Prompt, Task, train_accuracy
+from soar.protocols import Rendering
+from soar.scoring import accuracy
+from soar.types import Message, Program, Prompt, Task
 
 Row = Mapping[str, object]
 """``{"prompt", "completion": str or list of messages, "kind": "sample" | "refine" | "replay", "task", "program"}``"""
@@ -35,7 +35,7 @@ def refinement_example(rendering: Rendering, task: Task, parent: Program, child:
     order = rng.permutation(len(task.train)).tolist()
     shown = _permuted(relabel(task, child).without_answers(), order)
     outputs = tuple(parent.train[i] for i in order)
-    judged = replace(parent, train=outputs, accuracy=train_accuracy(shown, outputs))
+    judged = replace(parent, train=outputs, accuracy=accuracy(shown, outputs))
     prompt = rendering.refinement(shown, (judged,), rendering.details(shown)[0])
     return _row("refine", prompt, rendering.completion(child.code), task, child)
 
@@ -59,18 +59,16 @@ def _plain(prompt: Prompt) -> object:
     return prompt if isinstance(prompt, str) else [asdict(message) for message in prompt]
 
 
-def replay_examples(folder: Path, count: int, rng: Generator) -> list[Row]:
-    """Return `count` rows of the data that a model was made from, which lie with its weights as ``replay.jsonl.gz``.
+REPLAY = "replay.jsonl.gz"
+"""The file beside a model's weights with rows of the data that it was made from."""
 
-    They keep a small model from forgetting. `ConfigError` when the model brings none.
-    """
-    path = folder / "replay.jsonl.gz"
+
+def replay_examples(folder: Path, count: int, rng: Generator) -> list[Row]:
+    """Return `count` rows of the data that the model in `folder` was made from; they keep a small model from
+    forgetting."""
     if count == 0:
         return []
-    try:
-        lines = gzip.decompress(path.read_bytes()).splitlines()
-    except OSError as error:
-        raise ConfigError(f"learning.replay = {count}, but the model brings no data ({error}): set it to 0") from None
+    lines = gzip.decompress((folder / REPLAY).read_bytes()).splitlines()
     chosen = rng.permutation(len(lines))[:count]
     return [{**json.loads(lines[i]), "kind": "replay", "task": None, "program": None} for i in sorted(chosen)]
 

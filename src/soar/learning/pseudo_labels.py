@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from soar.ensemble import sum_vote
-from soar.types import Program, Task, solves_train
+from soar.scoring import solves
+from soar.types import Program, Task
 
 
 def pseudo_labelled(task: Task, programs: Sequence[Program]) -> Task:
@@ -16,7 +17,7 @@ def pseudo_labelled(task: Task, programs: Sequence[Program]) -> Task:
     The programs are all that may vote, repeats too: what many find in different ways is likelier the rule than what
     one has found. Without a program that is right on all training pairs the task stays as it is.
     """
-    ballots = sum_vote([program for program in programs if solves_train(program)])
+    ballots = sum_vote([program for program in programs if solves(task, program)])
     if not ballots:
         return task
     test = tuple(replace(example, output=output) for example, output in zip(task.test, ballots[0].outputs, strict=True))

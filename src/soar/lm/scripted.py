@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from soar.config import resolve
+from pydantic import ConfigDict
+
 from soar.errors import ConfigError, EndpointError, PromptTooLong
+from soar.settings import Section, resolve
 from soar.types import Completion, Prompt, Sampling
 
 Reply: TypeAlias = Callable[..., "str | Completion"]
@@ -71,6 +73,32 @@ class Scripted:
 
     async def close(self) -> None:
         """Do nothing: nothing is held open."""
+
+
+class Backend:
+    """The scripted model as a configuration names it (``lm.backend = "scripted"``)."""
+
+    class Settings(Section):
+        """`model` is a function, ``"package.module:name"``, or a JSONL file of replies. Settings of other backends are
+        passed over, so that the scripted model can stand in for any."""
+
+        model_config = ConfigDict(extra="ignore")
+        model: str
+
+    distinct = True
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = Path(settings.model)
+        self._model = settings.model
+        _reply_of(settings.model)
+
+    def identity(self) -> dict[str, str]:
+        """Return the name of the script."""
+        return {"model": self._model}
+
+    def open(self, weights: Path | None) -> Scripted:
+        """Open the script, told the digest of `weights`."""
+        return Scripted(self._model, weights=weights)
 
 
 def prompt_text(prompt: Prompt) -> str:

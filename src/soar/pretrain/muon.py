@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from soar.learning.precision import has_fast_bf16
+from soar.learning.trainers.precision import has_fast_bf16
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration that drives singular values towards 1."""

@@ -5,9 +5,9 @@ Knows no particular domain: what values are and how they look, its `Domain` says
 
 from collections.abc import Iterable, Sequence
 
-from soar.domains.protocol import Domain
 from soar.prompts.extract import extract, fenced
-from soar.prompts.protocol import Detail, Extraction
+from soar.protocols import Detail, Domain, Extraction, Reads
+from soar.scoring import matches, verdicts
 from soar.types import Example, Failure, Message, Output, Program, Task, Value
 
 MAX_MESSAGE = 300
@@ -18,7 +18,7 @@ TASK_WORDS = (
     "and further inputs whose outputs are not shown. You write a Python program that carries out the rule."
 )
 PROGRAM_WORDS = (
-    "Define a function `transform(grid)` that takes one input and returns its output, for the training inputs and the "
+    "Define a function `{signature}` that takes one input and returns its output, for the training inputs and the "
     "test inputs alike, without changing its argument. The standard library, numpy and scipy may be imported. "
     "Work out the rule; do not copy the outputs shown into the program. You may think first. "
     "Then give the whole program in one ```python block: the last block of your answer is what is run."
@@ -38,6 +38,8 @@ ASK_COMBINE = "Write one program that combines what is good in these and is righ
 
 class Chat:
     """Renders for instruction-tuned models: a system message with the rules, a user message with the data."""
+
+    writes: Reads = "chat"
 
     def __init__(self, domain: Domain) -> None:
         self._domain = domain
@@ -66,8 +68,8 @@ class Chat:
         return fenced(code)
 
     def extract(self, text: str) -> Extraction:
-        """Return the last closed code block outside reasoning tags that defines ``transform``, or why there is none."""
-        return extract(text)
+        """Return the last closed code block outside reasoning tags that defines the function, or why there is none."""
+        return extract(text, self._domain.signature)
 
     def details(self, task: Task) -> Sequence[Detail]:
         """Return everything; then fewer pairs, down to two; then two pairs with verdicts only; then no feedback."""
@@ -75,7 +77,8 @@ class Chat:
         return [Detail(), *fewer, Detail(pairs=2, feedback="verdicts"), Detail(pairs=1, feedback="none")]
 
     def _messages(self, parts: Iterable[str]) -> tuple[Message, ...]:
-        rules = "\n\n".join([TASK_WORDS, self._domain.about, PROGRAM_WORDS])
+        words = PROGRAM_WORDS.format(signature=self._domain.signature)
+        rules = "\n\n".join([TASK_WORDS, self._domain.about, words])
         return (Message("system", rules), Message("user", "\n\n".join(parts)))
 
     def _task(self, task: Task, detail: Detail) -> list[str]:
@@ -89,7 +92,8 @@ class Chat:
         return f"{self._value('Input', example.input)}\n{self._value('Output', example.output)}"
 
     def _value(self, title: str, value: Value) -> str:
-        return f"{title} ({self._domain.shape(value)}):\n{self._domain.show(value)}"
+        size = self._domain.shape(value)
+        return f"{title} ({size}):\n{self._domain.show(value)}" if size else f"{title}:\n{self._domain.show(value)}"
 
     def _feedback(self, task: Task, parent: Program, detail: Detail) -> list[str]:
         """Return a summary and one part per pair shown: right, wrong with what came out, or failed with the error.
@@ -110,7 +114,7 @@ class Chat:
     def _verdict(self, example: Example, output: Output, detail: Detail) -> str:
         if isinstance(output, Failure):
             return _failure(output)
-        if output == example.output:
+        if matches(output, example.output):
             return "right."
         return "wrong." if detail.feedback == "verdicts" else f"wrong. {self._value('It produced', output)}"
 
@@ -125,13 +129,8 @@ def _shown(task: Task, parent: Program, detail: Detail) -> list[tuple[Example, O
     return list(zip(task.train, parent.train, strict=True))[: detail.pairs]
 
 
-def _right(task: Task, parent: Program) -> int:
-    """Return how many training pairs the parent reproduces."""
-    return sum(output == example.output for example, output in zip(task.train, parent.train, strict=True))
-
-
 def _summary(task: Task, parent: Program) -> str:
-    right, count = _right(task, parent), len(task.train)
+    right, count = sum(verdicts(task.train, parent.train)), len(task.train)
     if right == count:
         return f"This program is right on all {count} training pairs."
     return f"This program is right on {right} of {count} training pairs."
@@ -141,7 +140,7 @@ def _ask(task: Task, parents: Sequence[Program]) -> str:
     """Return what is asked for: it depends on whether the only parent is right on all training pairs already."""
     if len(parents) > 1:
         return ASK_COMBINE
-    return ASK_ALTERNATIVE if _right(task, parents[0]) == len(task.train) else ASK_REPAIR
+    return ASK_ALTERNATIVE if all(verdicts(task.train, parents[0].train)) else ASK_REPAIR
 
 
 def _failure(failure: Failure) -> str:

@@ -7,13 +7,13 @@ deeply nested source. Whether the code is valid is for the sandbox to find out.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
-from soar.prompts.protocol import Extraction
+from soar.protocols import Extraction
 
 _TAG = re.compile(r"<(/?)(think|thinking|thought|reasoning|reflection)\s*>", re.IGNORECASE)
 # Possessive, so that no hostile line makes matching slow.
 _FENCE = re.compile(r"([ \t]*+)(`{3,}+|~{3,}+)([^`]*+)\Z")
-_ENTRY_POINT = re.compile(r"(def[ \t]+transform[ \t]*[(\[]|transform[ \t]*(:[^=\n]*)?=(?!=))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,21 @@ class _Block:
     code: str
     closed: bool
 
-    @property
-    def defines(self) -> bool:
-        """Whether a line at the outermost level defines ``transform``, as far as can be seen without parsing."""
-        return any(_ENTRY_POINT.match(line) for line in self.code.split("\n"))
+    def defines(self, function: str) -> bool:
+        """Return whether a line at the outermost level defines `function`, as far as can be seen without parsing."""
+        definition = _definition(function)
+        return any(definition.match(line) for line in self.code.split("\n"))
 
 
-def extract(text: str) -> Extraction:
-    """Return the last closed code block, outside reasoning tags, that defines ``transform``; else the reason.
+@lru_cache
+def _definition(function: str) -> re.Pattern[str]:
+    name = re.escape(function)
+    return re.compile(rf"(def[ \t]+{name}[ \t]*[(\[]|{name}[ \t]*(:[^=\n]*)?=(?!=))")
+
+
+def extract(text: str, signature: str) -> Extraction:
+    """Return the last closed code block, outside reasoning tags, that defines the function of `signature` (a call, such
+    as ``"transform(x)"``); else the reason.
 
     ``empty``: no text; ``no-code``: no block outside the reasoning; ``unclosed-block``: the only candidate is cut off;
     ``no-entry-point``: blocks, but none that defines the function. Blank lines before and white space after the code
@@ -36,14 +43,15 @@ def extract(text: str) -> Extraction:
     """
     if not text.strip():
         return Extraction(reason="empty")
+    function = signature.partition("(")[0]
     blocks = list(_blocks(without_reasoning(text.replace("\r\n", "\n"))))
     closed = [block for block in blocks if block.closed]
     for block in reversed(closed):
-        if block.defines:
+        if block.defines(function):
             return Extraction(code=block.code)
     if not blocks:
         return Extraction(reason="no-code")
-    cut_off = any(block.defines for block in blocks) or not closed
+    cut_off = any(block.defines(function) for block in blocks) or not closed
     return Extraction(reason="unclosed-block" if cut_off else "no-entry-point")
 
 

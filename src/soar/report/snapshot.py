@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from soar.archive.reader import ArchiveReader
-from soar.report.metrics import statuses
 from soar.run import Step
 
 
@@ -34,19 +33,13 @@ class Snapshot:
 
 def snapshot(reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, int], per_task: int) -> Snapshot | None:
     """Read where the run stands; None before its first search. `tasks`: how many per stage; `per_task`: completions."""
-    begun = list(reader.iterations())
+    begun = reader.iterations()
     if not begun:
         return None
-    stage, iteration, *_ = begun[-1]
-    counts = statuses(reader, stage, iteration)
-    solved = reader.query(
-        "SELECT COUNT(DISTINCT c.task_id) FROM completions c"
-        " JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash"
-        " WHERE c.stage = ? AND c.iteration = ? AND e.accuracy = 1.0 AND e.status = 'ok'",
-        (stage, iteration),
-    )[0][0]
+    stage, iteration = begun[-1].stage, begun[-1].iteration
+    counts = reader.statuses(stage, iteration)
     executed = {"ok", "failed", "syntax-error", "nondeterministic"}
-    done = sum(1 for *_, finished in begun if finished)
+    done = sum(row.finished for row in begun)
     return Snapshot(
         stage=stage,
         iteration=iteration,
@@ -56,7 +49,7 @@ def snapshot(reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, in
         completions=sum(counts.values()),
         budget=tasks[stage] * per_task,
         programs_executed=sum(count for name, count in counts.items() if name in executed),
-        solved_train_pairs=solved,
+        solved_train_pairs=reader.tasks_solved_in_training(stage, iteration),
         status=counts,
         finished=done == len(plan),
     )

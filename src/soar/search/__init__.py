@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 
-from soar.search.context import SearchContext
+from soar.search.context import SearchContext, SearchMethod
 from soar.search.evaluate import evaluator
 from soar.search.refine import refine
 from soar.search.sample import sample
 from soar.types import Task
 
-__all__ = ["SearchContext", "search"]
+__all__ = ["SearchContext", "SearchMethod", "search"]
 
 
 async def search(context: SearchContext, tasks: Sequence[Task]) -> None:
@@ -17,7 +17,7 @@ async def search(context: SearchContext, tasks: Sequence[Task]) -> None:
 
     The first error stops all tasks, after what they were paid for is stored.
     """
-    turns = asyncio.Semaphore(context.budget.tasks_in_flight)
+    turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
 
     async def search_task(task: Task) -> None:
         async with turns:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from soar.archive.rows import CompletionRow, UnsentRow, code_hash
 from soar.errors import PromptTooLong
-from soar.prompts.protocol import Detail, Rendering
+from soar.protocols import Detail, Rendering
 from soar.search.context import SearchContext
 from soar.search.evaluate import Evaluate
 from soar.seeds import sample_seeds
@@ -35,7 +35,7 @@ async def complete(
     `stored` maps places to the completions of an earlier session. A prompt that fits in no form is recorded as unsent.
     Errors of the model are raised after everything that arrived is stored.
     """
-    programs = [asyncio.create_task(_program(context.rendering, row, evaluate)) for row in stored.values()]
+    programs = [asyncio.create_task(_program(context.method.rendering, row, evaluate)) for row in stored.values()]
     missing = [place for place in range(call.count) if place not in stored]
     if missing:
         programs += await _generate(context, call, missing, evaluate)
@@ -52,16 +52,16 @@ async def _generate(
     """
     o, lm = call.origin, context.refiner if call.parents else context.sampler
     asked = range(call.count) if call.sampling.distinct else missing
-    seeds = sample_seeds(context.seed, asked, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
+    seeds = sample_seeds(context.method.seed, asked, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
     kept: list[asyncio.Task[Program | None]] = []
-    for detail in context.rendering.details(call.task):
+    for detail in context.method.rendering.details(call.task):
         prompt = call.prompt_of(detail)
         if not lm.fits(prompt, call.sampling.max_new_tokens):
             continue
         try:
             async for index, completion in lm.generate(prompt, seeds, call.sampling):
                 if asked[index] in missing:
-                    row = completion_row(context.rendering, call, asked[index], completion, detail)
+                    row = completion_row(context.method.rendering, call, asked[index], completion, detail)
                     kept.append(asyncio.create_task(_keep(context, row, evaluate)))
             return kept
         except PromptTooLong:
@@ -94,7 +94,7 @@ def completion_row(
 
 async def _keep(context: SearchContext, row: CompletionRow, evaluate: Evaluate) -> Program | None:
     await context.writer.add([row])
-    return await _program(context.rendering, row, evaluate)
+    return await _program(context.method.rendering, row, evaluate)
 
 
 async def _program(rendering: Rendering, row: CompletionRow, evaluate: Evaluate) -> Program | None:
@@ -102,13 +102,4 @@ async def _program(rendering: Rendering, row: CompletionRow, evaluate: Evaluate)
     code = rendering.extract(row.completion.text).code if row.status == "code" else None
     if code is None:
         return None
-    done = await evaluate(code)
-    return Program(
-        origin=row.origin,
-        code=code,
-        train=done.train,
-        test=done.test,
-        accuracy=done.accuracy,
-        parents=row.parents,
-        nondeterministic=done.status == "nondeterministic",
-    )
+    return (await evaluate(code)).program(row.origin, row.parents)

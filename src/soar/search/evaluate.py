@@ -5,15 +5,17 @@ Sees tasks without answers only; decides nothing.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeAlias
 
 from soar.archive.rows import ExecutionRow, execution_row
-from soar.domains.protocol import Domain
-from soar.sandbox import confirm
-from soar.sandbox.protocol import Sandbox
+from soar.execution import confirm
+from soar.protocols import Executor, Parse
+from soar.scoring import accuracy
 from soar.search.context import SearchContext
 from soar.types import Execution, Failure, Output, Task
 
-Evaluate = Callable[[str], Awaitable[ExecutionRow]]
+Evaluate: TypeAlias = Callable[[str], Awaitable[ExecutionRow]]
 
 
 def evaluator(context: SearchContext, task: Task) -> Evaluate:
@@ -31,31 +33,30 @@ def evaluator(context: SearchContext, task: Task) -> Evaluate:
 async def _look_up_or_run(context: SearchContext, task: Task, code: str) -> ExecutionRow:
     stored = context.reader.execution(task.id, code)
     if stored is not None:
-        train, test, accuracy, status = stored
-        return ExecutionRow(task.id, code, status, accuracy, train, test)
-    row = execution_row(task, code, await execute(context.sandbox, context.domain, task, code))
+        return stored
+    row = execution_row(task, code, await execute(context.executor, context.method.parse, task, code))
     await context.writer.add([row])
     return row
 
 
-async def execute(sandbox: Sandbox, domain: Domain, task: Task, code: str) -> Execution:
+async def execute(executor: Executor, parse: Parse, task: Task, code: str) -> Execution:
     """Run a program on all inputs of a task; one that solves the training pairs is confirmed in its own process."""
-    execution = _parsed(domain, await sandbox.run(code, task.inputs))
-    if execution_row(task, code, execution).accuracy < 1.0:
+    returned = await executor.run(code, task.inputs)
+    execution = _parsed(parse, returned)
+    if accuracy(task, execution.outputs[: len(task.train)]) < 1.0:
         return execution
-    return _parsed(domain, await confirm(sandbox, code, task.inputs, execution))
+    return _parsed(parse, await confirm(executor, code, task.inputs, returned))
 
 
-def _parsed(domain: Domain, execution: Execution) -> Execution:
+def _parsed(parse: Parse, execution: Execution) -> Execution:
     """Return the execution with every output in canonical form; what has none becomes a failure."""
-    outputs = tuple(_parse(domain, output) for output in execution.outputs)
-    return Execution(outputs, execution.cpu_seconds, execution.nondeterministic)
+    return replace(execution, outputs=tuple(_canonical(parse, output) for output in execution.outputs))
 
 
-def _parse(domain: Domain, output: Output) -> Output:
+def _canonical(parse: Parse, output: Output) -> Output:
     if isinstance(output, Failure):
         return output
     try:
-        return domain.parse(output)
+        return parse(output)
     except ValueError as error:
         return Failure("InvalidOutput", str(error), stage="result")

@@ -5,7 +5,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from soar.prompts.protocol import Detail
+from soar.protocols import Detail
+from soar.scoring import solves
 from soar.search.call import Call, complete
 from soar.search.context import SearchContext
 from soar.search.evaluate import Evaluate
@@ -13,13 +14,13 @@ from soar.search.pool import Pool
 from soar.search.sample import sampling_call
 from soar.search.stored import stored_calls
 from soar.seeds import rng
-from soar.types import Origin, Program, Prompt, Task, solves_train
+from soar.types import Origin, Program, Prompt, Task
 
 
 async def refine(context: SearchContext, task: Task, samples: Sequence[Program], evaluate: Evaluate) -> list[Program]:
     """Spend a task's refinement budget on islands that share the samples and nothing else; return all children."""
-    arms = [(program, context.heuristic(task, program)) for program in samples]
-    islands = range(context.budget.islands)
+    arms = [(program, context.method.heuristic(task, program)) for program in samples]
+    islands = range(context.method.budget.islands)
     found = await asyncio.gather(*(refine_island(context, task, arms, island, evaluate) for island in islands))
     return [program for island in found for program in island]
 
@@ -32,22 +33,22 @@ async def refine_island(
     Without any arm (every program failed somewhere) a pull samples from scratch, until a program becomes one: the
     budget is spent all the same.
     """
-    budget = context.budget
+    budget = context.method.budget
     owed = share(budget.refinements, budget.islands, island)
     enough = -(-budget.enough // budget.islands)
     stored = stored_calls(context, task, "refine", island)
     pool, children, solved, step = Pool(arms), [], 0, 0
     while owed > 0 and not (enough and solved >= enough):
         count = min(budget.completions_per_refinement, owed)
-        pulled = context.selector(pool, _rng(context, task, island, step)) if len(pool) else ()
+        pulled = context.method.selector(pool, _rng(context, task, island, step)) if len(pool) else ()
         parents = tuple(pool.programs[arm] for arm in pulled)
         if step not in stored.unsent:
             call = refinement_call(context, task, parents, island, step, count)
             born = await complete(context, call, stored.at(step), evaluate)
-            solved += sum(is_new_solution(child, parents) for child in born)
+            solved += sum(is_new_solution(task, child, parents) for child in born)
             children += born
             for child in born:
-                pool.add(child, context.heuristic(task, child))
+                pool.add(child, context.method.heuristic(task, child))
         pool.spend(pulled, count)
         owed -= count
         step += 1
@@ -62,10 +63,10 @@ def refinement_call(
         return sampling_call(context, task, "refine", island, step, count)
 
     def prompt_of(detail: Detail) -> Prompt:
-        return context.rendering.refinement(task, parents, detail)
+        return context.method.rendering.refinement(task, parents, detail)
 
     origin = Origin(context.stage, context.iteration, task.id, "refine", island, step, 0)
-    return Call(task, origin, count, prompt_of, context.when_refining, parents)
+    return Call(task, origin, count, prompt_of, context.method.when_refining, parents)
 
 
 def share(total: int, islands: int, island: int) -> int:
@@ -73,11 +74,11 @@ def share(total: int, islands: int, island: int) -> int:
     return total // islands + (island < total % islands)
 
 
-def is_new_solution(child: Program, parents: Sequence[Program]) -> bool:
+def is_new_solution(task: Task, child: Program, parents: Sequence[Program]) -> bool:
     """Return whether a child solves the training pairs and differs from its parents in code and in outputs."""
     copies = any(child.code == parent.code or child.outputs == parent.outputs for parent in parents)
-    return solves_train(child) and not copies
+    return not copies and solves(task, child)
 
 
 def _rng(context: SearchContext, task: Task, island: int, step: int):
-    return rng(context.seed, "select", context.stage, context.iteration, task.id, island, step)
+    return rng(context.method.seed, "select", context.stage, context.iteration, task.id, island, step)

@@ -2,22 +2,23 @@
 (§3.2, App. D.5).
 """
 
-from soar.prompts.protocol import Detail
+from soar.protocols import Detail
+from soar.scoring import solves
 from soar.search.call import Call, complete
 from soar.search.context import SearchContext
 from soar.search.evaluate import Evaluate
 from soar.search.stored import stored_calls
 from soar.seeds import rng
-from soar.types import Origin, Phase, Program, Prompt, Task, solves_train
+from soar.types import Origin, Phase, Program, Prompt, Task
 
 
 async def sample(context: SearchContext, task: Task, evaluate: Evaluate) -> list[Program]:
     """Spend a task's sampling budget, one request after the other, and return the programs in order."""
-    budget = context.budget
+    budget = context.method.budget
     stored = stored_calls(context, task, "sample", island=0)
     programs: list[Program] = []
     for step, first in enumerate(range(0, budget.samples, budget.samples_per_request)):
-        if budget.enough and sum(map(solves_train, programs)) >= budget.enough:
+        if budget.enough and sum(solves(task, program) for program in programs) >= budget.enough:
             break
         if step in stored.unsent:
             continue
@@ -31,10 +32,10 @@ def sampling_call(context: SearchContext, task: Task, phase: Phase, island: int,
     """Return the call that asks for `count` programs from scratch, with a solved example if the context holds any."""
     origin = Origin(context.stage, context.iteration, task.id, phase, island, step, 0)
     examples = [example for example in context.few_shot if example[0].id != task.id]
-    chance = rng(context.seed, "few-shot", context.stage, context.iteration, task.id, phase, island, step)
+    chance = rng(context.method.seed, "few-shot", context.stage, context.iteration, task.id, phase, island, step)
     shown = examples[chance.integers(len(examples))] if examples else None
 
     def prompt_of(detail: Detail) -> Prompt:
-        return context.rendering.sampling(task, shown, detail)
+        return context.method.rendering.sampling(task, shown, detail)
 
-    return Call(task, origin, count, prompt_of, context.when_sampling)
+    return Call(task, origin, count, prompt_of, context.method.when_sampling)

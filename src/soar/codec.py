@@ -1,0 +1,147 @@
+"""How values travel into the sandbox and out of it: the codec of any JSON value, and what all codecs share.
+
+A codec is a module with the functions of `Codec`. Its half for the worker runs beside untrusted programs, so only
+built-in codecs ever enter the sandbox, never one of a user's domain. They import nothing but the standard library and
+NumPy, bind the builtins they use before any program can replace them, and believe exact types alone."""
+
+import json
+from builtins import any, bool, bytes, dict, float, frozenset, int, isinstance, len, list, str, tuple, type  # noqa: A004, UP029
+from typing import Any, Protocol
+
+import numpy as np
+
+MAX_TEXT = 1 << 20
+MAX_DEPTH = 50
+MAX_BITS = 8192
+INTEGERS = frozenset([int, *(np.dtype(code).type for code in "bBhHiIlLqQpP")])
+_dumps, _loads, _finite = json.dumps, json.loads, np.isfinite
+
+
+class Codec(Protocol):
+    """The two directions of a value, on both sides of the wall."""
+
+    def pack(self, value: Any) -> bytes | None:
+        """Supervisor: return an input as bytes, None where this codec cannot (it goes as JSON then)."""
+        ...
+
+    def unpack(self, data: bytes) -> Any:
+        """Worker: return what `fresh` makes copies of."""
+        ...
+
+    def fresh(self, unpacked: Any) -> object:
+        """Worker: return an input as the program gets it, sharing nothing with an earlier copy."""
+        ...
+
+    def encode(self, value: Any) -> bytes:
+        """Worker: return what a program returned as bytes; `Invalid` or `TooLarge` with the reason otherwise."""
+        ...
+
+    def read(self, payload: bytes) -> Any:
+        """Supervisor: return the value that `encode` wrote; `ValueError` where the bytes are nothing of ours."""
+        ...
+
+
+class Invalid(Exception):
+    """A result that is no value; the message is the reason."""
+
+
+class TooLarge(Exception):
+    """A result of more than `MAX_TEXT` bytes."""
+
+
+def pack(value: Any) -> bytes:
+    """Return the value's JSON."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def unpack(data: bytes) -> bytes:
+    """Return the JSON as it is."""
+    return data
+
+
+def fresh(unpacked: bytes) -> object:
+    """Return a new value, which a program may do with what it likes: lists for tuples."""
+    return _loads(unpacked)
+
+
+def encode(value: Any) -> bytes:
+    """Return the JSON text of None, booleans, ints, finite floats, text, and lists or tuples of these."""
+    text = _dumps(_plain(value, 0, [MAX_TEXT]), separators=(",", ":")).encode("ascii")
+    if len(text) > MAX_TEXT - 64:
+        raise TooLarge(f"a result of {len(text)} bytes, expected at most {MAX_TEXT - 64}")
+    return text
+
+
+def read(payload: bytes) -> object:
+    """Return the value that `encode` wrote, with tuples for lists; `ValueError` where the bytes are none."""
+    try:
+        return _frozen(json.loads(payload.decode("ascii"), parse_constant=_no_constant))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _frozen(value: object) -> object:
+    if isinstance(value, dict):
+        raise ValueError("an object, expected lists and scalars")
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError("half a character")
+    return tuple([_frozen(item) for item in value]) if isinstance(value, list) else value
+
+
+def _plain(value: Any, depth: int, left: list[int]) -> Any:
+    """Return the value with lists for tuples. `left` counts what may still come, so a cycle ends by depth or size."""
+    kind = type(value)
+    left[0] -= 1 + (len(value) if kind is str else 0)
+    if left[0] < 0:
+        raise TooLarge("a result of more than a million items")
+    if depth > MAX_DEPTH:
+        raise Invalid(f"nested more than {MAX_DEPTH} deep")
+    if kind is int and value.bit_length() > MAX_BITS:
+        raise Invalid("a huge integer")
+    if value is None or kind is bool or kind is int:
+        return value
+    if kind is str:
+        if not value.isascii() and any_surrogate(value):
+            raise Invalid("text with half a character (a lone surrogate)")
+        return value
+    if kind is float:
+        if not _finite(value):
+            raise Invalid(f"the float {value}, expected a finite number")
+        return value
+    if kind is list or kind is tuple:
+        return [_plain(item, depth + 1, left) for item in value]
+    if kind in INTEGERS:
+        return int(value)
+    if kind is np.ndarray and value.dtype.kind in "iu":
+        if value.size > MAX_TEXT:
+            raise TooLarge(f"an array of {value.size} items")
+        return value.tolist()
+    if kind is dict:
+        raise Invalid("a dict, expected lists and scalars")
+    raise Invalid(f"the result holds a value {described(value)}; expected lists, text, numbers, booleans, None")
+
+
+def any_surrogate(text: str) -> bool:
+    """Return whether the text cannot be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def described(value: Any) -> str:
+    """Return what a wrong value is, in a few words that stay short whatever it holds."""
+    kind = type(value)
+    if value is None:
+        return "None"
+    if kind in (bool, float):
+        return f"the {kind.__name__} {value}"
+    if kind is np.ndarray:
+        return f"an array of {value.dtype.name} with {value.ndim} dimensions"
+    name = type.__dict__["__name__"].__get__(kind)
+    return f"of type {name[:60] if type(name) is str else '?'}"

@@ -1,0 +1,1 @@
+"""ARC: everything that knows a grid."""

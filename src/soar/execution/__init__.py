@@ -1,0 +1,55 @@
+"""Executing untrusted programs: `open_sandbox` opens confined workers here, `confirm` runs a program once more,
+alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from soar.errors import ConfigError
+from soar.execution.codecs import CODECS
+from soar.execution.local.bulk import run_all
+from soar.execution.local.supervisor import ConfinedSandbox, available_workers
+from soar.protocols import Executor
+from soar.types import Execution, Value
+
+LEVELS = ("full", "weak")
+
+__all__ = ["LEVELS", "available_workers", "confirm", "open_sandbox", "run_all"]
+
+
+def open_sandbox(
+    workers: int | None = None,
+    cpu_seconds: float = 1.0,
+    memory_mb: int = 512,
+    level: str = "full",
+    codec: str = "json",
+    signature: str = "transform(x)",
+) -> ConfinedSandbox:
+    """Return a sandbox, to be used with ``with`` or ``async with``: `workers` processes (None: one per core), each
+    program with `cpu_seconds` of CPU per input and `memory_mb` of memory beyond what Python and NumPy need.
+
+    `level` "full" refuses to start (`SandboxError`) where a canary can write a file, open a socket, fork or kill;
+    "weak" runs programs all the same, with whatever of the confinement works. `codec` says what values are: "json", any
+    JSON value of exact types (tuples come back for lists), or that of a built-in domain. `signature` is the function
+    that a program must define, as a call.
+    """
+    if level not in LEVELS:
+        raise ConfigError(f"unknown sandbox level {level!r}: choose one of {', '.join(LEVELS)}")
+    if codec not in CODECS:
+        raise ConfigError(f"unknown codec {codec!r}: choose one of {', '.join(sorted(CODECS))}")
+    return ConfinedSandbox(
+        workers=workers or available_workers(),
+        cpu_seconds=cpu_seconds,
+        memory_mb=memory_mb,
+        level=level,
+        codec=codec,
+        signature=signature,
+    )
+
+
+async def confirm(executor: Executor, code: str, inputs: Sequence[Value], execution: Execution) -> Execution:
+    """Run a program again in a process of its own; return what it did there, marked if that is not what it did before.
+
+    What only one of the two runs gave is no output: a program that differs is nondeterministic, and no solution.
+    """
+    again = await executor.run(code, inputs, alone=True)
+    return replace(again, nondeterministic=again.outputs != execution.outputs)

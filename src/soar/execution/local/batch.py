@@ -1,0 +1,232 @@
+"""Jobs, and what a worker's records and its end mean for them.
+
+Knows verdicts; knows neither processes nor event loops. Believes of a worker's bytes only what is well-formed and in
+order: a record about a program that is not the running one ends the reading.
+"""
+
+import json
+import re
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from soar.codec import Codec
+from soar.errors import SandboxError
+from soar.execution.local import wire
+from soar.types import Execution, Failure, Output, Stage
+
+ATTEMPTS = 5
+ENDURED_LOSSES = 2
+"""How many inputs may cost a worker its life before the others are not tried any more."""
+
+TIMED_OUT = (-signal.SIGVTALRM, -signal.SIGXCPU, -signal.SIGPROF)
+_FRAME = re.compile(r'File "<program>", line (\d{1,9}) in (.{1,100})')
+STAGES: dict[str, Stage] = {"load": "load", "run": "run", "result": "result"}
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One program to run on the inputs of one task.
+
+    `outputs` grows input by input; `attempts` counts workers that were lost under it through no fault that is known,
+    `losses` the inputs that ended a worker.
+    """
+
+    code: bytes
+    inputs: bytes
+    count: int
+    alone: bool
+    finish: Callable[[Execution], None]
+    fail: Callable[[SandboxError], None]
+    outputs: list[Output] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    attempts: int = 0
+    losses: int = 0
+
+    def complete(self) -> None:
+        """Hand over the execution."""
+        self.finish(Execution(tuple(self.outputs), self.cpu_seconds))
+
+    def fill(self, failure: Failure) -> None:
+        """Give every input that has no output yet this failure, and hand over the execution."""
+        self.outputs += [failure] * (self.count - len(self.outputs))
+        self.complete()
+
+
+class Batch:
+    """The jobs of one worker, and how far it has come."""
+
+    def __init__(self, jobs: Sequence[Job], codec: Codec) -> None:
+        self.jobs = list(jobs)
+        self._read = codec.read
+        self._reader = wire.RecordReader()
+        self._began = [len(job.outputs) for job in jobs]
+        self._place = 0
+        self._later: list[Job] = []
+        self._stopped = self._garbled = False
+
+    def request(self, cpu_seconds: float, slice_seconds: float) -> bytes:
+        """Return these jobs as a request, inputs that several share only once."""
+        places: dict[bytes, int] = {}
+        programs = [(places.setdefault(job.inputs, len(places)), len(job.outputs), job.code) for job in self.jobs]
+        alone = len(self.jobs) == 1 and self.jobs[0].alone
+        body = wire.Request(cpu_seconds, slice_seconds, alone, list(places), programs)
+        return wire.pack_request(body)
+
+    def feed(self, data: bytes) -> None:
+        """Take in what the worker wrote; jobs are handed over as they complete."""
+        if self._garbled or self._stopped:
+            return
+        try:
+            for kind, place, index, payload in self._reader.feed(data):
+                self._take(kind, place, index, payload)
+        except (wire.Malformed, ValueError):
+            self._garbled = True
+
+    def _take(self, kind: int, place: int, index: int, payload: bytes) -> None:
+        if kind == wire.STOP:
+            self._stopped = True
+            return
+        if place != self._place or place >= len(self.jobs) or self._stopped:
+            raise wire.Malformed("a record about another program")
+        job = self.jobs[place]
+        if kind == wire.VALUE or kind == wire.FAILURE:
+            if index != len(job.outputs) or index >= job.count:
+                raise wire.Malformed("a record about another input")
+            job.outputs.append(self._read(payload) if kind == wire.VALUE else read_failure(payload))
+        elif kind == wire.DONE and len(job.outputs) == job.count:
+            job.cpu_seconds += wire.read_seconds(payload)
+            self._next(job.complete)
+        elif kind == wire.UNLOADED:
+            failure = read_failure(payload)
+            self._next(lambda: job.fill(failure))
+        elif kind == wire.SAME and index < place and len(self.jobs[index].outputs) == job.count:
+            job.outputs[:] = self.jobs[index].outputs
+            self._next(job.complete)
+        elif kind == wire.ALONE and not job.alone:
+            job.alone = True
+            self._restart(job)
+            self._next(lambda: self._later.append(job))
+        else:
+            raise wire.Malformed("a record out of order")
+
+    def _next(self, settle: Callable[[], object]) -> None:
+        self._place += 1
+        settle()
+
+    def _restart(self, job: Job) -> None:
+        """Forget what a job did in this worker."""
+        del job.outputs[self._began[self.jobs.index(job)] :]
+
+    @property
+    def settled(self) -> bool:
+        """Whether every job has been handed over, though the worker may not have ended yet."""
+        return self._place >= len(self.jobs) and not self._later
+
+    def ended(self, end: dict[str, Any]) -> list[Job]:
+        """Return the jobs to run again after the worker's end, having settled the one that it ended under."""
+        if self._place >= len(self.jobs):
+            return self._later
+        job, rest = self.jobs[self._place], self.jobs[self._place + 1 :]
+        told = len(job.outputs) > self._began[self._place]
+        if self._stopped and not end["killed"]:
+            again = self._lost_input(job, None) if told else [job]
+        elif not end["killed"] and end["code"] == -signal.SIGKILL:
+            again = self._lost_worker(job)
+        else:
+            failure = fate(end, job.code)
+            if self._garbled and end["code"] == 0:
+                failure = Failure("Crash", "the process wrote what is no result", failure.line, failure.source_line)
+            again = self._judged(job, failure)
+        return [*self._later, *again, *rest]
+
+    def _judged(self, job: Job, failure: Failure) -> list[Job]:
+        """Settle the input that a worker died under. In company it may have been a neighbour's doing, and which
+        input it was is unknown: the program runs again alone."""
+        if not job.alone:
+            self._restart(job)
+            job.alone = True
+            return [job]
+        if failure.stage == "load":
+            job.fill(failure)
+            return []
+        return self._lost_input(job, failure)
+
+    def _lost_input(self, job: Job, failure: Failure | None) -> list[Job]:
+        """Note the failure of the input that ended a worker (None: it is noted already); go on with the next."""
+        if failure is not None:
+            job.outputs.append(failure)
+        job.losses += 1
+        job.alone = True
+        last = job.outputs[-1]
+        if len(job.outputs) == job.count:
+            job.complete()
+        elif job.losses >= ENDURED_LOSSES and isinstance(last, Failure):
+            message = f"not run: {job.losses} inputs before ended the process ({last.message})"
+            job.fill(Failure(last.type, message[:240], last.line, last.source_line, last.stage))
+        else:
+            return [job]
+        return []
+
+    def _lost_worker(self, job: Job) -> list[Job]:
+        """Run a job again whose worker was killed from outside, alone from the second time on."""
+        self._restart(job)
+        job.attempts += 1
+        job.alone = job.alone or job.attempts > 1
+        if job.attempts < ATTEMPTS:
+            return [job]
+        job.fill(Failure("Crash", f"the process was killed {ATTEMPTS} times from outside (out of memory?)"))
+        return []
+
+    def lost(self) -> list[Job]:
+        """Return the jobs to run again after the zygote was lost, each with one more attempt."""
+        unfinished = self.jobs[self._place :]
+        for job in unfinished:
+            self._restart(job)
+            job.attempts += 1
+            job.alone = job.alone or job.attempts > 1
+        return [*self._later, *unfinished]
+
+
+def read_failure(payload: bytes) -> Failure:
+    """Return the failure in a record; `Malformed` where it is none."""
+    try:
+        kind, message, line, source, stage = json.loads(payload)
+        if type(kind) is str and type(message) is str and type(line) in (int, type(None)) and stage in STAGES:
+            text = source[:200] if type(source) is str else None
+            return Failure(_clean(kind[:80]), _clean(message[:300]), line, _clean(text), STAGES[stage])
+    except (ValueError, TypeError, RecursionError) as error:
+        raise wire.Malformed(str(error)) from None
+    raise wire.Malformed("no failure")
+
+
+def _clean(text: Any) -> Any:
+    """Return text without half characters, which no file could store."""
+    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def fate(end: dict[str, Any], code: bytes) -> Failure:
+    """Return the failure of a program that its worker ended under, with the line it was in where that is known."""
+    frames = _FRAME.findall(end["trace"][end["trace"].rfind("most recent call first") :])
+    line = int(frames[0][0]) if frames else None
+    lines = code.decode("utf-8", "replace").split("\n") if line else []
+    source = lines[line - 1].strip()[:160] if line and line <= len(lines) else None
+    loading = frames[-1][1] == "<module>" if frames else " in _load" in end["trace"]
+    stage: Stage = "load" if loading else "run"
+    if end["killed"] in ("cpu", "wall") or end["code"] in TIMED_OUT:
+        return Failure("Timeout", "too much CPU time, in a call that could not be interrupted", line, source, stage)
+    if end["killed"] == "output":
+        return Failure("TooMuchOutput", "wrote more than a worker may", line, source, stage)
+    return Failure("Crash", f"the process ended with {_ending(end['code'])}", line, source, stage)
+
+
+def _ending(code: int) -> str:
+    if code == 0:
+        return "no answer"
+    if code > 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,348 @@
+"""The supervisor: takes programs from many tasks of one event loop and has confined workers run them in batches.
+
+Knows queues and zygotes; what records mean is `batch`'s. Expected outputs are unknown here.
+"""
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Any, Self
+
+from soar.errors import SandboxError
+from soar.execution.codecs import CODECS, codec_named
+from soar.execution.local import wire
+from soar.execution.local.batch import ATTEMPTS, Batch, Job
+from soar.execution.local.link import Killed, Lost, Zygote
+from soar.types import Execution, Value
+
+MAX_BATCH = 2048
+MAX_WAITING = 4096
+MAX_REMEMBERED = 1024
+MAX_PACKED = 512
+FORKS_PER_SLICE = 300
+"""A worker's time slice in costs of a fork that does nothing. Copying the pages that programs touch costs about as
+much again, so forking takes below 1 % of the time."""
+
+MIN_SLICE = 0.1
+FORKS_REPAID = 20
+"""How many times the cost of its fork a worker's programs should take, where there are enough of them."""
+
+PATIENCE = 5
+"""How many costs of a fork a worker waits for more programs, where too few are there to be worth one: a search brings
+them a few at a time."""
+
+LATEST = 0.02
+"""What the latest program weighs in the mean CPU time of a program."""
+
+RESTARTS = 50
+
+_Key = tuple[str, bytes, bool]
+
+
+class ConfinedSandbox:
+    """Runs programs in confined processes, one zygote per worker. Opened by `soar.execution.open_sandbox`."""
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        cpu_seconds: float,
+        memory_mb: int,
+        level: str,
+        codec: str,
+        signature: str,
+        landlock: bool = True,
+    ) -> None:
+        self.level = level
+        self.workers = workers
+        self.hello: dict[str, Any] = {}
+        self._codec = codec_named(codec)
+        self._settings = {
+            "memory_mb": memory_mb,
+            "landlock": landlock,
+            "codec": CODECS[codec],
+            "signature": signature,
+        }
+        self._cpu_seconds = cpu_seconds
+        self._zygotes: list[Zygote] = []
+        self._idle_zygotes: list[Zygote] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._packed: dict[tuple[int, ...], tuple[bytes, tuple[Value, ...]]] = {}
+        self._known: OrderedDict[_Key, Execution] = OrderedDict()
+        self._program_seconds = 2e-3
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget everything that belongs to an event loop."""
+        self._waiting: deque[Job] = deque()
+        self._lone: deque[Job] = deque()
+        self._running: dict[_Key, list[asyncio.Future[Execution]]] = {}
+        self._work_there, self._room = asyncio.Event(), asyncio.Event()
+
+    def __enter__(self) -> Self:
+        try:
+            for zygote in [self._started() for _ in range(self.workers)]:
+                self._greet(zygote.greeting())
+                self._idle_zygotes.append(zygote)
+        except BaseException:
+            self._kill_all()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for task in self._tasks:
+            if self._loop is not None and not self._loop.is_closed():
+                task.cancel()
+        self._kill_all()
+
+    async def __aenter__(self) -> Self:
+        try:
+            for zygote in [self._started() for _ in range(self.workers)]:
+                self._greet(await zygote.greeting_async())
+                self._idle_zygotes.append(zygote)
+        except BaseException:
+            self._kill_all()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End every worker process."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        self._loop = None
+        self._kill_all()
+
+    async def run(self, code: str, inputs: Sequence[Value], *, alone: bool = False) -> Execution:
+        """Execute a program on every input; see `soar.protocols.Executor`. Waits while too many others do."""
+        self._attach()
+        while len(self._waiting) >= MAX_WAITING:
+            self._room.clear()
+            await self._room.wait()
+        return await self.submit(code, inputs, alone=alone)
+
+    def submit(self, code: str, inputs: Sequence[Value], *, alone: bool = False) -> asyncio.Future[Execution]:
+        """Return the execution to come; whoever submits sees to it that not too many wait. The same program on the same
+        inputs, running or finished a moment ago, is not run twice."""
+        self._attach()
+        answer: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
+        key = (code, self._packed_inputs(inputs), alone)
+        if not inputs:
+            answer.set_result(Execution(()))
+        elif key in self._known:
+            self._known.move_to_end(key)
+            answer.set_result(self._known[key])
+        elif key in self._running:
+            self._running[key].append(answer)
+        else:
+            self._running[key] = [answer]
+            self._put(self._job(key, len(inputs)))
+        return answer
+
+    @property
+    def achieved(self) -> str:
+        """The level that programs really run at: ``full``, ``full without files`` (no Landlock: a program can open
+        nothing at all), or ``weak``; the level asked for, before the first zygote is up."""
+        if not self.hello:
+            return self.level
+        if self.hello["open"]:
+            return "weak"
+        return "full" if self.hello["landlock"] else "full without files"
+
+    def zygote_pids(self) -> list[int]:
+        """Return the process ids of the zygotes, for those who measure or disturb them."""
+        return [zygote.pid for zygote in self._zygotes]
+
+    def _packed_inputs(self, inputs: Sequence[Value]) -> bytes:
+        """Return the inputs as bytes; those of a task come with each of its programs, so they are kept for a while,
+        unless they could change meanwhile."""
+        same = tuple(map(id, inputs))
+        if same in self._packed:
+            return self._packed[same][0]
+        packed = wire.pack_inputs(inputs, self._codec)
+        if _immutable(inputs):
+            if len(self._packed) >= MAX_PACKED:
+                self._packed.clear()
+            # The inputs are kept too: as long as they live, nothing else has their ids.
+            self._packed[same] = (packed, tuple(inputs))
+        return packed
+
+    def _job(self, key: _Key, count: int) -> Job:
+        code, inputs, alone = key
+
+        def finish(execution: Execution) -> None:
+            self._program_seconds += LATEST * (max(execution.cpu_seconds, 1e-5) - self._program_seconds)
+            self._known[key] = execution
+            if len(self._known) > MAX_REMEMBERED:
+                self._known.popitem(last=False)
+            for answer in self._running.pop(key, []):
+                if not answer.done():
+                    answer.set_result(execution)
+
+        def fail(error: SandboxError) -> None:
+            for answer in self._running.pop(key, []):
+                if not answer.done():
+                    answer.set_exception(error)
+
+        return Job(code.encode("utf-8", "surrogatepass"), inputs, count, alone, finish, fail)
+
+    def _put(self, job: Job, *, front: bool = False) -> None:
+        queue = self._lone if job.alone else self._waiting
+        queue.appendleft(job) if front else queue.append(job)
+        self._work_there.set()
+
+    def _attach(self) -> None:
+        """Serve the running event loop, and no other that was served before."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop and self._tasks:
+            return
+        self._reset()
+        self._loop = loop
+        self._tasks = [loop.create_task(self._work()) for _ in range(self.workers)]
+
+    async def _work(self) -> None:
+        """Serve batches for ever; a lost zygote is replaced and its unfinished programs are run again."""
+        zygote: Zygote | None = None
+        batch: Batch | None = None
+        try:
+            while True:
+                batch = None
+                batch = Batch(await self._next_jobs(), self._codec)
+                try:
+                    zygote = zygote or await self._zygote()
+                    again = await self._serve(zygote, batch)
+                except Lost:
+                    self._drop(zygote)
+                    zygote = None
+                    again = batch.lost()
+                except SandboxError as error:
+                    again = []
+                    for job in batch.jobs:
+                        job.fail(error)
+                self._again(again)
+        finally:
+            # The loop ends. A zygote whose worker has nothing left to say can serve the next one.
+            if zygote is not None and batch is not None and not batch.settled:
+                self._drop(zygote)
+            elif zygote is not None and zygote in self._zygotes:
+                zygote.ending = batch is not None
+                self._idle_zygotes.append(zygote)
+
+    async def _next_jobs(self) -> list[Job]:
+        """Return what one worker runs next: one job that must be alone, or a fair share of those that may share."""
+        await self._jobs_there()
+        if not self._lone and len(self._waiting) < self._worthwhile():
+            await asyncio.sleep(PATIENCE * self.hello.get("fork_seconds", 0.0))
+            await self._jobs_there()
+        if self._lone:
+            return [self._lone.popleft()]
+        jobs = [self._waiting.popleft() for _ in range(self._share())]
+        if len(self._waiting) < MAX_WAITING:
+            self._room.set()
+        return jobs
+
+    async def _jobs_there(self) -> None:
+        while not self._lone and not self._waiting:
+            self._work_there.clear()
+            await self._work_there.wait()
+
+    def _share(self) -> int:
+        """Return how many of the waiting programs the next worker takes. Shares shrink with what is left, so that all
+        workers end at about the same time, but not below what is worth a fork."""
+        waiting = len(self._waiting)
+        shrinking = -(-waiting // (2 * self.workers - 1))
+        return min(MAX_BATCH, max(shrinking, min(self._worthwhile(), waiting)))
+
+    def _worthwhile(self) -> int:
+        """Return how many programs, by what they took lately, are worth a fork."""
+        return math.ceil(FORKS_REPAID * self.hello.get("fork_seconds", 0.0) / self._program_seconds)
+
+    def _again(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs again, before those that have not been tried; give up on those that have lost too much."""
+        for job in reversed(jobs):
+            if job.attempts >= ATTEMPTS:
+                job.fail(SandboxError(f"the sandbox's processes ended {ATTEMPTS} times under one program"))
+            else:
+                self._put(job, front=True)
+
+    async def _serve(self, zygote: Zygote, batch: Batch) -> list[Job]:
+        """Have a batch run in one worker; return the jobs to run again."""
+        slice_seconds = max(MIN_SLICE, FORKS_PER_SLICE * self.hello["fork_seconds"])
+        calls = max(job.count - len(job.outputs) for job in batch.jobs) + 1
+        most = (slice_seconds if len(batch.jobs) > 1 else 0.0) + calls * (self._cpu_seconds * 1.5 + 0.75)
+        await zygote.send(wire.ORDER.pack(most) + batch.request(self._cpu_seconds, slice_seconds))
+        while True:
+            kind, content = await zygote.receive()
+            if kind == b"e":
+                return batch.ended(json.loads(content))
+            if kind != b"d":
+                raise Lost
+            batch.feed(content)
+
+    async def _zygote(self) -> Zygote:
+        """Return a zygote that nobody uses, or start one, again where it is killed while starting."""
+        for attempt in range(RESTARTS):
+            fresh = not self._idle_zygotes
+            zygote = self._started() if fresh else self._idle_zygotes.pop()
+            try:
+                if fresh:
+                    self._greet(await zygote.greeting_async())
+                await zygote.finish()
+                return zygote
+            except (Lost, Killed) as error:
+                self._drop(zygote)
+                if attempt == RESTARTS - 1:
+                    raise SandboxError(str(error)) from None
+            except BaseException:
+                self._drop(zygote)
+                raise
+        raise AssertionError("the loop above returns or raises")
+
+    def _started(self) -> Zygote:
+        zygote = Zygote(self._settings)
+        self._zygotes.append(zygote)
+        return zygote
+
+    def _greet(self, hello: dict[str, Any]) -> None:
+        """Note how a zygote is confined; `SandboxError` where that is less than the level asks for."""
+        self.hello = hello
+        if hello["open"] and self.level == "full":
+            raise SandboxError(
+                f"programs could still {', '.join(hello['open'])} here ({hello['reason'] or 'for an unknown reason'});"
+                ' set sandbox.level = "weak" to run them all the same, on a machine you can afford to lose'
+            )
+
+    def _drop(self, zygote: Zygote | None) -> None:
+        if zygote is not None and zygote in self._zygotes:
+            self._zygotes.remove(zygote)
+            zygote.kill()
+
+    def _kill_all(self) -> None:
+        for zygote in self._zygotes:
+            with contextlib.suppress(OSError):
+                zygote.kill()
+        self._zygotes.clear()
+        self._idle_zygotes.clear()
+
+
+def _immutable(inputs: Sequence[Value]) -> bool:
+    """Return whether values that can be packed cannot be changed: of these, lists and dicts cannot be hashed."""
+    try:
+        hash(tuple(inputs))
+    except TypeError:
+        return False
+    return True
+
+
+def available_workers() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

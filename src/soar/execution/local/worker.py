@@ -1,0 +1,333 @@
+"""What happens inside a worker: programs one after the other, each judged by what it returns for each input.
+
+Runs confined, together with the programs it runs, so what it writes is decoded by the supervisor and never believed.
+Knows no expected output. Builtins are bound here before any program can replace them.
+"""
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+from builtins import callable, compile, exec, isinstance, len, str, type  # noqa: A004, UP029
+from collections.abc import Callable
+from types import CodeType, ModuleType
+from typing import Any, NoReturn
+
+from soar.codec import Codec, Invalid, TooLarge
+from soar.execution.local import guard, triage, wire
+
+NAME = "<program>"
+RESULTS, TRACES = 3, 4
+PRINTABLE = 1 << 20
+MAX_MESSAGE, MAX_LINE = 240, 160
+AGAIN = 0.1
+SLACK = 0.05
+"""By which part of its time a call may take longer in company, so that not every call sets the timers anew. Who runs
+alone might have touched them."""
+
+ENDURED = 3
+NOTHING: frozenset[str] = frozenset()
+ENOUGH_WRITTEN = 16 << 20
+ENOUGH_UNTOLD = 1 << 16
+_dumps, _write, _exit = json.dumps, os.write, os._exit
+_setitimer, _cpu = signal.setitimer, time.process_time
+_PROF, _VIRTUAL = signal.ITIMER_PROF, signal.ITIMER_VIRTUAL
+_NAME_OF = type.__dict__["__name__"]
+
+
+class Timeout(BaseException):
+    """Raised in a program when its CPU time is over; no `Exception`, so that few programs swallow it."""
+
+
+class TooMuchOutput(Exception):
+    """Raised in a program that prints more than `PRINTABLE` characters."""
+
+
+class Sink:
+    """Standard output that counts and forgets."""
+
+    encoding = "utf-8"
+    closed = False
+
+    def __init__(self) -> None:
+        self.left = PRINTABLE
+
+    def write(self, text: str) -> int:
+        """Count the text; raise `TooMuchOutput` beyond the limit."""
+        self.left -= len(text)
+        if self.left < 0:
+            raise TooMuchOutput(f"printed more than {PRINTABLE} characters")
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Count the lines."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def isatty(self) -> bool:
+        """Return False."""
+        return False
+
+
+class Alarm:
+    """The CPU time of one call. Raises `Timeout` in the program when it is over and again while that is swallowed; at
+    the third time calls `give_up`, which does not return. Inside C code, where Python cannot be interrupted, the second
+    timer ends the process by its signal, and the traceback that faulthandler wrote says where."""
+
+    def __init__(self, seconds: float, slack: float, give_up: "Callable[[Alarm], NoReturn]") -> None:
+        self.seconds = seconds
+        self._slack = slack * seconds
+        self.armed = False
+        self.fired = 0
+        self.line: int | None = None
+        self._fresh_until = 0.0
+        self._give_up = give_up
+        signal.signal(signal.SIGPROF, self._fire)
+        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+        faulthandler.register(signal.SIGPROF, file=TRACES, all_threads=False, chain=True)
+
+    def start(self) -> None:
+        """Count from here, or from so little earlier that the call still has its time."""
+        self.fired, self.line = 0, None
+        self.armed = True
+        now = _cpu()
+        if now >= self._fresh_until:
+            _setitimer(_PROF, self.seconds + self._slack, AGAIN)
+            _setitimer(_VIRTUAL, self.seconds * 1.5 + 0.5)
+            self._fresh_until = now + self._slack
+
+    def stop(self) -> None:
+        """Raise nothing any more. The timers run on until the next start: cheaper, and still a limit on us."""
+        self.armed = False
+
+    def _fire(self, number: int, frame: Any) -> None:
+        del number
+        self._fresh_until = 0.0
+        if not self.armed:
+            return
+        self.fired += 1
+        if self.fired == 1:
+            self.line = _line_in(frame)
+        if self.fired >= ENDURED:
+            self._give_up(self)
+        raise Timeout
+
+    def failure(self, stage: str, source: str) -> bytes:
+        """Return the failure of a call that took too long."""
+        return _failure("Timeout", f"more than {self.seconds:g} s of CPU time", self.line, stage, source)
+
+
+class Worker:
+    """Runs the programs of one request and writes records of what each did."""
+
+    def __init__(
+        self,
+        request: wire.Request,
+        watch: guard.Guard,
+        shunned: frozenset[str],
+        sink: Sink,
+        codec: Codec,
+        signature: str,
+    ) -> None:
+        self._request = request
+        self._codec, self._encode = codec, codec.encode
+        self._signature = signature
+        self._guard = watch
+        self._shunned = shunned
+        self._sink = sink
+        self._alarm = Alarm(request.cpu_seconds, 0.0 if request.alone else SLACK, self._give_up)
+        self._unpacked: dict[int, list[Any]] = {}
+        self._ran: dict[tuple, list[tuple[int, CodeType]]] = {}
+        self._place, self._index, self._source, self._stage = 0, 0, "", "load"
+        self._spoilt = self._failed = False
+        self._written, self._untold = 0, b""
+
+    def work(self) -> None:
+        """Run programs until all are done, the time slice is over, or one has left a trace."""
+        for place, (inputs, first, code) in enumerate(self._request.programs):
+            if place and (_cpu() > self._request.slice_seconds or self._written > ENOUGH_WRITTEN):
+                break
+            self._place, self._source = place, code.decode("utf-8", "surrogatepass")
+            self._spoilt = self._failed = False
+            self._sink.left = PRINTABLE
+            stored = self._run(inputs, first)
+            if self._spoilt or not self._guard.clean(stored):
+                break
+        self._say(wire.STOP)
+
+    def _run(self, inputs: int, first: int) -> frozenset[str]:
+        """Run one program on its inputs from `first` on; return which attributes it might have stored."""
+        begun = _cpu()
+        code = self._guarded("load", lambda: compile(self._source, NAME, "exec", dont_inherit=True))
+        if code is None:
+            return NOTHING
+        look = triage.look(code, self._shunned)
+        if look.alone and not self._request.alone:
+            self._say(wire.ALONE)
+            return NOTHING
+        kin = self._ran.setdefault((inputs, first, *look.kin), [])
+        for place, earlier in kin:
+            if triage.same(code, earlier):
+                self._say(wire.SAME, place)
+                return NOTHING
+        if look.random or self._request.alone:
+            guard.seed()
+        transform = self._guarded("load", lambda: _load(code, self._signature))
+        if transform is None:
+            return look.stores
+        self._call(transform, self._inputs(inputs)[first:], first, begun)
+        if not self._failed:
+            kin.append((self._place, code))
+        return look.stores
+
+    def _inputs(self, place: int) -> list[Any]:
+        if place not in self._unpacked:
+            self._unpacked[place] = wire.unpack_inputs(self._request.inputs[place], self._codec)
+        return self._unpacked[place]
+
+    def _call(self, transform: Any, values: list[Any], first: int, begun: float) -> None:
+        """Call the program on each input. One that runs alone tells each result before the next call, which may be the
+        last; in company they are told together, and one that dies is run again."""
+        for index, fresh in enumerate(values, first):
+            if self._request.alone or len(self._untold) > ENOUGH_UNTOLD:
+                self._tell()
+            self._index = index
+            self._sink.left = PRINTABLE
+            value = fresh()
+            encoded = self._guarded("run", lambda: self._result(transform, value))  # noqa: B023
+            if encoded is not None:
+                self._untold += wire.pack_record(wire.VALUE, self._place, index, encoded)
+            elif self._crowded():
+                self._untold = b""
+                self._say(wire.ALONE)
+                return
+            else:
+                self._untold += self._pending
+        self._untold += wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun))
+        self._tell()
+
+    def _result(self, transform: Any, value: Any) -> bytes:
+        result = transform(value)
+        self._stage = "result"
+        return self._encode(result)
+
+    def _guarded(self, stage: str, step: Callable[[], Any]) -> Any:
+        """Return what a step gives within its CPU time, or None after its failure is noted (or, at loading, said)."""
+        alarm = self._alarm
+        self._stage, self._pending, self._no_memory = stage, b"", False
+        failure = result = None
+        try:
+            alarm.start()
+            try:
+                result = step()
+            except BaseException as error:  # noqa: BLE001
+                failure = self._described(error)
+            alarm.stop()
+        except BaseException:  # noqa: BLE001
+            # A timeout that fell between two steps of ours, or an exception that could not be described.
+            alarm.stop()
+            failure = failure or _failure("Exception", "an exception that cannot be shown", None, stage, self._source)
+        if alarm.fired:
+            failure, self._spoilt = alarm.failure(self._stage, self._source), True
+        elif self._sink.left < 0:
+            failure = _failure("TooMuchOutput", f"printed more than {PRINTABLE} characters", None, "run", "")
+        if failure is None:
+            return result
+        self._failed = True
+        self._pending = self._record(failure)
+        if stage == "load":
+            self._send(wire.pack_record(wire.ALONE, self._place, 0) if self._crowded() else self._pending)
+        return None
+
+    def _crowded(self) -> bool:
+        """Whether memory ran out where programs before may have used it up: alone it might suffice."""
+        return self._no_memory and self._place > 0 and not self._request.alone
+
+    def _record(self, failure: bytes) -> bytes:
+        kind = wire.UNLOADED if self._stage == "load" else wire.FAILURE
+        return wire.pack_record(kind, self._place, self._index, failure)
+
+    def _described(self, error: BaseException) -> bytes:
+        """Return an exception as a failure: type, message, and the last line of the program that it passed."""
+        if isinstance(error, Invalid):
+            return _failure("InvalidOutput", str(error), None, "result", "")
+        if isinstance(error, TooMuchOutput | TooLarge):
+            return _failure("TooMuchOutput", str(error), None, self._stage, "")
+        line, trace = None, error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == NAME:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        if isinstance(error, MemoryError):
+            self._spoilt = self._no_memory = True
+            return _failure("MemoryLimit", "no memory left", line, self._stage, self._source)
+        if not isinstance(error, Exception) or isinstance(error, OSError):
+            self._spoilt = True
+        if isinstance(error, SyntaxError) and self._stage == "load" and error.filename == NAME:
+            return _failure(_name(error), str(error.msg), error.lineno, "load", self._source)
+        return _failure(_name(error), _message(error), line, self._stage, self._source)
+
+    def _give_up(self, alarm: Alarm) -> NoReturn:
+        """Say that the running program takes too long and will not stop, and end the process under it."""
+        alarm.stop()
+        self._untold += self._record(alarm.failure(self._stage, self._source))
+        self._tell()
+        self._say(wire.STOP)
+        _exit(0)
+
+    def _tell(self) -> None:
+        said, self._untold = self._untold, b""
+        self._send(said)
+
+    def _send(self, data: bytes) -> None:
+        self._written += len(data)
+        while data:
+            data = data[_write(RESULTS, data) :]
+
+    def _say(self, kind: int, index: int = 0) -> None:
+        self._send(wire.pack_record(kind, self._place, index))
+
+
+def _load(code: Any, signature: str) -> Any:
+    """Return the function of the signature, a call such as ``"transform(x)"``, that a program defines."""
+    module = ModuleType("program")
+    sys.modules["program"] = module
+    exec(code, vars(module))
+    function = vars(module).get(signature.partition("(")[0])
+    if not callable(function):
+        raise NameError(f"the program defines no function {signature}")
+    return function
+
+
+def _name(error: BaseException) -> str:
+    name = _NAME_OF.__get__(type(error))
+    return name[:80] if type(name) is str else "Exception"
+
+
+def _message(error: BaseException) -> str:
+    """Return an exception's text; it is the program's code that makes it, and may fail or run for ever."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001
+        return ""
+    return text if type(text) is str else ""
+
+
+def _line_in(frame: Any) -> int | None:
+    while frame is not None:
+        if frame.f_code.co_filename == NAME:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def _failure(kind: str, message: str, line: int | None, stage: str, source: str) -> bytes:
+    """Return a failure as the JSON list that the supervisor reads: type, message, line, source line, stage."""
+    lines = source.split("\n") if line else []
+    text = lines[line - 1].strip()[:MAX_LINE] if line and 0 < line <= len(lines) else None
+    return _dumps([kind, message[:MAX_MESSAGE], line, text, stage]).encode()

@@ -1,0 +1,38 @@
+"""Where programs run and within which limits, as a configuration says it. Knows settings; runs nothing."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
+
+from pydantic import Field
+
+from soar.errors import ConfigError
+from soar.execution import LEVELS, open_sandbox
+from soar.execution.local.supervisor import ConfinedSandbox
+from soar.protocols import Contract
+from soar.settings import FREE, Positive, Section
+
+
+class Limits(Section):
+    """Limits of one program: CPU seconds per input, memory in MB."""
+
+    cpu_seconds: float = Field(default=1.0, gt=0)
+    memory_mb: Positive = 512
+
+
+class Local:
+    """Programs run on this machine (``executor.kind = "local"``)."""
+
+    class Settings(Section):
+        """`workers` None: one per core. `level` "weak" runs programs also where they cannot be fully confined."""
+
+        workers: Positive | None = Field(default=None, json_schema_extra=FREE)
+        level: str = "full"
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.level not in LEVELS:
+            raise ConfigError(f"executor.level is {settings.level!r}: choose one of {', '.join(LEVELS)}")
+        self._settings = settings
+
+    def open(self, contract: Contract) -> AbstractAsyncContextManager[ConfinedSandbox]:
+        """Open a sandbox for programs of one contract."""
+        return open_sandbox(workers=self._settings.workers, level=self._settings.level, **asdict(contract))

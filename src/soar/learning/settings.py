@@ -1,0 +1,31 @@
+"""What learning is told by its configuration: which programs become examples, and how many (§3.3)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from soar.settings import NonNegative, Positive, Section
+
+
+class LearningSettings(Section):
+    """Which programs become examples (§3.3); the counts are examples per task.
+
+    `hindsight_pairs_per_task` are refinements into other programs, relabelled, not in the paper: of parents that the
+    search has "shown", or of those "closest" to what is then wanted. `operators` are those that θi serves, both as in
+    the paper; the configured model goes on with the other. `true_copies` is how many examples a program makes that
+    solves its task, answers known: each has the pairs in another order. `pseudo_labels`, not in the paper: where
+    answers are hidden, the answer of most programs that are right on all training pairs is taken for the right one.
+    """
+
+    history: Literal["current", "all"] = "current"
+    curator: str = "greedy-diverse"
+    pairing: str = "diverse"
+    deduplicate: str = "text"
+    samples_per_task: NonNegative = 50
+    refinements_per_task: NonNegative = 50
+    hindsight_pairs_per_task: NonNegative = 0
+    hindsight_parents: Literal["shown", "closest"] = "shown"
+    true_copies: Positive = 1
+    pseudo_labels: bool = False
+    replay: NonNegative = 0
+    operators: Annotated[tuple[Literal["sample", "refine"], ...], Field(min_length=1)] = ("sample", "refine")

@@ -1,0 +1,1 @@
+"""How a model is finetuned on rows of prompt and completion."""

@@ -1,0 +1,200 @@
+"""Decoding many samples of many prompts at once; what samples have in common is computed once and kept once.
+
+Samples of one prompt share its cache, and those of one job whose tokens are the same so far are one branch, which grows
+as one until they draw different tokens. New jobs join between any two tokens, finished samples leave. Knows token ids;
+knows neither text nor threads. How tokens are drawn is `draw`'s; what is compiled is in `kernels`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from soar.lm.embedded import kernels
+from soar.lm.embedded.branches import Branch, Done, Ended, Growth, Job, Run, begun, grow
+from soar.lm.embedded.llama import Llama, Prefix, normalize_heads, turns
+from soar.lm.embedded.prefixes import Prefixes
+
+SLOTS = 64
+"""By how many samples the cache of samples' own tokens grows."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is the same in all layers of a step: for each branch the sine and cosine of its position, its place in the
+    cache and how many tokens stand there; and for each prompt which branches are its samples'."""
+
+    turn: tuple[NDArray[np.float32], NDArray[np.float32]]
+    slots: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    groups: list[tuple[slice, Prefix]]
+
+
+class SharedPrefixDecoder:
+    """A batch of samples in the course of being decoded. Use from one thread. A prompt's branches stand together."""
+
+    def __init__(self, model: Llama, end: int, prefixes: Prefixes | None = None) -> None:
+        """Decode with a model until token `end`; `prefixes` are the prompts it has read, for several decoders."""
+        self._model = model
+        self._prefixes = prefixes or Prefixes(model)
+        self._end = end
+        self._branches: list[Branch] = []
+        self._free: list[int] = []
+        empty = np.empty((0, model.kv_heads, 0, model.head_size), np.float32)
+        self._own = [(empty, empty) for _ in model.layers]
+
+    @property
+    def active(self) -> int:
+        """How many samples are being decoded."""
+        return sum(branch.count for branch in self._branches)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens the cache of prompts holds."""
+        return sum(prefix.length for _, prefix in _groups(self._branches))
+
+    def drop(self, unwanted: Callable[[Job], bool]) -> None:
+        """Give up the jobs that are `unwanted`."""
+        self._free += [branch.slot for branch in self._branches if unwanted(branch.run.job)]
+        self._branches = [branch for branch in self._branches if not unwanted(branch.run.job)]
+
+    @torch.inference_mode()
+    def admit(self, jobs: Sequence[Job]) -> list[Done]:
+        """Read the jobs' prompts, each distinct one once, and draw every sample's first token.
+
+        Returns the samples that are finished by that token.
+        """
+        if not jobs:
+            return []
+        ordered = sorted(jobs, key=lambda job: (len(job.prompt), job.prompt))
+        prompts = list(dict.fromkeys(job.prompt for job in ordered))
+        prefixes = dict(zip(prompts, self._prefixes.read(prompts), strict=True))
+        runs = [Run(job, prefixes[job.prompt]) for job in ordered]
+        places, _, columns, _ = self._own[0][0].shape
+        longest = max(job.max_new_tokens for job in jobs)
+        if longest > columns:
+            self._enlarge(places, longest)
+        fresh = [Branch(run, self._place(), begun(run.job)) for run in runs]
+        grown, done = self._grow(fresh, torch.stack([run.prefix.logits for run in runs]))
+        self._branches += grown
+        return done
+
+    @torch.inference_mode()
+    def step(self) -> list[Done]:
+        """Decode one more token of every sample and return the samples that it finished."""
+        if not self._branches:
+            return []
+        model, step = self._model, self._begin()
+        hidden = functional.embedding(torch.tensor([branch.tokens[-1] for branch in self._branches]), model.embedding)
+        for index, own in enumerate(self._own):
+            _layer(model, index, hidden, step, own)
+        scores = functional.linear(_normalized(model, hidden, model.norm), model.head)
+        self._branches, done = self._grow(self._branches, scores)
+        return done
+
+    def _begin(self) -> _Step:
+        counts = np.array([len(branch.tokens) - 1 for branch in self._branches])
+        lengths = np.array([branch.run.prefix.length for branch in self._branches])
+        slots = np.array([branch.slot for branch in self._branches])
+        return _Step(turns(self._model, lengths + counts), slots, counts, list(_groups(self._branches)))
+
+    def _grow(self, branches: Sequence[Branch], scores: Tensor) -> tuple[list[Branch], list[Done]]:
+        """Draw the next token of every sample; return the branches that go on, and the samples that it finished."""
+        growths = [
+            self._unfinished(branch, growth)
+            for branch, growth in zip(branches, grow(branches, scores.numpy()), strict=True)
+        ]
+        self._free += [branch.slot for branch, growth in zip(branches, growths, strict=True) if not growth]
+        grown: list[Branch] = []
+        copies: list[tuple[int, int, int]] = []
+        for branch, growth in zip(branches, growths, strict=True):
+            for number, (token, samples) in enumerate(growth):
+                slot = self._place() if number else branch.slot
+                grown.append(Branch(branch.run, slot, samples, (*branch.tokens, token)))
+                if number:
+                    copies.append((branch.slot, slot, len(branch.tokens)))
+        self._copy(copies)
+        going = {branch.run for branch in grown}
+        runs = dict.fromkeys(branch.run for branch in branches)
+        return grown, [done for run in runs if not (run.job.distinct and run in going) for done in run.handed_over()]
+
+    def _unfinished(self, branch: Branch, growth: Growth) -> Growth:
+        """Leave to a branch's run what the new tokens end, and return the rest."""
+        going: Growth = []
+        for token, samples in growth:
+            if token == self._end:
+                branch.run.ended.append(Ended(samples, branch.tokens, "stop"))
+            elif len(branch.tokens) + 1 == branch.run.job.max_new_tokens:
+                branch.run.ended.append(Ended(samples, (*branch.tokens, token), "length"))
+            else:
+                going.append((token, samples))
+        return going
+
+    def _copy(self, copies: Sequence[tuple[int, int, int]]) -> None:
+        """Copy between places of the samples' cache: from where, to where, how many tokens."""
+        if copies:
+            sources, targets, counts = (np.array(each) for each in zip(*copies, strict=True))
+            for cache in chain.from_iterable(self._own):
+                kernels.copy(cache, sources, targets, counts)
+
+    def _place(self) -> int:
+        """Return a free place in the samples' cache, which grows where there is none."""
+        if not self._free:
+            there, _, columns, _ = self._own[0][0].shape
+            self._enlarge(there + SLOTS, columns)
+        return self._free.pop()
+
+    def _enlarge(self, places: int, columns: int) -> None:
+        """Have so many places in the samples' cache, each for so many tokens."""
+        self._free += range(len(self._own[0][0]), places)
+        self._own = [(_larger(keys, places, columns), _larger(values, places, columns)) for keys, values in self._own]
+
+
+def _groups(branches: Sequence[Branch]) -> Iterator[tuple[slice, Prefix]]:
+    """Yield each prompt with the branches that are its samples'."""
+    start = 0
+    for _, members in groupby(branches, key=lambda branch: id(branch.run.prefix)):
+        found = list(members)
+        yield slice(start, start + len(found)), found[0].run.prefix
+        start += len(found)
+
+
+def _larger(cache: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+    """Return a copy of a cache ``(rows, kv heads, columns, head size)`` with more rows or columns."""
+    found = np.empty((rows, cache.shape[1], columns, cache.shape[3]), np.float32)
+    found[: cache.shape[0], :, : cache.shape[2]] = cache
+    return found
+
+
+def _layer(
+    model: Llama,
+    index: int,
+    hidden: Tensor,
+    step: _Step,
+    own: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> None:
+    """Add to ``hidden`` ``(rows, width)``, one new token per row, what one layer makes of it."""
+    layer = model.layers[index]
+    states = functional.linear(_normalized(model, hidden, layer.attention_norm), layer.qkv)
+    normalize_heads(model, layer, states)
+    attended = torch.empty((len(hidden), model.heads * model.head_size))
+    arrays, out, (cosine, sine) = states.numpy(), attended.numpy(), step.turn
+    for rows, prefix in step.groups:
+        turn, slots, counts = (cosine[rows], sine[rows]), step.slots[rows], step.counts[rows]
+        kernels.attend(arrays[rows], turn, prefix.layers[index], own, slots, counts, out[rows])
+    hidden.addmm_(attended, layer.out.t())
+    gate_up = functional.linear(_normalized(model, hidden, layer.mlp_norm), layer.gate_up)
+    gated = torch.empty((len(hidden), gate_up.shape[1] // 2))
+    kernels.gate(gate_up.numpy(), gated.numpy())
+    hidden.addmm_(gated, layer.down.t())
+
+
+def _normalized(model: Llama, hidden: Tensor, weight: Tensor) -> Tensor:
+    out = torch.empty_like(hidden)
+    kernels.normalize(hidden.numpy(), weight.numpy(), model.epsilon, out.numpy())
+    return out

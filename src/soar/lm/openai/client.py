@@ -1,0 +1,279 @@
+"""Any OpenAI-compatible server as a language model, through the openai client, whatever the server leaves out.
+
+Knows how long to wait, what to ask again and when to give up. Requests are made in `openai_request`, replies and
+refusals read in `openai_reply` and `openai_refusal`. Servers differ silently: many ignore n, refuse min_p, load hidden
+defaults, stall in mid-body.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, cast
+
+import openai
+import tenacity
+
+from soar.errors import EndpointError, PromptTooLong, SoarError
+from soar.lm.openai.refusal import Refusal, read_refusal, retry_after
+from soar.lm.openai.reply import NonsenseReply, Reply, completions, read_reply
+from soar.lm.openai.request import DROPPABLE, EXTENSIONS, fields_of, open_client, prompt_name
+from soar.types import Completion, Prompt, Sampling
+
+logger = logging.getLogger(__name__)
+
+NOTICE_SECONDS = 30.0
+"""The shortest time between two warnings about an endpoint that does not answer."""
+FIRST_CONTACT_SECONDS = 60.0
+"""How long an endpoint is waited for that has never answered anything: more likely it is not there at all."""
+MAX_WAIT_SECONDS = 30.0
+"""The longest wait between two attempts, unless the server asks for a longer one."""
+
+
+class _Transient(Exception):
+    """An attempt that failed in a way that may pass; `wait` is what the server asked for, in seconds."""
+
+    def __init__(self, cause: str, wait: float | None = None) -> None:
+        super().__init__(cause)
+        self.wait = wait
+
+
+class _Unreachable(_Transient):
+    """No connection, or one that was cut."""
+
+
+class OpenAICompatible:
+    """Holds a connection to one endpoint, for one event loop.
+
+    `base_url` ends in ``/v1``; `api_key_env` names the variable with the key (a dummy key is sent without one).
+    At most `concurrency` requests are on their way at once. An attempt that is not complete after `deadline_seconds`
+    counts as lost, however much has arrived; a request that keeps failing is given up `give_up_seconds` after its
+    first failure, or `FIRST_CONTACT_SECONDS` if the endpoint has never answered. Waits between attempts begin at
+    `backoff_seconds` and double.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str,
+        api_key_env: str | None = None,
+        *,
+        concurrency: int = 64,
+        deadline_seconds: float = 600.0,
+        give_up_seconds: float = 3600.0,
+        backoff_seconds: float = 0.5,
+    ) -> None:
+        self._model, self._url, self._key_name = model, base_url, api_key_env
+        self._client = open_client(base_url, api_key_env)
+        self._slots = asyncio.Semaphore(concurrency)
+        self._deadline, self._give_up, self._backoff = deadline_seconds, give_up_seconds, backoff_seconds
+        self._dropped: set[str] = set()
+        self._too_long: set[str] = set()
+        self._counts = {"issued": 0, "retried": 0, "failed": 0}
+        self._not_before = self._next_notice = 0.0
+        self._reached = self._troubled = self._warned_of_sameness = False
+
+    def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
+        """Return False for what the server has refused as too long before; otherwise only the server knows."""
+        return prompt_name(prompt, max_new_tokens) not in self._too_long
+
+    async def generate(
+        self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
+    ) -> AsyncIterator[tuple[int, Completion]]:
+        """Yield one completion per seed, each as soon as its request is answered; missing choices are asked for again.
+
+        A server that honours n gets one request with the first seed. One that returns a single choice all the same
+        gets a request per seed from then on. `PromptTooLong` and `EndpointError` come after all that could be had.
+        """
+        missing, texts = list(range(len(seeds))), []
+        while missing:
+            groups = [[place] for place in missing] if "n" in self._dropped else [list(missing)]
+            async for place, completion in self._answers(prompt, groups, seeds, sampling):
+                missing.remove(place)
+                texts.append(completion.text)
+                yield place, completion
+        self._look_for_sameness(texts)
+
+    def requests(self) -> dict[str, int]:
+        """Return the requests made so far, the attempts that repeated one, and the requests given up."""
+        return dict(self._counts)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def _answers(
+        self, prompt: Prompt, groups: Sequence[Sequence[int]], seeds: Sequence[int], sampling: Sampling
+    ) -> AsyncIterator[tuple[int, Completion]]:
+        """Yield what one request per group of places brings, as it comes; the first error last."""
+        tasks = [
+            asyncio.create_task(self._request(prompt, len(group), seeds[group[0]], sampling), name=str(group[0]))
+            for group in groups
+        ]
+        places = dict(zip(tasks, groups, strict=True))
+        error: SoarError | None = None
+        try:
+            waiting = set(tasks)
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=tasks.index):
+                    try:
+                        found = task.result()
+                    except SoarError as problem:
+                        error = error or problem
+                        continue
+                    for place, completion in zip(places[task], found, strict=False):
+                        yield place, completion
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if error is not None:
+            raise error
+
+    async def _request(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
+        """Return at least one and at most `count` completions, repeating the request until it is given up."""
+        first_failure = None
+
+        def out_of_patience(state: tenacity.RetryCallState) -> bool:
+            nonlocal first_failure
+            now = time.monotonic()
+            first_failure = first_failure or now
+            problem = state.outcome.exception() if state.outcome else None
+            self._reached = self._reached or not isinstance(problem, _Unreachable)
+            return now - first_failure + state.upcoming_sleep >= self._patience()
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type(_Transient),
+            wait=self._wait,
+            stop=out_of_patience,
+            before_sleep=self._notice,
+            reraise=True,
+        )
+        self._counts["issued"] += 1
+        try:
+            return await retrying(self._attempt, prompt, count, seed, sampling)
+        except _Transient as problem:
+            self._counts["failed"] += 1
+            raise EndpointError(
+                f"{self._url} gave no usable answer for {self._patience():g} s; the last attempt: {problem}. "
+                "Check that the server runs and that lm.base_url is right, then run the same command again"
+            ) from None
+        except EndpointError:
+            self._counts["failed"] += 1
+            raise
+
+    def _patience(self) -> float:
+        """Return the seconds after which a request that keeps failing is given up."""
+        return self._give_up if self._reached else min(self._give_up, FIRST_CONTACT_SECONDS)
+
+    async def _attempt(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
+        """Send the request, without further fields as long as the server refuses some; return its completions."""
+        while True:
+            fields = fields_of(sampling, seed, count, self._dropped)
+            begun = time.monotonic()
+            answer = await self._send(prompt, fields)
+            if isinstance(answer, Reply):
+                break
+            if answer.too_long:
+                self._too_long.add(prompt_name(prompt, sampling.max_new_tokens))
+                raise PromptTooLong(f"{self._url} says that the prompt is too long: {answer.message}")
+            self._drop(answer, fields)
+            self._counts["retried"] += 1
+        if fields.get("n", 1) > 1 and len(answer.choices) == 1:
+            self._forget("n", "it returned one choice where several were asked for; each is now asked for by itself")
+        return completions(answer, count, time.monotonic() - begun)
+
+    async def _send(self, prompt: Prompt, fields: Mapping[str, Any]) -> Reply | Refusal:
+        """Return the reply, or a refusal that is about the request; raise `_Transient` for what may pass."""
+        async with self._slots:
+            while (pause := self._not_before - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+            try:
+                async with asyncio.timeout(self._deadline):
+                    reply = read_reply(await self._post(prompt, fields))
+            except TimeoutError:
+                raise _Transient(f"no complete answer within {self._deadline:g} s") from None
+            except NonsenseReply as problem:
+                raise _Transient(str(problem)) from None
+            except openai.APIStatusError as problem:
+                return self._refused(problem, fields)
+            except openai.APIConnectionError as problem:
+                raise _Unreachable(f"{problem.message} {problem.__cause__ or ''}".strip()) from None
+            except openai.APIError as problem:
+                raise _Transient(problem.message) from None
+        self._reached = True
+        if self._troubled:
+            self._troubled = False
+            logger.warning("%s answers again", self._url)
+        return reply
+
+    async def _post(self, prompt: Prompt, fields: Mapping[str, Any]) -> bytes:
+        """Return the body of a successful reply: of the chat interface, or of the text one for a plain prompt."""
+        if isinstance(prompt, str):
+            text = self._client.completions.with_raw_response
+            return (await text.create(model=self._model, prompt=prompt, extra_body=fields)).content
+        messages = cast(Any, [{"role": message.role, "content": message.content} for message in prompt])
+        chat = self._client.chat.completions.with_raw_response
+        return (await chat.create(model=self._model, messages=messages, extra_body=fields)).content
+
+    def _refused(self, problem: openai.APIStatusError, fields: Mapping[str, Any]) -> Refusal:
+        """Return the refusal if it is about the request's fields or length; raise what it means otherwise."""
+        refusal = read_refusal(problem.status_code, problem.response.text, fields)
+        if refusal.too_long:
+            return refusal
+        if refusal.transient:
+            wait = retry_after(problem.response.headers)
+            if wait is not None:
+                self._not_before = max(self._not_before, time.monotonic() + min(wait, self._give_up))
+            raise _Transient(f"status {refusal.status}: {refusal.message}", wait)
+        if refusal.status in (400, 422):
+            return refusal
+        raise EndpointError(f"{self._url}: status {refusal.status}: {refusal.message}. {self._advice(refusal)}")
+
+    def _advice(self, refusal: Refusal) -> str:
+        if refusal.status in (401, 403):
+            name = self._key_name
+            return f"Check the key in ${name}" if name else "Name the variable that holds the key in lm.api_key_env"
+        if refusal.status == 404:
+            return f"Check that lm.base_url ends in /v1 and that the server knows lm.model = {self._model!r}"
+        return "Check the server's log"
+
+    def _drop(self, refusal: Refusal, fields: Mapping[str, Any]) -> None:
+        """Leave out from now on what the refusal names, else the extensions; `EndpointError` if nothing is left."""
+        suspects = [field for field in DROPPABLE if field in fields]
+        named = [field for field in suspects if field in refusal.named]
+        guilty = named[:1] or [field for field in suspects if field in EXTENSIONS]
+        if not guilty:
+            raise EndpointError(f"{self._url} refuses the request (status {refusal.status}): {refusal.message}")
+        for field in guilty:
+            self._forget(field, f"it refuses the field ({refusal.message[:200]})")
+
+    def _forget(self, field: str, reason: str) -> None:
+        if field not in self._dropped:
+            self._dropped.add(field)
+            logger.warning("%s: %s is off from now on: %s", self._url, field, reason)
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Return the seconds until the next attempt: what the server asked for, or twice as long each time."""
+        problem = state.outcome.exception() if state.outcome else None
+        if isinstance(problem, _Transient) and problem.wait is not None:
+            return max(problem.wait, self._backoff)
+        return min(MAX_WAIT_SECONDS, self._backoff * 2 ** min(state.attempt_number - 1, 16))
+
+    def _notice(self, state: tenacity.RetryCallState) -> None:
+        """Count a repetition, and say now and then that the endpoint is waited for."""
+        self._counts["retried"] += 1
+        self._troubled, now = True, time.monotonic()
+        if now >= self._next_notice:
+            self._next_notice = now + NOTICE_SECONDS
+            problem = state.outcome.exception() if state.outcome else None
+            logger.warning("%s: %s; trying again for up to %g s", self._url, problem, self._patience())
+
+    def _look_for_sameness(self, texts: Sequence[str]) -> None:
+        """Warn once if several answers to one prompt are all the same: search would be pointless."""
+        if len(texts) >= 4 and len(set(texts)) == 1 and not self._warned_of_sameness:
+            self._warned_of_sameness = True
+            logger.warning(
+                "%s: %d answers to one prompt are identical; it may ignore temperature or seed", self._url, len(texts)
+            )

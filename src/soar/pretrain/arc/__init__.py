@@ -1,0 +1,1 @@
+"""How ARC's small model is made: grammar, corpus, tokenizer, training."""

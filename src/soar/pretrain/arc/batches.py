@@ -1,0 +1,134 @@
+"""Which rows are learnt from in which order, as padded batches. All of it follows from a seed and the shards' names, so
+that an interrupted training goes on exactly. Knows encoded rows; knows no model.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from soar.domains.arc.compact import Compact
+from soar.errors import DataError
+from soar.pretrain.arc.encode import Rows, encode_to, encoded, stored_at, token_weights
+from soar.seeds import rng as keyed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+MULTIPLE = 16
+"""Rows are padded to a multiple of this: few distinct shapes keep the arithmetic fast."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded rows ``(rows, longest)`` with what each token counts as a target; ``tokens`` without padding."""
+
+    ids: torch.Tensor
+    weights: torch.Tensor
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where batches come from: the corpus, a folder for its encoded form, how that is made, and how batches are cut.
+
+    The last `held_out` rows of the corpus' first shard are never learnt from.
+    """
+
+    corpus: Path
+    encoded: Path
+    tokenizer: "PreTrainedTokenizerBase"
+    rendering: Compact
+    seed: int
+    batch_tokens: int
+    longest: int
+    held_out: int
+
+
+def shard_paths(corpus: Path) -> list[Path]:
+    """Return the shards that are there now; `DataError` if there are none."""
+    paths = sorted(corpus.glob("shard-*.jsonl.gz"))
+    if not paths:
+        raise DataError(f"no shards in {corpus}: make some by python -m soar.pretrain.arc.corpus")
+    return paths
+
+
+def batches(source: Source, shards: tuple[str, ...], done: int) -> Iterator[tuple[tuple[str, ...], int, Batch]]:
+    """Yield batches without end, each with the shards begun so far and how many batches of the last one are done
+    with it; `shards` and `done` say where to begin."""
+    while True:
+        if shards:
+            rows = _rows(source, shards[-1])
+            chosen = np.arange(len(rows) - (source.held_out if shards[-1] == first_shard(source) else 0))
+            rng = keyed(source.seed, "batches", shards[-1], shards.count(shards[-1]))
+            plan = cut(rows.lengths, chosen, source.batch_tokens, rng)
+            for position in range(done, len(plan)):
+                yield shards, position + 1, batch_of(rows, plan[position], source.tokenizer)
+        there = [path.name for path in shard_paths(source.corpus)]
+        shards, done = (*shards, next_shard(there, shards)), 0
+
+
+def encode_ahead(source: Source, processes: int) -> None:
+    """Encode the shards that are there and have not been encoded, several at once."""
+    jobs = [
+        (path, source.encoded, source.tokenizer, source.rendering, source.longest)
+        for path in shard_paths(source.corpus)
+        if not stored_at(path, source.encoded).exists()
+    ]
+    if jobs:
+        with get_context("spawn").Pool(min(processes, len(jobs))) as pool:
+            pool.starmap(encode_to, jobs, chunksize=1)
+
+
+def first_shard(source: Source) -> str:
+    """Return the name of the shard whose last rows are held out."""
+    return shard_paths(source.corpus)[0].name
+
+
+def held_out_batches(source: Source) -> list[Batch]:
+    """Return the rows that are never learnt from."""
+    rows = _rows(source, first_shard(source))
+    chosen = np.arange(len(rows))[-source.held_out :]
+    plan = cut(rows.lengths, chosen, source.batch_tokens, keyed(source.seed, "held out"))
+    return [batch_of(rows, indices, source.tokenizer) for indices in plan]
+
+
+def next_shard(there: Sequence[str], begun: Sequence[str]) -> str:
+    """Return the shard that was begun least often, the first by name among equals."""
+    return min(there, key=lambda name: (begun.count(name), name))
+
+
+def cut(lengths: NDArray[np.int64], chosen: NDArray[np.int64], batch_tokens: int, rng: Generator) -> list[NDArray]:
+    """Return the `chosen` rows as batches of similar lengths, at most `batch_tokens` with padding, in random order."""
+    order = rng.permutation(chosen)
+    order = order[np.argsort(lengths[order], kind="stable")]
+    plan, start = [], 0
+    for stop in range(1, len(order) + 1):
+        if stop == len(order) or (stop - start + 1) * _padded(int(lengths[order[stop]])) > batch_tokens:
+            plan.append(order[start:stop])
+            start = stop
+    return [plan[index] for index in rng.permutation(len(plan))]
+
+
+def batch_of(rows: Rows, indices: NDArray[np.int64], tokenizer: "PreTrainedTokenizerBase") -> Batch:
+    """Return the rows at `indices`, padded behind."""
+    lengths = rows.lengths[indices]
+    ids = np.full((len(indices), _padded(int(lengths.max()))), tokenizer.pad_token_id, dtype=np.int64)
+    for line, index in enumerate(indices):
+        ids[line, : lengths[line]] = rows.row(index)
+    weights = token_weights(ids, rows.prompts[indices], lengths, tokenizer)
+    return Batch(torch.from_numpy(ids), torch.from_numpy(weights), int(lengths.sum()))
+
+
+def _padded(length: int) -> int:
+    return int(-(-length // MULTIPLE) * MULTIPLE)
+
+
+def _rows(source: Source, name: str) -> Rows:
+    return encoded(source.corpus / name, source.encoded, source.tokenizer, source.rendering, source.longest)

@@ -1,0 +1,112 @@
+"""The embedded model's shape, and its weights before training: new ones, or another's under a new vocabulary.
+
+Knows transformers' Llama; knows no data. The embeddings of grid lexemes begin as sums of what they are made of (colour,
+count, end of row), so that what is learnt of five red cells is half learnt of six.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from soar.domains.arc.grid_text import GRID_LEXEMES
+from soar.pretrain.arc.tokenizer import BEGIN, END, PAD, token_id
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+CONTEXT = 1024
+PART = re.compile(r"[0-9]+|\n|[^0-9\n]+")
+
+
+def new_model(
+    tokenizer: "PreTrainedTokenizerBase", *, width: int = 192, layers: int = 6, head_size: int = 64, mlp: int = 512
+) -> "LlamaForCausalLM":
+    """Return an untrained model: ``layers`` decoder layers, tied embeddings, rotary base 1000 (grids are near)."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=-(-len(tokenizer) // 16) * 16,
+        hidden_size=width,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=width // head_size,
+        num_key_value_heads=width // head_size,
+        head_dim=head_size,
+        max_position_embeddings=CONTEXT,
+        rope_parameters={"rope_type": "default", "rope_theta": 1000.0},
+        tie_word_embeddings=True,
+        bos_token_id=token_id(tokenizer, BEGIN),
+        eos_token_id=token_id(tokenizer, END),
+        pad_token_id=token_id(tokenizer, PAD),
+    )
+    model = LlamaForCausalLM(config)
+    _shrink_residuals(model, layers)
+    _compose_grid_embeddings(model, tokenizer)
+    return model
+
+
+def grown_model(folder: Path, tokenizer: "PreTrainedTokenizerBase", layers: int = 0) -> "LlamaForCausalLM":
+    """Return the model of a folder with the vocabulary of another tokenizer, to be trained further.
+
+    A token that both know keeps its embedding; a new one begins as the mean of the tokens that its text was cut into.
+    Where it has fewer than `layers` layers, new ones stand between the old, which change nothing at first.
+    """
+    import torch
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    before = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    if layers > model.config.num_hidden_layers:
+        model = _deepened(model, layers)
+    old, known = cast(torch.Tensor, model.get_input_embeddings().weight).detach().clone(), before.get_vocab()
+    model.resize_token_embeddings(-(-len(tokenizer) // 16) * 16, mean_resizing=False)
+    weight = cast(torch.Tensor, model.get_input_embeddings().weight)
+    with torch.no_grad():
+        for token, place in tokenizer.get_vocab().items():
+            pieces = [known[token]] if token in known else before(token, add_special_tokens=False)["input_ids"]
+            weight[place] = old[pieces].mean(0)
+    return model
+
+
+def _deepened(model: "LlamaForCausalLM", layers: int) -> "LlamaForCausalLM":
+    """Return a model of so many layers that computes the same: the new ones, spread evenly, write nothing."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    had = model.config.num_hidden_layers
+    deeper = LlamaForCausalLM(LlamaConfig(**{**model.config.to_dict(), "num_hidden_layers": layers}))
+    places = [round(place) for place in torch.linspace(0, layers - 1, had).tolist()]
+    deeper.model.embed_tokens.load_state_dict(model.model.embed_tokens.state_dict())
+    deeper.model.norm.load_state_dict(model.model.norm.state_dict())
+    for layer, place in zip(model.model.layers, places, strict=True):
+        deeper.model.layers[place].load_state_dict(layer.state_dict())
+    with torch.no_grad():
+        for place in set(range(layers)) - set(places):
+            for name, weight in deeper.model.layers[place].named_parameters():
+                if name.endswith(("o_proj.weight", "down_proj.weight")):
+                    weight.zero_()
+    return deeper
+
+
+def _shrink_residuals(model: "LlamaForCausalLM", layers: int) -> None:
+    """Divide what is written into the residual stream by √(2 · layers) (GPT-2's initialisation)."""
+    import torch
+
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("o_proj.weight", "down_proj.weight")):
+                weight.div_((2 * layers) ** 0.5)
+
+
+def _compose_grid_embeddings(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Set each grid lexeme's embedding to the sum of its parts' vectors, at the usual scale."""
+    import torch
+
+    weight = cast(torch.Tensor, model.get_input_embeddings().weight)
+    scale = model.config.initializer_range
+    parts: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        for lexeme in GRID_LEXEMES:
+            found = PART.findall(lexeme)
+            vectors = [parts.setdefault(part, torch.randn(weight.shape[1]) * scale) for part in found]
+            weight[token_id(tokenizer, lexeme)] = torch.stack(vectors).sum(0) / len(found) ** 0.5

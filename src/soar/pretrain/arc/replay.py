@@ -1,0 +1,39 @@
+"""Rows of the corpus that ship with the weights, for finetuning to mix in: what keeps a small model from forgetting.
+
+python -m soar.pretrain.arc.replay --corpus DIR --rows 2000 --out src/soar/lm/weights/replay.jsonl.gz
+"""
+
+import argparse
+import gzip
+import json
+from pathlib import Path
+
+from soar.domains.arc.compact import Compact
+from soar.pretrain.arc.encode import read_shard, texts
+from soar.seeds import rng
+
+
+def write_replay(shard: Path, rows: int, out: Path, longest: int = 1200) -> None:
+    """Draw `rows` exercises of a shard and write them as ``{"prompt", "completion"}``, the same bytes every time.
+
+    Prompts of more than `longest` characters are passed over.
+    """
+    pairs = [texts(exercise, Compact()) for exercise in read_shard(shard)]
+    short = [pair for pair in pairs if len(pair[0]) <= longest]
+    chosen = rng(0, "replay", shard.name).permutation(len(short))[:rows]
+    lines = [json.dumps({"prompt": short[i][0], "completion": short[i][1]}) + "\n" for i in sorted(chosen)]
+    out.write_bytes(gzip.compress("".join(lines).encode(), compresslevel=9, mtime=0))
+
+
+def main() -> None:
+    """Read the command line and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    write_replay(sorted(arguments.corpus.glob("shard-*.jsonl.gz"))[-1], arguments.rows, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What is right, said once: a program on the pairs of a task, two answers on its test outputs (§3.2).
+
+Every comparison with a wanted output happens here. Only training pairs are looked at where the task comes without
+answers, as search sees it; with answers it comes to scoring and to the curation of stages that know them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from soar.types import Example, Output, Program, Task, Value
+
+
+def verdicts(examples: Sequence[Example], outputs: Sequence[Output]) -> tuple[bool, ...]:
+    """Return for each pair whether its output is the wanted one; never where the wanted one is hidden."""
+    return tuple(matches(output, example.output) for example, output in zip(examples, outputs, strict=True))
+
+
+def matches(output: Output, wanted: Value | None) -> bool:
+    """Return whether an output is the wanted one; never where that is hidden (None)."""
+    # Python holds 1, 1.0 and True to be equal; their texts tell them apart.
+    return wanted is not None and output == wanted and (output is wanted or repr(output) == repr(wanted))
+
+
+def accuracy(task: Task, outputs: Sequence[Output]) -> float:
+    """Return the fraction of training pairs that `outputs`, one per training pair, reproduces exactly (§3.2)."""
+    return sum(verdicts(task.train, outputs)) / len(task.train)
+
+
+def solves(task: Task, program: Program) -> bool:
+    """Return whether a program ran on every input and is right on every pair whose output the task holds.
+
+    Of a task without answers that is: on all training pairs.
+    """
+    known = sum(example.output is not None for example in (*task.train, *task.test))
+    return program.ran and right_pairs(task, program) == known
+
+
+def right_pairs(task: Task, program: Program) -> int:
+    """Return how many pairs a program reproduces, of those whose output the task holds."""
+    return sum(verdicts(task.train, program.train)) + sum(verdicts(task.test, program.test))
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How two answers do on a task: per test output whether either matches it; whether one of them matches all."""
+
+    matched: tuple[bool, ...]
+    solved: bool
+
+    @property
+    def mean(self) -> float:
+        """The fraction of test outputs matched by either answer: the paper's score of one task."""
+        return sum(self.matched) / len(self.matched)
+
+
+def score(task: Task, answers: Sequence[tuple[Value, ...]]) -> Score:
+    """Score the first two answers, each a value per test input, on a task whose test outputs are known."""
+    attempts = [verdicts(task.test, outputs) for outputs in answers[:2]]
+    matched = tuple(any(attempt[place] for attempt in attempts) for place in range(len(task.test)))
+    return Score(matched, any(all(attempt) for attempt in attempts))
+
+
+def oracle(task: Task, programs: Sequence[Program]) -> bool:
+    """Return whether some program that ran has all test outputs right."""
+    return any(program.ran and all(verdicts(task.test, program.test)) for program in programs)

@@ -1,0 +1,45 @@
+"""What a search is told by its configuration: budgets per task, how parents are picked, how tokens are drawn."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from soar.settings import FREE, Fraction, NonNegative, Positive, Section
+from soar.types import Sampling
+
+
+class SamplingSettings(Section):
+    """How tokens are drawn (App. D.5); the limits are counts of new tokens.
+
+    `distinct`: the completions of one request are drawn without replacement. Only some models can.
+    """
+
+    temperature: float = Field(default=1.0, gt=0)
+    min_p: Fraction = 0.05
+    sample_tokens: Positive = 4096
+    refine_tokens: Positive = 2048
+    distinct: bool = False
+
+    def sampling(self, tokens: int) -> Sampling:
+        """Return how completions of at most `tokens` new tokens are drawn."""
+        return Sampling(self.temperature, self.min_p, tokens, self.distinct)
+
+
+class SearchSettings(Section):
+    """Budgets per task, in completions (App. D.3, D.5), and how parents are picked (§3.2).
+
+    `enough`: a task's sampling ends once this many programs reproduce all training pairs; an island's refinement once
+    its share of this many new ones does. 0 turns it off. `heuristic`: what makes a program promising as a parent,
+    "accuracy" as in the paper, or "closeness", which also tells apart programs that are right on no pair.
+    """
+
+    samples: NonNegative = 3000
+    refinements: NonNegative = 3000
+    samples_per_request: Positive = 50
+    islands: Positive = 4
+    completions_per_refinement: Positive = 4
+    enough: NonNegative = 100
+    selector: str = "rex"
+    heuristic: str = "accuracy"
+    rex_c: float = Field(default=20.0, gt=0)
+    tasks_in_flight: Annotated[Positive, Field(json_schema_extra=FREE)] = 32

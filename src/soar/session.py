@@ -1,0 +1,164 @@
+"""Opens all that a run needs, in order, and closes it again, also when it is told to stop.
+
+Commands, experiments and notebooks share it. Knows which parts there are; which ones they are is `soar.method`'s, and
+what they do is theirs.
+"""
+
+import asyncio
+import contextlib
+import platform
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from soar.archive.reader import ArchiveReader
+from soar.archive.writer import ArchiveWriter
+from soar.config import Config, free_settings, validated
+from soar.domains.task_set import task_set_hash
+from soar.errors import Interrupted
+from soar.iterate import Run, iterate
+from soar.method import (
+    contract,
+    identity,
+    open_answering,
+    open_backend,
+    open_domain,
+    open_executors,
+    open_method,
+    resolved,
+)
+from soar.report.progress import Progress, show_progress
+from soar.report.snapshot import Snapshot, snapshot
+from soar.report.view import RunView
+from soar.run import RunDirectory, freeze, locked, steps
+from soar.task_sets import load_task_sets, source_of, tasks_with_ids
+from soar.types import Task
+
+
+async def run(config: Config, path: Path, console: Console) -> bool:
+    """Run or go on with a configuration in a run directory; return whether there was anything left to do.
+
+    `Interrupted` on SIGTERM or SIGINT, after what was paid for is stored.
+    """
+    progress = Progress()
+    async with open_run(config, path, progress.note) as opened:
+        plan = opened.method.steps
+        finished = [row.finished for row in opened.reader.iterations()]
+        if len(finished) == len(plan) and all(finished):
+            return False
+        per_task = config.search.samples + config.search.refinements
+        counts = {name: len(tasks) for name, tasks in opened.tasks.items()}
+        shown = asyncio.create_task(show_progress(opened.directory.archive, plan, counts, per_task, progress, console))
+        try:
+            await until_stopped(opened)
+        finally:
+            shown.cancel()
+            await asyncio.gather(shown, return_exceptions=True)
+    return True
+
+
+@asynccontextmanager
+async def open_run(
+    config: Config, path: Path, notify: Callable[[str], None], tasks: Mapping[str, Sequence[Task]] | None = None
+) -> AsyncIterator[Run]:
+    """Open a run in its directory: everything is checked before the first file is written.
+
+    `notify` gets lines of progress. `tasks` by stage stand in for those that the configuration names.
+    """
+    domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
+    method = open_method(config, domain, backend)
+    tasks = load_task_sets(config, domain) if tasks is None else tasks
+    with locked(path) as directory:
+        async with executors.open(contract(config, domain)) as executor:
+            about = manifest(identity(config, backend), tasks)
+            then = resolved(_frozen_config(directory), domain, backend) if directory.begun else None
+            free = free_settings(config)
+            for changed in freeze(directory, resolved(config, domain, backend), about, then=then, free=free):
+                notify(f"goes on with {changed}")
+            writer = ArchiveWriter(directory.archive)
+            reader = ArchiveReader(directory.archive)
+            try:
+                yield Run(method, directory, tasks, writer, reader, executor, notify)
+            finally:
+                reader.close()
+                writer.close()
+
+
+@contextlib.contextmanager
+def view_run(path: Path) -> Iterator[RunView]:
+    """Open a run to be read, also one that goes on."""
+    directory = RunDirectory(path)
+    config = _frozen_config(directory)
+    domain = open_domain(config.tasks.domain)
+    ids = {name: entry["ids"] for name, entry in directory.manifest()["tasks"].items()}
+    reader = ArchiveReader(directory.archive)
+    try:
+        yield RunView(
+            path=path,
+            plan=steps(config.plan()),
+            domain=domain,
+            tasks=tasks_with_ids(config, domain, ids),
+            sources={stage.name: source_of(config.tasks_of(stage.name), domain) for stage in config.stages},
+            samples=config.search.samples,
+            refinements=config.search.refinements,
+            answering=open_answering(config, domain),
+            reader=reader,
+        )
+    finally:
+        reader.close()
+
+
+def read_status(path: Path) -> Snapshot | None:
+    """Return where a run stands, None if it has not begun to search."""
+    directory = RunDirectory(path)
+    config = _frozen_config(directory)
+    counts = {name: len(entry["ids"]) for name, entry in directory.manifest()["tasks"].items()}
+    reader = ArchiveReader(directory.archive)
+    try:
+        return snapshot(reader, steps(config.plan()), counts, config.search.samples + config.search.refinements)
+    finally:
+        reader.close()
+
+
+def _frozen_config(directory: RunDirectory) -> Config:
+    return validated(directory.config(), str(directory.path / "config.toml"))
+
+
+async def until_stopped(opened: Run) -> None:
+    """Iterate; a signal cancels the search or ends the training, and becomes `Interrupted`."""
+    work = asyncio.create_task(iterate(opened))
+    with _on_signals(lambda: (opened.stop.set(), work.cancel())):
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not opened.stop.is_set():
+                raise
+            raise Interrupted(f"stopped; `soar run` on {opened.directory.path} goes on") from None
+
+
+@contextlib.contextmanager
+def _on_signals(action: Any) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, action)
+    try:
+        yield
+    finally:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+
+
+def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]]) -> dict[str, Any]:
+    """Return what identifies a run: the model, each stage's task set; and the versions of the software."""
+    return {
+        "model": dict(model),
+        "tasks": {
+            name: {"hash": task_set_hash(found), "ids": [task.id for task in found]} for name, found in tasks.items()
+        },
+        "versions": {"soar": version("soar"), "python": platform.python_version(), "platform": platform.platform()},
+    }
