@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from experiments.embedded import TEMPERATURE
 from tokenizers import Tokenizer
 
+from experiments.embedded import TEMPERATURE
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
 from soar.execution.local.supervisor import available_workers
-from soar.lm.embedded.engine import SHIPPED, Embedded
+from soar.lm.embedded import SHIPPED
+from soar.lm.embedded.engine import Embedded
 from soar.seeds import rng
 from soar.types import Sampling
 

@@ -21,7 +21,6 @@ from typing import Any, cast
 from experiments.embedded import sample
 from experiments.solved import BUDGETS, RESULTS, chances, counts, read_rows
 from experiments.solved import measure as solve_all
-
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
 from soar.domains.arc.grid_text import Grid, grid_lexemes

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.solved import RESULTS, measure
-
 from soar.domains.arc.domain import Arc
 from soar.pretrain.arc.blind import blind_programs, grammar_digest
 from soar.seeds import rng

@@ -1,27 +1,24 @@
 """The embedded model on real tasks: sampling alone, no refinement and no learning.
 
 ``python -m experiments.embedded --tasks arc1-training --programs 64``; what it writes and how it goes on is said in
-``benchmarks/solved.py``, which also prints the tables. With ``--held-out``, only the training tasks that the corpus
+``experiments/solved.py``, which also prints the tables. With ``--held-out``, only the training tasks that the corpus
 left out, on which choices are made. Knows the model and its prompts.
 """
 
 import argparse
 import asyncio
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from experiments.solved import BUDGETS, RESULTS, chances, counts, measure, of_cell, read_rows, speed
-
+from experiments.weights import TEMPERATURE, digest
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.lm.embedded.engine import SHIPPED, Embedded
+from soar.lm.embedded import SHIPPED
+from soar.lm.embedded.engine import Embedded
 from soar.pretrain.arc.scenes import held_out
 from soar.seeds import sample_seeds
 from soar.types import Completion, Sampling, Task
-
-TEMPERATURE = 0.6
-"""At which programs are sampled; chosen on the training tasks that the corpus left out (`docs/model_card.md`)."""
 
 
 async def sample(
@@ -51,11 +48,6 @@ async def sample(
 
 def _code(completion: Completion, rendering: Compact) -> str | None:
     return rendering.extract(completion.text).code if completion.finish_reason == "stop" else None
-
-
-def digest(weights: Path = SHIPPED) -> str:
-    """Return the first digits of the SHA-256 of a folder's weights, by which results are told apart."""
-    return hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def cell_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -24,13 +24,14 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from experiments.embedded import digest
+from rich.console import Console
+
 from experiments.learning_cells import (
     BASE,
     Cell,
@@ -44,21 +45,16 @@ from experiments.learning_cells import (
     search_result,
 )
 from experiments.learning_report import SIZES, Shown, show_search, show_transfer
-from rich.console import Console
-from soar.lm.open import default_weights
-
-from soar import launch
-from soar.archive.reader import ArchiveReader
-from soar.archive.writer import ArchiveWriter
-from soar.config import Config, StageConfig, load_config
+from experiments.weights import digest, theta0
+from soar import session
+from soar.config import Config, StageSettings, load_config, validated
 from soar.domains.arc.domain import Arc
 from soar.domains.task_set import select
 from soar.errors import Interrupted
-from soar.execution import open_sandbox
 from soar.files import is_published, write_atomically
-from soar.iterate import Run, search_with
+from soar.iterate import search_with
 from soar.pretrain.arc.scenes import held_out
-from soar.run import RunDirectory, steps
+from soar.run import RunDirectory
 from soar.types import Task, content_hash
 
 ARMS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -66,9 +62,9 @@ ARMS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "soar": {},
     "frozen": {
         "learning": {"samples_per_task": 0, "refinements_per_task": 0, "hindsight_pairs_per_task": 0, "replay": 0},
-        "finetune": {"trainer": "experiments.learning_trainers:unchanged"},
+        "finetune": {"trainer": "experiments.learning_trainers:Unchanged"},
     },
-    "corpus": {"finetune": {"trainer": "experiments.learning_trainers:corpus"}},
+    "corpus": {"finetune": {"trainer": "experiments.learning_trainers:Corpus"}},
     "hindsight": {"learning": {"curator": "greedy-diverse"}},
     "voted": {"learning": {"pseudo_labels": True}},
     "sampling": {},
@@ -111,7 +107,7 @@ class Study:
     out: Path
 
     @property
-    def stage(self) -> StageConfig:
+    def stage(self) -> StageSettings:
         return self.config.stages[0]
 
     def setup_of(self, arm: str) -> Setup:
@@ -151,13 +147,13 @@ def open_study(name: str, options: argparse.Namespace) -> Study:
     overrides = [f"search.{key}={value}" for key in ("samples", "refinements") if (value := getattr(options, key))]
     config = load_config(options.config, overrides)
     stage = next(stage for stage in config.stages if stage.name == name)
-    every, unused = Arc().load(stage.source or config.tasks.source), held_out(Arc().load("arc1-training"))
+    every, unused = Arc().load(config.tasks_of(name).source or "arc1-training"), held_out(Arc().load("arc1-training"))
     tasks = select([task for task in every if task.id not in unused], count=options.tasks)
     unsearched = [task for task in every if task.id in unused]
     settings = tomllib.loads(options.config.read_text(encoding="utf-8"))
     searching = {section: values for section, values in settings.items() if section not in TEACHING}
     untaught = Setup(
-        model=digest(default_weights(config.lm)),
+        model=digest(theta0(config)),
         settings=content_hash(searching)[:12],
         samples=config.search.samples,
         refinements=config.search.refinements,
@@ -176,14 +172,16 @@ def open_study(name: str, options: argparse.Namespace) -> Study:
 
 def arm_config(study: Study, seed: int, arm: str) -> Config:
     """Return the settings of one arm's run; those of learning are the defaults for an arm that learns nothing."""
-    iterations = 1 if arm in (BASE, "sampling") else study.stage.iterations
-    taught = Config() if arm in UNTAUGHT else study.config
-    changed = {key: getattr(taught, key).model_copy(update=ARMS[arm].get(key, {})) for key in TEACHING}
+    settings = study.config.as_dict()
+    for section in TEACHING:
+        taught = {} if arm in UNTAUGHT else settings[section]
+        settings[section] = {**taught, **ARMS[arm].get(section, {})}
     if arm == "sampling":
         whole = study.setup.samples + study.setup.refinements
-        changed["search"] = study.config.search.model_copy(update={"samples": whole, "refinements": 0})
-    stages = (study.stage.model_copy(update={"iterations": iterations}),)
-    return study.config.model_copy(update={"seed": seed, "stages": stages, **changed})
+        settings["search"] |= {"samples": whole, "refinements": 0}
+    if arm in (BASE, "sampling"):
+        settings["stages"][0]["iterations"] = 1
+    return validated({**settings, "seed": seed})
 
 
 def plan(seeds: Sequence[int], arms: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -242,7 +240,7 @@ async def searched(config: Config, path: Path, harvest: Callable[[], None], unti
     timer = loop.call_later(max(0.0, until - time.monotonic()), signal.raise_signal, signal.SIGTERM)
     harvests = asyncio.create_task(_now_and_then(harvest, over))
     try:
-        await launch.run(config, path, Console())
+        await session.run(config, path, Console())
     finally:
         timer.cancel()
         over.set()
@@ -274,26 +272,19 @@ def begin_with(base: RunDirectory, run: RunDirectory) -> None:
 async def transfer(study: Study, weights: Path | None, seed: int) -> Row:
     """Return what a search with some weights, θ0 if None, solves of the tasks that are never learnt from."""
     samples, refinements = (min(TRANSFER, each) for each in (study.setup.samples, study.setup.refinements))
-    budget = study.config.search.model_copy(update={"samples": samples, "refinements": refinements})
-    config = study.config.model_copy(update={"seed": seed, "search": budget})
-    step, domain, limits = steps(config)[0], Arc(), config.sandbox
-    tasks = {step.stage.name: list(study.unsearched)}
+    settings = study.config.as_dict()
+    settings["search"] |= {"samples": samples, "refinements": refinements}
+    config, tasks = validated({**settings, "seed": seed}), {study.stage.name: study.unsearched}
     begun = time.monotonic()
-    with ExitStack() as held:
-        directory = RunDirectory(Path(held.enter_context(TemporaryDirectory())))
-        writer = held.enter_context(closing(ArchiveWriter(directory.archive)))
-        reader = held.enter_context(closing(ArchiveReader(directory.archive)))
-        async with open_sandbox(
-            workers=limits.workers, cpu_seconds=limits.cpu_seconds, level=limits.level, codec="arc"
-        ) as sandbox:
-            rendering = launch.open_rendering(config, domain)
-            run = Run(config, directory, domain, rendering, tasks, writer, reader, sandbox, lambda _: None)
+    with TemporaryDirectory() as folder:
+        async with session.open_run(config, Path(folder, "run"), lambda _: None, tasks) as run:
+            step = run.method.steps[0]
             await search_with(run, step, weights)
-        return {
-            "completions": samples + refinements,
-            "right": counted(right_programs(reader, step, study.unsearched), config),
-            "seconds": round(time.monotonic() - begun, 1),
-        }
+            return {
+                "completions": samples + refinements,
+                "right": counted(right_programs(run.reader, step, study.unsearched), config),
+                "seconds": round(time.monotonic() - begun, 1),
+            }
 
 
 def show(study: Study, options: argparse.Namespace, console: Console) -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from experiments.solved import read_rows
-from soar.report.submission import ATTEMPTS
-
 from soar.archive.reader import ArchiveReader
 from soar.config import Config
 from soar.domains.arc.domain import Arc
-from soar.report.metrics import is_right
+from soar.domains.complete import ATTEMPTS
 from soar.run import RunDirectory, Step, steps
-from soar.types import Program, Task, test_matches
+from soar.scoring import solves, verdicts
+from soar.types import Program, Task
 
 Row = Mapping[str, Any]
 
@@ -70,7 +69,7 @@ def finished(directory: RunDirectory) -> list[int]:
         return []
     reader = ArchiveReader(directory.archive)
     try:
-        return [iteration for _, iteration, _, _, done in reader.iterations() if done]
+        return [row.iteration for row in reader.iterations() if row.finished]
     finally:
         reader.close()
 
@@ -81,11 +80,11 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
     ``right`` has an entry ``[right completions, place of the first among the samples or None]`` for each task with any;
     each task had ``completions``. ``voted``: tasks with a right one of two answers.
     """
-    step = steps(config)[iteration]
+    step = steps(config.plan())[iteration]
     reader = ArchiveReader(directory.archive)
     try:
         right = right_programs(reader, step, tasks)
-        times = {found[1]: found[2:4] for found in reader.iterations()}
+        spent = next(row for row in reader.iterations() if row.iteration == iteration)
         where = "FROM completions WHERE stage = ? AND iteration = ?"
         distinct = reader.query(f"SELECT COUNT(DISTINCT task_id || code_hash) {where}", (step.stage.name, iteration))
         return {
@@ -94,8 +93,8 @@ def search_result(directory: RunDirectory, config: Config, tasks: Sequence[Task]
             "voted": _voted(directory, step, tasks),
             "distinct": distinct[0][0],
             **_learnt(reader, directory, step, tasks),
-            "seconds": round(times[iteration][0], 1),
-            "finetune_seconds": round(times[iteration][1], 1),
+            "seconds": round(spent.seconds, 1),
+            "finetune_seconds": round(spent.finetune_seconds, 1),
         }
     finally:
         reader.close()
@@ -115,7 +114,7 @@ def counted(right: Mapping[str, Sequence[Program]], config: Config) -> dict[str,
 
 
 def _right(task: Task, programs: Iterable[Program]) -> list[Program]:
-    return [program for program in programs if is_right(task, program)]
+    return [program for program in programs if solves(task, program)]
 
 
 def _place(programs: Iterable[Program], config: Config) -> int | None:
@@ -132,7 +131,7 @@ def _voted(directory: RunDirectory, step: Step, tasks: Sequence[Task]) -> list[s
 
 
 def _is_answer(task: Task, answers: Sequence[Mapping[str, object]], attempt: str) -> bool:
-    return all(test_matches(task, tuple(Arc().parse(answer[attempt]) for answer in answers)))
+    return all(verdicts(task.test, tuple(Arc().parse(answer[attempt]) for answer in answers)))
 
 
 def _learnt(reader: ArchiveReader, directory: RunDirectory, step: Step, tasks: Sequence[Task]) -> Row:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from experiments.learning_cells import BASE, Cell, Row
-from experiments.solved import interval
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from experiments.learning_cells import BASE, Cell, Row
+from experiments.solved import interval
 
 SIZES = (16, 64)
 MISSING = "missing"

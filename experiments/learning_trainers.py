@@ -1,5 +1,5 @@
 """Trainers of the learning experiment's controls, for `finetune.trainer`: one that learns nothing, one that learns from
-the corpus alone. Both have the signature of `soar.learning.trainers.trl.Trainer`; neither knows of the experiment.
+the corpus alone. Neither knows of the experiment.
 """
 
 import asyncio
@@ -11,46 +11,50 @@ from pathlib import Path
 from typing import Any
 
 from experiments.learning_cells import corpus_path
-
-from soar.config import FinetuneConfig
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
 from soar.execution import open_sandbox
 from soar.files import publish
 from soar.learning.examples import Row, write_examples
-from soar.learning.trainers.trl import OnLog, trl
+from soar.learning.trainers.scripted import Scripted
+from soar.learning.trainers.trl import Trl
 from soar.pretrain.arc.encode import texts
 from soar.pretrain.arc.generate import CPU_SECONDS, make_shard
 from soar.pretrain.arc.leaks import real_pairs
 from soar.pretrain.arc.scenes import sources
+from soar.protocols import OnLog
 
 SHARD = 256
 """Exercises made between two reports, at which the training may be stopped."""
 
 
-def unchanged(rows: Path, base: Path, out: Path, settings: FinetuneConfig, seed: int, on_log: OnLog) -> None:
-    """Publish the base model as it is: the search that follows is one more search by θ0."""
-    del rows, settings, seed, on_log
-    aside = out.with_name(out.name + ".tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(base, aside)
-    publish(aside, out, {"unchanged": True})
+class Unchanged(Scripted):
+    """Publishes the base model as it is: the search that follows is one more search by θ0."""
+
+    def finetune(self, rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
+        del rows, seed, on_log
+        aside = out.with_name(out.name + ".tmp")
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(base, aside)
+        publish(aside, out, {"unchanged": True})
 
 
-def corpus(rows: Path, base: Path, out: Path, settings: FinetuneConfig, seed: int, on_log: OnLog) -> None:
-    """Finetune on as many examples as there are in `rows`, but on new ones of the corpus in place of the search's own.
+class Corpus(Trl):
+    """Finetunes on as many examples as there are in the rows, but on new ones of the corpus in place of the search's.
 
     Examples that are too long to be learnt from are not counted, so that there are as many steps. The replayed ones
     stay: they are of the corpus.
     """
-    path = corpus_path(rows)
-    if not path.exists():
-        fits = _fits(base, settings.max_length)
-        found = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
-        own = [row for row in found if row["kind"] != "replay"]
-        drawn = asyncio.run(corpus_rows(sum(map(fits, own)), seed, fits, on_log))
-        write_examples(path, [*drawn, *(row for row in found if row["kind"] == "replay")])
-    trl(path, base, out, settings, seed, on_log)
+
+    def finetune(self, rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
+        path = corpus_path(rows)
+        if not path.exists():
+            fits = _fits(base, self.settings.max_length)
+            found = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()]
+            own = [row for row in found if row["kind"] != "replay"]
+            drawn = asyncio.run(corpus_rows(sum(map(fits, own)), seed, fits, on_log))
+            write_examples(path, [*drawn, *(row for row in found if row["kind"] == "replay")])
+        super().finetune(path, base, out, seed, on_log)
 
 
 async def corpus_rows(number: int, seed: int, fits: Callable[[Row], bool], on_log: OnLog) -> list[Row]:

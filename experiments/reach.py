@@ -26,19 +26,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiments.learning_cells import right_programs
-from experiments.solved import RESULTS, SETS, read_rows
-from experiments.surprise import losses, searched_tasks
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from experiments.learning_cells import right_programs
+from experiments.solved import RESULTS, SETS, read_rows
+from experiments.surprise import losses, searched_tasks
 from soar.archive.reader import ArchiveReader
+from soar.config import validated
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
 from soar.learning.trainers.tokens import Tokens
-from soar.lm.embedded.engine import SHIPPED
+from soar.lm.embedded import SHIPPED
 from soar.run import RunDirectory, steps
 from soar.types import Task
 
@@ -60,7 +61,7 @@ def known_programs(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 def groups_of(run: RunDirectory, tasks: Mapping[str, Sequence[Task]]) -> dict[str, list[Task]]:
     """Return the tasks of both ARC sets by what the run's first search made of them."""
     groups: dict[str, list[Task]] = {name: [] for name in GROUPS}
-    step = steps(run.config())[0]
+    step = steps(validated(run.config()).plan())[0]
     with closing(ArchiveReader(run.archive)) as reader:
         searched = searched_tasks(reader, step.stage.name)
         right = right_programs(reader, step, [task for each in tasks.values() for task in each if task.id in searched])

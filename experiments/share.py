@@ -24,12 +24,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from experiments.embedded import digest
 from rich.console import Console
-from soar.lm.open import default_weights
 
-from soar import launch
-from soar.config import Config, load_config
+from experiments.weights import digest, theta0
+from soar import session
+from soar.config import Config, load_config, validated
 from soar.domains.arc.domain import Arc
 from soar.domains.task_set import select
 from soar.files import write_atomically
@@ -80,7 +79,7 @@ def seconds_of(config: Config, folder: Path) -> dict[str, float]:
     """Do a run and return the CPU seconds of each part, and the time it took by the clock as ``wall``."""
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     with watched() as seen:
-        asyncio.run(launch.run(config, folder, Console(stderr=True)))
+        asyncio.run(session.run(config, folder, Console(stderr=True)))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     parts = {"decoding": 0.0, "executing": 0.0, "storing": 0.0, "the rest": 0.0}
     for part, seconds in seen.values():
@@ -93,8 +92,8 @@ def one_search(path: Path, ids: Path, count: int) -> Config:
     """Return the settings of one search of the first stage, on `count` of the training tasks."""
     config = load_config(path, [])
     write_atomically(ids, "".join(f"{task.id}\n" for task in select(Arc().load("arc1-training"), count=count)))
-    stage = config.stages[0].model_copy(update={"iterations": 1, "ids_file": ids})
-    return config.model_copy(update={"stages": (stage,)})
+    stage = {**config.as_dict()["stages"][0], "iterations": 1, "ids_file": str(ids)}
+    return validated({**config.as_dict(), "stages": [stage]})
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -105,7 +104,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         parts = {name: round(seconds, 1) for name, seconds in seconds_of(config, folder / "run").items()}
         size = RunDirectory(folder / "run").archive.stat().st_size
     budget = {"samples": config.search.samples, "refinements": config.search.refinements, "tasks": options.tasks}
-    return {"model": digest(default_weights(config.lm)), **budget, "cores": os.cpu_count(), **parts, "bytes": size}
+    return {"model": digest(theta0(config)), **budget, "cores": os.cpu_count(), **parts, "bytes": size}
 
 
 def main() -> None:

@@ -23,8 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from soar.execution import Executor, open_sandbox
+from experiments.weights import TEMPERATURE, digest
+from soar.domains.arc.domain import Arc
+from soar.execution import open_sandbox
 from soar.pretrain.arc.blind import grammar_digest
+from soar.protocols import Executor
 from soar.types import Task
 
 BUDGETS = (1, 8, 64, 256, 1000)
@@ -189,10 +192,6 @@ def report(model: str, temperature: float, seed: int, sizes: Mapping[str, int]) 
 
 
 def main() -> None:
-    from experiments.embedded import TEMPERATURE, digest
-
-    from soar.domains.arc.domain import Arc
-
     parser = argparse.ArgumentParser(description="How many tasks k programs solve: the tables.")
     parser.add_argument("--model", default=None, help="the first 12 digits of the weights' SHA-256 (default: shipped)")
     parser.add_argument("--temperature", type=float, default=TEMPERATURE)

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiments.embedded import digest
 from numpy.random import Generator
 
+from experiments.weights import digest
 from soar.archive.reader import ArchiveReader
 from soar.domains.arc.compact import PARENT, Compact
 from soar.domains.arc.domain import Arc
@@ -32,7 +32,7 @@ from soar.heuristics import closeness
 from soar.learning.curate import closest_parent
 from soar.learning.examples import Row, refinement_example, replay_examples, sampling_example, write_examples
 from soar.learning.trainers.tokens import IGNORED, Tokens, order, read_tokens
-from soar.lm.embedded.engine import SHIPPED
+from soar.lm.embedded import SHIPPED
 from soar.run import RunDirectory
 from soar.seeds import rng
 from soar.types import Program, Task
@@ -49,7 +49,7 @@ def steps_of(programs: Sequence[Program]) -> list[tuple[Program, Program]]:
 
 def rows_of(task: Task, programs: Sequence[Program], count: int, chance: Generator) -> Iterator[tuple[str, Row]]:
     """Yield up to `count` programs of a task in each of the four ways; none where there is only one parent."""
-    steps, rendering, near = steps_of(programs), Compact(), partial(closeness, Arc())
+    steps, rendering, near = steps_of(programs), Compact(), partial(closeness, similarity=Arc().similarity)
     for place in chance.permutation(len(steps))[:count]:
         parent, child = steps[place]
         others = [other for other, _ in steps if other.outputs not in (parent.outputs, child.outputs)]
@@ -67,7 +67,7 @@ def rows_of_run(run: RunDirectory, count: int) -> Iterator[tuple[str, Row]]:
     """Yield the rows of a run's first search, over all its ARC tasks."""
     reader = ArchiveReader(run.archive)
     try:
-        stage = next(reader.iterations())[0]
+        stage = reader.iterations()[0].stage
         searched = searched_tasks(reader, stage)
         for task in (*Arc().load("arc1-training"), *Arc().load("arc1-evaluation")):
             if task.id in searched:

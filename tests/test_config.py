@@ -1,10 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from soar.config import Config, StageConfig, load_config, resolve
+from soar.config import free_settings, load_config, validated
 from soar.errors import ConfigError
-from soar.run import steps
+from soar.run import base_of, steps
+from soar.settings import Positive, Section, resolve
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -14,7 +16,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 
 def test_defaults_are_the_papers_values():
-    config = Config()
+    config: Any = validated({})
     assert (config.search.samples, config.search.refinements, config.search.samples_per_request) == (3000, 3000, 50)
     assert (config.search.islands, config.search.completions_per_refinement, config.search.enough) == (4, 4, 100)
     assert (config.sampling.temperature, config.sampling.min_p) == (1.0, 0.05)
@@ -61,20 +63,8 @@ def test_a_malformed_override_is_refused(tmp_path, override):
 
 
 def test_a_stage_may_only_build_on_an_earlier_one():
-    with pytest.raises(ValueError, match="expected one of: model"):
-        Config(stages=(StageConfig(name="a", base="b"), StageConfig(name="b")))
-
-
-def test_a_served_model_cannot_be_finetuned_from_here(tmp_path):
-    text = '[lm]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://localhost/v1"\n[[stages]]\niterations = 2\n'
-    with pytest.raises(ConfigError, match="cannot be finetuned"):
-        load_config(written(tmp_path, text))
-
-
-def test_a_server_is_not_asked_for_distinct_samples(tmp_path):
-    text = '[lm]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://localhost/v1"\n[sampling]\ndistinct = true\n'
-    with pytest.raises(ConfigError, match=r"sampling\.distinct = false"):
-        load_config(written(tmp_path, text))
+    with pytest.raises(ConfigError, match="expected one of: model"):
+        validated({"stages": [{"name": "a", "base": "b"}, {"name": "b"}]})
 
 
 def test_a_component_is_a_built_in_name_or_an_import():
@@ -87,12 +77,66 @@ def test_a_component_is_a_built_in_name_or_an_import():
 
 
 def test_steps_number_all_searches_over_the_stages():
-    config = Config(stages=(StageConfig(name="a", iterations=2), StageConfig(name="b", base="a")))
-    assert [(step.number, step.stage.name, step.iteration) for step in steps(config)] == [
+    config = validated({"stages": [{"name": "a", "iterations": 2}, {"name": "b", "base": "a"}]})
+    assert [(step.number, step.stage.name, step.iteration) for step in steps(config.plan())] == [
         (0, "a", 0),
         (1, "a", 1),
         (2, "b", 0),
     ]
+
+
+def test_a_stage_begins_from_the_last_weights_of_its_base_or_what_that_began_from():
+    stages = [{"name": "a", "iterations": 3}, {"name": "b", "base": "a"}, {"name": "c", "base": "b"}, {"name": "d"}]
+    plan = steps(validated({"stages": stages}).plan())
+    began = {step.stage.name: base_of(plan, step.stage) for step in plan}
+    assert {name: before and before.number for name, before in began.items()} == {"a": None, "b": 2, "c": 2, "d": None}
+
+
+def test_a_section_takes_the_settings_of_the_part_that_it_names(tmp_path):
+    served = '[lm]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://localhost/v1"\n'
+    config: Any = load_config(written(tmp_path, served))
+    assert (config.lm.model, config.lm.concurrency) == ("m", 64)
+    with pytest.raises(ConfigError, match=r"unknown key lm\.base_url The keys there are: backend, model"):
+        load_config(written(tmp_path, served.replace("openai", "embedded")))
+    with pytest.raises(ConfigError, match=r"lm\.base_url is missing"):
+        load_config(written(tmp_path, '[lm]\nbackend = "openai"\nmodel = "m"\n'))
+
+
+class Endless:
+    """A trainer of one's own, with a setting that no other has."""
+
+    class Settings(Section):
+        patience: Positive = 3
+
+    def __init__(self, settings):
+        self.patience = settings.patience
+
+
+def test_a_part_of_ones_own_brings_its_settings(tmp_path):
+    name = f"{__name__}:Endless"
+    config: Any = validated({"finetune": {"trainer": name, "patience": 7}})
+    assert (config.finetune.trainer, config.finetune.patience) == (name, 7)
+    assert config.as_dict()["finetune"] == {"trainer": name, "patience": 7}
+    with pytest.raises(ConfigError, match=r"finetune\.patience.*greater than 0"):
+        validated({"finetune": {"trainer": name, "patience": 0}})
+    with pytest.raises(ConfigError, match=r"unknown key finetune\.lr"):
+        validated({"finetune": {"trainer": name, "lr": 1.0}})
+
+
+def test_settings_that_have_moved_are_read_where_they_were():
+    config: Any = validated({"sandbox": {"cpu_seconds": 2.0, "level": "weak", "workers": 3}, "lm": {"concurrency": 64}})
+    assert (config.sandbox.cpu_seconds, config.executor.level, config.executor.workers) == (2.0, "weak", 3)
+
+
+def test_what_no_result_depends_on_is_known_by_name():
+    served = {"backend": "openai", "model": "m", "base_url": "http://localhost/v1"}
+    assert free_settings(validated({"lm": served})) >= {"lm.base_url", "lm.api_key_env", "executor.workers"}
+    assert "lm.model" not in free_settings(validated({"lm": served}))
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbfseed = 5\n")
+    assert load_config(tmp_path / "config.toml").seed == 5
 
 
 @pytest.mark.parametrize("path", sorted(Path("configs").glob("*.toml")), ids=lambda path: path.name)

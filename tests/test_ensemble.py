@@ -4,18 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soar.ensemble import (
-    FILTERS,
-    VOTERS,
-    filtered,
-    is_hard_coded,
-    mean_vote,
-    oracle,
-    score,
-    sum_vote,
-    votable,
-)
-from soar.types import Example, Failure, Origin, Program, Task, ballot
+from soar.domains.arc.domain import Arc
+from soar.domains.arc.filters import is_hard_coded
+from soar.ensemble import FILTERS, VOTERS, Answering, filtered, mean_vote, sum_vote
+from soar.types import Example, Failure, Origin, Program, Task, content_hash
 
 GRID = ((1, 2, 3), (4, 5, 6), (7, 8, 0))
 TASK = Task(
@@ -72,7 +64,7 @@ def test_a_failure_is_never_a_ballot(name, programs):
 
 def test_a_ballot_is_named_by_the_hash_of_its_values():
     voter = program(0, (grid(1), grid(2)))
-    assert sum_vote([voter])[0].key == ballot(voter)
+    assert sum_vote([voter])[0].key == voter.ballot == content_hash(grid(1), grid(2))
 
 
 def test_many_middling_programs_outweigh_one_good_one_by_sum_but_not_by_mean():
@@ -91,30 +83,7 @@ def test_without_any_accuracy_the_larger_group_wins():
 def test_a_nondeterministic_program_neither_votes_nor_teaches():
     shaky = Program(Origin("s", 0, "t", "sample", 0, 0, 0), "", (GRID, GRID), (grid(1), grid(1)), 1.0, (), True)
     assert sum_vote([shaky]) == []
-    assert votable(TASK, [shaky], ()) == []
-
-
-def test_only_the_first_two_ballots_count():
-    right = program(0, (((1, 1),), ((2, 2),)), 0.1)
-    wrong = [program(n, (grid(n), grid(n)), 0.5) for n in (1, 2)]
-    assert not score(TASK, sum_vote([right, *wrong])).solved
-    assert score(TASK, sum_vote([right, wrong[0]])).solved
-    assert oracle(TASK, [right, *wrong])
-    assert not oracle(TASK, wrong)
-
-
-def test_solved_needs_one_answer_right_on_all_outputs_but_the_mean_does_not():
-    halves = [program(0, (((1, 1),), grid(0))), program(1, (grid(0), ((2, 2),)))]
-    both = score(TASK, sum_vote(halves))
-    assert both.matched == (True, True)
-    assert both.mean == 1.0
-    assert not both.solved
-    assert score(TASK, sum_vote(halves[:1])).mean == 0.5
-
-
-def test_no_answer_scores_nothing():
-    assert score(TASK, []).matched == (False, False)
-    assert not score(TASK, []).solved
+    assert filtered(TASK, [shaky], {})[0] == []
 
 
 HARD = "def transform(grid):\n    return [[1, 2, 3],\n            [4, 5, 6], [7, 8, 0]]"
@@ -123,10 +92,10 @@ HARD = "def transform(grid):\n    return [[1, 2, 3],\n            [4, 5, 6], [7,
 def test_a_program_that_spells_out_an_output_is_filtered_and_counted():
     copier, honest = program(0, (grid(1), grid(1)), code=HARD), program(1, (grid(1), grid(1)))
     failed = program(2, (Failure("E", "x"), grid(1)))
-    kept, counts = filtered(TASK, [copier, honest, failed], ("hard-coded",))
+    kept, counts = filtered(TASK, [copier, honest, failed], {"hard-coded": is_hard_coded})
     assert kept == [honest]
     assert counts == {"failed": 1, "hard-coded": 1}
-    assert votable(TASK, [copier, honest, failed], ()) == [copier, honest]
+    assert filtered(TASK, [copier, honest, failed], {})[0] == [copier, honest]
 
 
 def test_a_small_output_or_a_task_of_single_cells_is_no_sign_of_hard_coding():
@@ -141,5 +110,24 @@ def test_the_other_filters_find_what_they_are_named_for():
     flat = program(1, (((0, 0), (0, 0)), grid(1)), train=(((3, 3),), ((0,) * 20,)))
     same = program(2, TASK.inputs[2:], train=TASK.inputs[:2])
     plain = program(3, (((1, 2),), ((1, 2),)))
-    found = {name: [p.origin.index for p in (long, flat, same, plain) if FILTERS[name](TASK, p)] for name in FILTERS}
+    filters = {**FILTERS, **Arc().filters}
+    found = {name: [p.origin.index for p in (long, flat, same, plain) if filters[name](TASK, p)] for name in filters}
     assert found == {"hard-coded": [], "long-line": [0], "near-constant": [1], "identity": [2]}
+
+
+def test_a_text_that_is_spelt_out_is_found_whatever_its_quotes():
+    task = Task("t", (Example("a", "hello world"), Example("b", "other words")), (Example("c", None),))
+    copier = program(0, ("hello world",), train=("hello world", "no"), code="return {'a': 'hello world'}[x]")
+    honest = program(1, ("hello world",), train=("hello world", "no"), code="return x + 'hello'")
+    assert [FILTERS["hard-coded"](task, each) for each in (copier, honest)] == [True, False]
+
+
+def test_no_filter_and_no_vote_is_shown_a_test_output():
+    seen = []
+
+    def spy(task, program):
+        seen.append((task, program))
+        return False
+
+    Answering(sum_vote, {"spy": spy}).ballots(TASK, [program(0, (grid(1), grid(1)))])
+    assert [task for task, _ in seen] == [TASK.without_answers()]

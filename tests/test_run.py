@@ -1,6 +1,5 @@
 import pytest
 
-from soar.config import Config, SearchConfig, StageConfig
 from soar.errors import ConfigError, DataError, StoreError
 from soar.files import write_atomically
 from soar.run import RunDirectory, differences, freeze, locked
@@ -8,30 +7,49 @@ from soar.run import RunDirectory, differences, freeze, locked
 MANIFEST = {"model": {"name": "a"}, "tasks": {"train": {"hash": "x", "ids": ["1", "2"]}}, "versions": {"soar": "1"}}
 
 
+CONFIG = {"seed": 4, "search": {"samples": 3000}, "lm": {"base_url": "http://a/v1"}}
+
+
 def test_a_run_goes_on_with_what_it_was_begun_with(tmp_path):
     with locked(tmp_path / "run") as directory:
-        freeze(directory, Config(seed=4), MANIFEST)
-        freeze(directory, Config(seed=4), {**MANIFEST, "versions": {"soar": "2"}})
-    assert RunDirectory(tmp_path / "run").config() == Config(seed=4)
+        assert not directory.begun
+        freeze(directory, CONFIG, MANIFEST)
+        assert directory.begun
+        later = {**MANIFEST, "versions": {"soar": "2"}}
+        assert freeze(directory, CONFIG, later, then=directory.config()) == []
+    assert RunDirectory(tmp_path / "run").config() == CONFIG
     assert RunDirectory(tmp_path / "run").manifest() == MANIFEST
 
 
 def test_another_configuration_is_refused_with_the_difference(tmp_path):
     with locked(tmp_path / "run") as directory:
-        freeze(directory, Config(), MANIFEST)
-        with pytest.raises(ConfigError, match=r"search\.samples was 3000, now 7; seed was 0, now 1"):
-            freeze(directory, Config(seed=1, search=SearchConfig(samples=7)), MANIFEST)
-        with pytest.raises(ConfigError, match=r"stages was .* now"):
-            freeze(directory, Config(stages=(StageConfig(), StageConfig(name="b"))), MANIFEST)
+        freeze(directory, CONFIG, MANIFEST)
+        with pytest.raises(ConfigError, match=r"search\.samples was 3000, now 7; seed was 4, now 1"):
+            freeze(directory, {**CONFIG, "seed": 1, "search": {"samples": 7}}, MANIFEST, then=directory.config())
+
+
+def test_what_no_result_depends_on_may_change_and_is_said(tmp_path):
+    with locked(tmp_path / "run") as directory:
+        freeze(directory, CONFIG, MANIFEST)
+        moved = {**CONFIG, "lm": {"base_url": "http://b/v1"}}
+        said = freeze(directory, moved, MANIFEST, then=directory.config(), free={"lm.base_url"})
+        assert said == ['lm.base_url was "http://a/v1", now "http://b/v1"']
+        with pytest.raises(ConfigError, match="seed was 4, now 5"):
+            freeze(directory, {**moved, "seed": 5}, MANIFEST, then=directory.config(), free={"lm.base_url"})
 
 
 def test_another_task_set_or_model_is_refused_with_the_difference(tmp_path):
     with locked(tmp_path / "run") as directory:
-        freeze(directory, Config(), MANIFEST)
+        freeze(directory, CONFIG, MANIFEST)
         with pytest.raises(DataError, match=r"tasks\.train\.hash was \"x\", now \"y\""):
-            freeze(directory, Config(), {**MANIFEST, "tasks": {"train": {"hash": "y", "ids": ["1", "2"]}}})
+            freeze(
+                directory,
+                CONFIG,
+                {**MANIFEST, "tasks": {"train": {"hash": "y", "ids": ["1", "2"]}}},
+                then=directory.config(),
+            )
         with pytest.raises(DataError, match=r"model\.name was \"a\", now \"b\""):
-            freeze(directory, Config(), {**MANIFEST, "model": {"name": "b"}})
+            freeze(directory, CONFIG, {**MANIFEST, "model": {"name": "b"}}, then=directory.config())
 
 
 def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path):

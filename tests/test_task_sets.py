@@ -1,14 +1,14 @@
 import pytest
 
-from soar.config import Config, StageConfig, TasksConfig
+from soar.config import Config, validated
 from soar.domains.arc.domain import Arc
 from soar.errors import DataError
 from soar.task_sets import load_task_sets
 
 
 def config(train: str, target: str, **more) -> Config:
-    known = StageConfig(name="train", source=train)
-    return Config(stages=(known, StageConfig(name="target", source=target, answers="hidden")), **more)
+    stages = [{"name": "train", "source": train}, {"name": "target", "source": target, "answers": "hidden"}]
+    return validated({"stages": stages, **more})
 
 
 def test_the_one_training_task_that_is_an_evaluation_task_is_left_out():
@@ -17,16 +17,16 @@ def test_the_one_training_task_that_is_an_evaluation_task_is_left_out():
 
 
 def test_learning_from_a_set_that_holds_the_target_is_refused():
-    with pytest.raises(DataError, match="share pairs with stage 'train'"):
+    with pytest.raises(DataError, match="stand in stage 'train' too"):
         load_task_sets(config("arc2-training", "arc1-evaluation"), Arc())
 
 
 def test_a_draw_applies_to_every_stage():
-    found = load_task_sets(config("arc1-training", "arc1-evaluation", tasks=TasksConfig(count=5)), Arc())
+    found = load_task_sets(config("arc1-training", "arc1-evaluation", tasks={"count": 5}), Arc())
     assert [len(tasks) for tasks in found.values()] == [5, 5]
 
 
 def test_two_different_tasks_of_one_id_are_refused():
-    stages = (StageConfig(name="a", source="arc1-training"), StageConfig(name="b", source="arc2-training"))
+    stages = [{"name": "a", "source": "arc1-training"}, {"name": "b", "source": "arc2-training"}]
     with pytest.raises(DataError, match="another task than that of stage"):
-        load_task_sets(Config(stages=stages), Arc())
+        load_task_sets(validated({"stages": stages}), Arc())

@@ -195,11 +195,11 @@ def _section(name: str, raw: object) -> type[BaseModel]:
     if not isinstance(given, str):
         raise ConfigError(f"{name}.{key}: expected a name, found {given!r}")
     part = resolve(given, choices, f"{name}.{key}")
-    own = getattr(part, "Settings", Section)
+    own = getattr(part, "Settings", None)
+    if own is None:
+        return base
     if not (isinstance(own, type) and issubclass(own, BaseModel)):
-        raise ConfigError(
-            f"{name}.{key} {given!r}: its Settings are {own!r}, expected a subclass of soar.settings.Section"
-        )
+        raise ConfigError(f"{name}.{key} {given!r}: its Settings are {own!r}, expected a soar.settings.Section")
     return create_model(base.__name__, __base__=(own, base), __doc__=own.__doc__)
 
 

@@ -58,10 +58,7 @@ def open_filters(config: Config, domain: Domain) -> dict[str, Filter]:
 
 def open_backend(config: Config) -> Backend:
     """Return where the configured language model comes from."""
-    backend = resolve(config.lm.backend, BACKENDS, "lm.backend")(config.lm)
-    if not callable(getattr(backend, "open", None)):
-        raise ConfigError(f"lm.backend {config.lm.backend!r} has no method open(weights)")
-    return backend
+    return opened(config.lm.backend, BACKENDS, "lm.backend", config.lm, "open")
 
 
 def identity(config: Config, backend: Backend) -> dict[str, Any]:
@@ -73,12 +70,7 @@ def identity(config: Config, backend: Backend) -> dict[str, Any]:
 
 def open_executors(config: Config) -> Executors:
     """Return where the configured programs run."""
-    executors = resolve(config.executor.kind, EXECUTORS, "executor.kind")(config.executor)
-    if not callable(getattr(executors, "open", None)):
-        raise ConfigError(
-            f"executor.kind {config.executor.kind!r} is a {type(executors).__name__} without open(contract)"
-        )
-    return executors
+    return opened(config.executor.kind, EXECUTORS, "executor.kind", config.executor, "open")
 
 
 def contract(config: Config, domain: Domain) -> Contract:
@@ -177,7 +169,6 @@ def _teaching(config: Config, domain: Domain, rendering: Rendering, filters: Map
 
 def _finetune(config: Config, theta0: Path | None) -> Callable[..., Any]:
     """Return the trainer's function. Where no stage learns, one that nobody calls, and no trainer need be installed."""
-    trainer = resolve(config.finetune.trainer, TRAINERS, "finetune.trainer")
     learning = [stage.name for stage in config.stages if stage.iterations > 1]
     if not learning:
         return _nothing_to_learn
@@ -188,14 +179,23 @@ def _finetune(config: Config, theta0: Path | None) -> Callable[..., Any]:
         )
     if config.learning.replay and not (theta0 / REPLAY).is_file():
         raise ConfigError(f"learning.replay = {config.learning.replay}, but {theta0} holds no {REPLAY}: set it to 0")
-    finetune = getattr(trainer(config.finetune), "finetune", None)
-    if not callable(finetune):
-        raise ConfigError(f"finetune.trainer {config.finetune.trainer!r} has no method finetune")
-    return finetune
+    return opened(config.finetune.trainer, TRAINERS, "finetune.trainer", config.finetune, "finetune").finetune
 
 
 def _nothing_to_learn(*_: object) -> None:
     raise AssertionError("no stage of this run learns")
+
+
+def opened(name: str, choices: Mapping[str, Any], what: str, settings: object, member: str) -> Any:
+    """Return a part made from its settings; `ConfigError` if it cannot be, or lacks the method `member`."""
+    found = resolve(name, choices, what)
+    try:
+        part = found(settings)
+    except TypeError as error:
+        raise ConfigError(f"{what} {name!r} cannot be opened with its settings: {error}") from error
+    if not callable(getattr(part, member, None)):
+        raise ConfigError(f"{what} {name!r} has no method {member!r}")
+    return part
 
 
 def chosen(name: str, choices: Mapping[str, Any], what: str, arguments: int) -> Any:

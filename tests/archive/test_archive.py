@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import (
     CompletionRow,
-    ExecutionRow,
     UnsentRow,
     code_hash,
     decode_output,
@@ -19,7 +18,7 @@ from soar.archive.rows import (
 from soar.archive.schema import MIGRATIONS
 from soar.archive.writer import ArchiveWriter
 from soar.errors import StoreError
-from soar.types import Completion, Example, Execution, Failure, Origin, Task, ballot, behaviour
+from soar.types import Completion, Example, Execution, Failure, Origin, Task, content_hash
 
 ORIGIN = Origin("train", 0, "t", "sample", 0, 0, 0)
 GRID = ((1, 2), (3, 4))
@@ -51,13 +50,15 @@ def test_programs_come_back_with_their_outputs_lineage_and_hashes(tmp_path):
     code = "def transform(grid): return grid"
     row = CompletionRow(ORIGIN, Completion("text", "stop", 3, 4, 0.5), "code", code_hash(code))
     child = replace(row, origin=replace(ORIGIN, phase="refine", island=2), parents=(ORIGIN.key,))
-    done = ExecutionRow("t", code, "ok", 0.5, (GRID, GRID), (((7,),),))
+    task = Task("t", (Example(GRID, GRID), Example(GRID, None)), (Example(GRID, None),))
+    done = execution_row(task, code, Execution((GRID, GRID, ((7,),))))
     reader = stored(tmp_path, [child, row, done])
     first, second = reader.programs("t", "train", 0)
     assert (first.origin, second.origin) == (row.origin, child.origin)
     assert (first.train, first.test, first.accuracy, first.code) == ((GRID, GRID), (((7,),),), 0.5, code)
     assert second.parents == (first.key,)
-    assert reader.query("SELECT ballot, behaviour FROM executions") == [(ballot(first), behaviour(first))]
+    assert (first.ballot, first.behaviour) == (content_hash(((7,),)), content_hash(GRID, GRID, ((7,),)))
+    assert reader.execution("t", code) == done
     assert len(reader.query("SELECT * FROM outputs")) == 2
     reader.close()
 

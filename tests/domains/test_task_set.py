@@ -3,11 +3,15 @@ from dataclasses import replace
 import pytest
 
 from soar.domains.arc.domain import Arc
+from soar.domains.complete import fingerprints
 from soar.domains.task_set import overlap, read_ids, select, task_set_hash
 from soar.errors import DataError
 from soar.types import Example, Task
 
 TASKS = [Task(f"t{i}", (Example(((i,),), ((0,),)),), (Example(((9,),), ((i,),)),)) for i in range(8)]
+
+
+marks = Arc().fingerprints
 
 
 def test_the_hash_depends_on_content_and_not_on_order():
@@ -63,14 +67,21 @@ def test_a_file_without_ids_is_refused(tmp_path, text):
 
 
 def test_tasks_that_share_a_pair_overlap_and_hidden_answers_do_not():
-    assert overlap(TASKS[:3], [replace(TASKS[1], id="other"), TASKS[7]]) == [("t1", "other")]
+    assert overlap(TASKS[:3], [replace(TASKS[1], id="other"), TASKS[7]], marks) == [("t1", "other")]
     hidden = [Task("h", (Example(((5,),), ((5,),)),), (Example(((9,),), None),))]
-    assert overlap(hidden, hidden) == [("h", "h")]
-    assert overlap([replace(task, train=()).without_answers() for task in TASKS], TASKS) == []
+    assert overlap(hidden, hidden, marks) == [("h", "h")]
+    assert overlap([replace(task, train=()).without_answers() for task in TASKS], TASKS, marks) == []
+
+
+def test_tasks_of_other_domains_are_the_same_where_all_training_pairs_are_equal_in_whatever_order():
+    pairs = tuple(Example(n, n * n) for n in range(4))
+    task = Task("a", pairs, (Example(4, 16),))
+    moved, longer = Task("b", pairs[::-1], (Example(5, 25),)), Task("c", (*pairs, Example(9, 81)), task.test)
+    assert overlap([task], [moved, longer], fingerprints) == [("a", "b")]
 
 
 def test_arc1_evaluation_lies_in_arc2_training():
     arc = Arc()
     evaluation = arc.load("arc1-evaluation")
-    assert len({left for left, _ in overlap(evaluation, arc.load("arc2-training"))}) == 376
-    assert overlap(evaluation, arc.load("arc1-training")) == [("070dd51e", "40853293")]
+    assert len({left for left, _ in overlap(evaluation, arc.load("arc2-training"), marks)}) == 376
+    assert overlap(evaluation, arc.load("arc1-training"), marks) == [("070dd51e", "40853293")]

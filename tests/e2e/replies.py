@@ -3,7 +3,7 @@
 import random
 import time
 
-from soar.learning.trainers.trl import scripted
+from soar.learning.trainers.scripted import Scripted
 
 PROGRAMS = (
     "def transform(grid):\n    return [row[::-1] for row in grid]",
@@ -29,9 +29,12 @@ def reply(prompt: str, seed: int, weights: str = "") -> str:
     return f"Let me see.\n```python\n{PROGRAMS[number]}\n# variant {chance.randrange(20)}\n```\n"
 
 
-def slow_trainer(rows_path, base, out, settings, seed, on_log):
-    """Train like the scripted trainer, but slowly."""
-    for step in range(10):
-        time.sleep(0.05)
-        on_log({"step": step})
-    scripted(rows_path, base, out, settings, seed, on_log)
+class SlowTrainer(Scripted):
+    """Trains like the scripted trainer, but slowly."""
+
+    def finetune(self, rows, base, out, seed, on_log):
+        """Take half a second."""
+        for step in range(10):
+            time.sleep(0.05)
+            on_log({"step": step})
+        super().finetune(rows, base, out, seed, on_log)

@@ -24,7 +24,7 @@ few_shot = true
 samples_per_task = 6
 refinements_per_task = 4
 [finetune]
-trainer = "replies:slow_trainer"
+trainer = "replies:SlowTrainer"
 [[stages]]
 name = "train"
 iterations = 3

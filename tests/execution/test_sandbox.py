@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.programs import read_programs
 from contained import GRID, descendants, examine
 from hostile import HOSTILE
 from shared import run_all, shared
 
 import soar
+from benchmarks.programs import read_programs
 from soar.errors import SandboxError
 from soar.execution import confirm, open_sandbox
 from soar.types import Execution, Failure

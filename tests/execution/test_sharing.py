@@ -6,11 +6,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from benchmarks.programs import read_programs
 from contained import GRID
 from hostile import LEAKS, WITNESS
 from shared import run_all
 
+from benchmarks.programs import read_programs
 from soar.execution import open_sandbox
 from soar.execution.local import guard, triage
 

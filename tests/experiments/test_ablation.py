@@ -1,12 +1,11 @@
 from dataclasses import replace
 
+from experiments import ablation
 from experiments.ablation import VARIANTS, Pairs, Plain, Short, corpus_of, is_over
 from experiments.solved import counts, read_rows
-
-from experiments import ablation
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.lm.embedded.engine import SHIPPED
+from soar.lm.embedded import SHIPPED
 from soar.pretrain.arc.train import Settings
 from soar.types import Example, Task
 

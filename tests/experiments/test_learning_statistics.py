@@ -5,6 +5,8 @@ import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
 from experiments.learning import ARMS, open_study, plan
 from experiments.learning_cells import BASE, Cell, Setup, append_cell, read_cells
 from experiments.learning_report import (
@@ -18,7 +20,6 @@ from experiments.learning_report import (
     show_search,
     table,
 )
-from rich.console import Console
 
 SETUP = Setup(model="aad289127354", settings="0123456789ab", samples=128, refinements=128, tasks=300)
 

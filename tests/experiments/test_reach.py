@@ -7,14 +7,14 @@ from io import StringIO
 import numpy as np
 import pytest
 import torch
-from experiments.reach import BANDS, GROUPS, expected, groups_of, known_programs, log_chances, report
 from rich.console import Console
 
-from soar import launch
-from soar.config import Config
+from experiments.reach import BANDS, GROUPS, expected, groups_of, known_programs, log_chances, report
+from soar import session
+from soar.config import validated
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.lm.embedded.engine import SHIPPED
+from soar.lm.embedded import SHIPPED
 from soar.run import RunDirectory
 
 TASK = Arc().load("arc1-training")[0]
@@ -71,12 +71,12 @@ def test_tasks_are_grouped_by_what_the_first_search_made_of_them(tmp_path):
         "lm": {"backend": "scripted", "model": str(replies)},
         "prompt": {"rendering": "compact"},
         "search": {"samples": 2, "refinements": 0, "samples_per_request": 2},
-        "sandbox": {"level": "weak"},
+        "executor": {"level": "weak"},
         "stages": [{"source": "arc1-training", "ids_file": str(ids)}],
     }
-    config = Config.model_validate(settings)
+    config = validated(settings)
     directory = tmp_path / "run"
-    asyncio.run(launch.run(config, directory, Console(file=StringIO())))
+    asyncio.run(session.run(config, directory, Console(file=StringIO())))
     groups = groups_of(RunDirectory(directory), {"arc1-training": training, "arc1-evaluation": evaluation})
     assert [task.id for task in groups["solved"]] == ["007bbfb7"]
     assert [task.id for task in groups["unsolved"]] == ["00d62c1b"]

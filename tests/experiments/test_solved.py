@@ -3,8 +3,8 @@ import json
 
 import numpy as np
 import pytest
-from experiments.solved import Made, at_equal_seconds, chances, counts, interval, line, measure, read_rows
 
+from experiments.solved import Made, at_equal_seconds, chances, counts, interval, line, measure, read_rows
 from soar.domains.arc.domain import Arc
 
 CELL = {"tasks": "some", "seed": 0}

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from experiments.surprise import rows_of, rows_of_corpus, scorer, steps_of
 
+from experiments.surprise import rows_of, rows_of_corpus, scorer, steps_of
 from soar.domains.arc.domain import Arc
-from soar.lm.embedded.engine import SHIPPED
+from soar.lm.embedded import SHIPPED
 from soar.types import Origin, Program
 
 TASK = Arc().load("arc1-training")[3].without_answers()

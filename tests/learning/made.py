@@ -4,6 +4,14 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
+from soar.domains.arc.domain import Arc
+from soar.domains.arc.filters import is_hard_coded
+from soar.learning.curate import CURATORS, PAIRINGS
+from soar.learning.dedup import DEDUPLICATIONS
+from soar.learning.select import Teaching
+from soar.learning.settings import LearningSettings
+from soar.prompts.chat import Chat
+from soar.scoring import accuracy
 from soar.types import Example, Failure, Origin, Output, Program, Task
 
 FAILURE = Failure("ValueError", "no")
@@ -30,13 +38,12 @@ def made(
     code: str | None = None,
     parents: tuple[str, ...] = (),
 ) -> Program:
-    right = sum(y == e.output for y, e in zip(train, task.train, strict=True))
     return Program(
         Origin("s", 0, task.id, "refine" if parents else "sample", 0, 0, name),
         f"def transform(grid):\n    return {name}" if code is None else code,
         tuple(train),
         tuple(test),
-        right / len(task.train),
+        accuracy(task, train),
         parents,
     )
 
@@ -59,4 +66,18 @@ def programs(min_size: int = 0, max_size: int = 30, failing: bool = False) -> st
 
     return st.lists(acts, min_size=min_size, max_size=max_size).map(
         lambda many: [make(name, act) for name, act in enumerate(many)]
+    )
+
+
+def teaching(closeness=None, **changes) -> Teaching:
+    """How examples are made of ARC tasks in chat prompts, with the default settings but for `changes`."""
+    settings = LearningSettings(**changes)
+    return Teaching(
+        settings=settings,
+        rendering=Chat(Arc()),
+        filters={"hard-coded": is_hard_coded},
+        deduplicate=DEDUPLICATIONS[settings.deduplicate],
+        curator=CURATORS[settings.curator],
+        pairing=PAIRINGS[settings.pairing],
+        closeness=closeness,
     )

@@ -16,12 +16,10 @@ from soar.learning.curate import (
     greedy,
     greedy_diverse,
     hindsight_pairs,
-    is_correct,
     lineage,
-    pairs_right,
-    seems_right,
 )
-from soar.types import Program, ballot
+from soar.scoring import right_pairs, solves
+from soar.types import Program
 
 HIDDEN = TASK.without_answers()
 SIZES = st.integers(0, 12)
@@ -52,14 +50,14 @@ def test_uniform_and_greedy_take_n_where_there_are_n(name, found, n, seed):
 @given(programs(), SIZES, SEEDS)
 def test_correct_only_takes_nothing_that_is_wrong_anywhere(found, n, seed):
     chosen = correct_only(TASK, found, n, np.random.default_rng(seed))
-    assert all(is_correct(TASK, program) for program in chosen)
-    assert len(chosen) == min(n, sum(is_correct(TASK, program) for program in found))
+    assert all(solves(TASK, program) for program in chosen)
+    assert len(chosen) == min(n, sum(solves(TASK, program) for program in found))
 
 
 @given(programs(), SIZES)
 def test_greedy_leaves_out_no_program_better_than_one_it_takes(found, n):
     def rank(p: Program):
-        return -pairs_right(TASK, p), len(p.code)
+        return -right_pairs(TASK, p), len(p.code)
 
     chosen = greedy(TASK, found, n, np.random.default_rng(0))
     left = [program for program in found if program.key not in keys(chosen)]
@@ -95,9 +93,9 @@ def test_alg_2_draws_groups_by_vote_weight_and_members_by_accuracy():
     heavy = [acting(n, 4, 0, 1) for n in range(60)]
     light = [acting(100 + n, 1, 0, 2) for n in range(60)]
     sizes = Counter(
-        ballot(program) for seed in range(40) for program in by_vote([*heavy, *light], 25, np.random.default_rng(seed))
+        program.ballot for seed in range(40) for program in by_vote([*heavy, *light], 25, np.random.default_rng(seed))
     )
-    assert sizes[ballot(heavy[0])] / sizes.total() == pytest.approx(0.8, abs=0.05)
+    assert sizes[heavy[0].ballot] / sizes.total() == pytest.approx(0.8, abs=0.05)
     mixed = [acting(n, 3 if n % 2 else 1, 0, 1) for n in range(100)]
     mixed = [made(p.origin.index, p.train, mixed[0].test) for p in mixed]
     better = [p.accuracy > 0.5 for seed in range(40) for p in by_vote(mixed, 10, np.random.default_rng(seed))]
@@ -194,7 +192,7 @@ def test_a_hindsight_pair_ran_and_does_two_different_things(found, n, seed, know
     pairs = hindsight_pairs(task, found, children, n, np.random.default_rng(seed))
     assert len(pairs) <= n
     assert all(parent.ran and child.ran and parent.outputs != child.outputs for parent, child in pairs)
-    others = [child.key for _, child in pairs if not seems_right(task, child)]
+    others = [child.key for _, child in pairs if not solves(task, child)]
     assert len(set(others)) == len(others)
     if len({program.outputs for program in children}) > 1:
-        assert pairs or n == 0 or (n == 1 and all(seems_right(task, child) for child in children))
+        assert pairs or n == 0 or (n == 1 and all(solves(task, child) for child in children))

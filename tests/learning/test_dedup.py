@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from made import TASK, acting, programs
 
 from soar.errors import ConfigError
-from soar.learning.curate import is_correct
 from soar.learning.dedup import BLOCK, DEDUPLICATIONS, by_likeness_and_outputs, by_outputs, by_text, distinct
 from soar.learning.embed import NGRAM_COSINE, code_rank_embed, ngrams
+from soar.scoring import solves
 
 HERE = [name for name in DEDUPLICATIONS if not name.startswith("embeddings")]
 
@@ -78,7 +78,7 @@ def test_the_variant_of_the_code_thins_out_wrong_programs_by_outputs_only():
     right = [acting(10 + n, 4, 2, code=PROGRAM + " " * n) for n in range(3)]
     kept = by_likeness_and_outputs(TASK, [*wrong, *right], embed=ngrams, above=0.9)
     assert [program.key for program in kept] == [program.key for program in (*wrong[:2], right[0])]
-    assert sum(is_correct(TASK, program) for program in kept) == 1
+    assert sum(solves(TASK, program) for program in kept) == 1
 
 
 def test_without_the_library_the_papers_embedding_says_what_is_missing():

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made import FAILURE, TASK, acting, made, programs
+from made import FAILURE, TASK, acting, made, programs, teaching
 
-from soar.config import LearningConfig
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.errors import ConfigError
 from soar.execution import open_sandbox
 from soar.learning.curate import CURATORS
 from soar.learning.examples import refinement_example, replay_examples, sampling_example, write_examples
@@ -174,12 +172,8 @@ def test_a_copy_of_the_parent_is_permuted_not_the_parent():
     assert parent == before
 
 
-def learning(**changes) -> LearningConfig:
-    return LearningConfig(deduplicate="text").model_copy(update=changes)
-
-
-def examples(task, found, **changes):
-    return examples_of(task, found, Chat(Arc()), learning(**changes), filters=("hard-coded",), seed=0)
+def examples(task, found, closeness=None, **changes):
+    return examples_of(teaching(closeness, **changes), task, found, seed=0)
 
 
 def test_a_task_gives_sampling_and_refinement_rows_and_without_answers_only_sampling_rows():
@@ -203,13 +197,12 @@ def test_pairs_by_hindsight_are_rows_with_and_without_answers():
 
 def test_parents_by_hindsight_are_the_closest_where_that_is_asked_for():
     found = [acting(n, n % 3, 0, n, code=f"def transform(grid):\n    return {n}00") for n in range(6)]
-    asked = learning(samples_per_task=0, hindsight_pairs_per_task=6, hindsight_parents="closest")
 
     def closeness(task, program):
         assert task.train != TASK.train, "the wanted outputs are the child's"
         return float(program.key == found[2].key)
 
-    rows = examples_of(TASK, found, Chat(Arc()), asked, filters=(), seed=0, closeness=closeness)
+    rows = examples(TASK, found, closeness, samples_per_task=0, hindsight_pairs_per_task=6)
     children = [row for row in rows if row["program"] != found[2].key]
     assert len(children) == 5
     assert all("return 200" in json.dumps(row["prompt"]) for row in children)
@@ -259,5 +252,3 @@ def test_replayed_rows_are_some_of_the_models_own(tmp_path):
     assert all(row["kind"] == "replay" for row in rows)
     assert {row["prompt"] for row in rows} <= {row["prompt"] for row in own}
     assert replay_examples(tmp_path / "none", 0, np.random.default_rng(0)) == []
-    with pytest.raises(ConfigError, match="replay"):
-        replay_examples(tmp_path / "none", 1, np.random.default_rng(0))

@@ -4,12 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from made import FAILURE, TASK, acting, made
+from made import FAILURE, TASK, acting, made, teaching
 
-from soar.config import LearningConfig
 from soar.domains.arc.domain import Arc
 from soar.ensemble import VOTERS
-from soar.learning.curate import CURATORS, greedy_diverse, lineage
+from soar.learning.curate import CURATORS, greedy_diverse
 from soar.learning.dedup import DEDUPLICATIONS
 from soar.learning.examples import sampling_example
 from soar.learning.select import examples_of
@@ -32,7 +31,7 @@ def test_trap_3_the_target_is_the_child_of_the_parent_that_is_shown():
     parents = [acting(n, n % 4, 0, n, code=f"parent_{n}") for n in range(6)]
     children = [acting(10 + n, 4, 2, parents=(parents[n].key,), code=f"child_{n}") for n in range(6)]
     shuffled = [*reversed(children), *parents]
-    rows = examples_of(TASK, shuffled, Chat(Arc()), LearningConfig(deduplicate="text"), filters=("hard-coded",), seed=0)
+    rows = examples_of(teaching(), TASK, shuffled, seed=0)
     refinements = [row for row in rows if row["kind"] == "refine"]
     assert len(refinements) == 6
     for row in refinements:
@@ -58,7 +57,7 @@ def test_trap_6_an_error_cannot_win_the_vote_nor_teach():
     honest = acting(99, 1)
     for vote in VOTERS.values():
         assert [each.votes for each in vote([*failed, honest])] == [1]
-    rows = examples_of(TASK, [*failed, honest], Chat(Arc()), LearningConfig(), filters=("hard-coded",), seed=0)
+    rows = examples_of(teaching(), TASK, [*failed, honest], seed=0)
     assert {row["program"] for row in rows} == {honest.key}
 
 
@@ -72,4 +71,6 @@ def test_trap_10_where_answers_are_hidden_a_program_wrong_on_the_test_teaches_li
             for program in curator(hidden, [*right, *wrong], 6, np.random.default_rng(seed)):
                 taken[program in wrong] += 1
         assert taken[1] / sum(taken) == pytest.approx(0.5, abs=0.1), name
-    assert lineage(hidden, [*right, *wrong]) == []
+    child = acting(20, 4, 0, parents=(acting(21, 1).key,))
+    rows = examples_of(teaching(), hidden, [*right, acting(21, 1), child], seed=0)
+    assert {row["kind"] for row in rows} == {"sample"}

@@ -4,12 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soar.prompts.extract import extract, fenced, without_reasoning
+from soar.prompts import extract as module
+from soar.prompts.extract import fenced, without_reasoning
 from soar.protocols import Extraction
 
 CODE = "import numpy as np\n\n\ndef transform(grid):\n    return grid"
 OTHER = "def transform(grid):\n    return [[0]]"
 HELPER = "def helper(grid):\n    return grid"
+
+
+def extract(text: str, signature: str = "transform(grid)") -> Extraction:
+    return module.extract(text, signature)
 
 
 def block(code: str) -> str:
@@ -107,3 +112,9 @@ def test_a_hostile_text_is_searched_quickly(text):
 def test_source_that_would_crash_a_parser_is_only_text():
     code = "def transform(grid):\n    return " + "(" * 50_000
     assert extract(block(code)).code == code
+
+
+def test_the_function_that_is_looked_for_is_the_one_of_the_signature():
+    solve = "def solve(n):\n    return n"
+    assert extract(f"{block(solve)}\n{block(CODE)}", "solve(n)").code == solve
+    assert extract(block(CODE), "solve(n)").reason == "no-entry-point"

@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,17 +8,17 @@ from searching import grid
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
-from soar.config import SamplingConfig, SearchConfig
 from soar.domains.arc.domain import Arc
 from soar.execution import open_sandbox
 from soar.heuristics import accuracy
 from soar.lm.scripted import Scripted
 from soar.prompts.chat import Chat
-from soar.search import SearchContext, search
+from soar.search import SearchContext, SearchMethod, search
 from soar.search.selectors import rex
+from soar.search.settings import SamplingSettings, SearchSettings
 from soar.types import Example, Task
 
-BUDGET = SearchConfig(samples=10, refinements=18, samples_per_request=4, enough=0)
+BUDGET = SearchSettings(samples=10, refinements=18, samples_per_request=4, enough=0)
 
 
 @pytest.fixture
@@ -41,25 +40,21 @@ def searched(tmp_path):
             reader = ArchiveReader(path)
             readers.append(reader)
             lm = changes.pop("lm", None) or Scripted(reply)
-            budget = replace_budget(changes.pop("budget", {}))
+            sampling = changes.pop("sampling", SamplingSettings())
             async with open_sandbox(workers=1, codec="arc") as sandbox:
                 wrap = changes.pop("wrap", lambda inner: inner)
-                context = SearchContext(
-                    "train",
-                    0,
-                    0,
-                    budget,
-                    SamplingConfig(),
-                    rex,
-                    partial(accuracy, Arc()),
-                    lm,
-                    changes.pop("refiner", lm),
-                    wrap(sandbox),
-                    Arc(),
-                    Chat(Arc()),
-                    writer,
-                    reader,
+                method = SearchMethod(
+                    seed=0,
+                    budget=BUDGET.model_copy(update=changes.pop("budget", {})),
+                    when_sampling=sampling.sampling(sampling.sample_tokens),
+                    when_refining=sampling.sampling(sampling.refine_tokens),
+                    selector=changes.pop("selector", rex),
+                    heuristic=accuracy,
+                    parse=Arc().parse,
+                    rendering=changes.pop("rendering", Chat(Arc())),
                 )
+                refiner = changes.pop("refiner", lm)
+                context = SearchContext(method, "train", 0, lm, refiner, wrap(sandbox), writer, reader)
                 try:
                     await search(replace(context, **changes), tasks)
                 finally:
@@ -71,7 +66,3 @@ def searched(tmp_path):
     yield run
     for reader in readers:
         reader.close()
-
-
-def replace_budget(changes: dict) -> SearchConfig:
-    return BUDGET.model_copy(update=changes)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from searching import block, calls, grid
 
-from soar.config import SamplingConfig
 from soar.domains.arc.compact import Compact
 from soar.errors import EndpointError
 from soar.lm.embedded.engine import Embedded
 from soar.lm.scripted import Scripted
+from soar.search.settings import SamplingSettings
 from soar.seeds import rng
 from soar.types import Completion, Example, Execution, Task
 
@@ -182,7 +182,7 @@ class Breaking(Embedded):
 
 
 def test_distinct_completions_do_not_repeat_each_other_and_stay_the_same_when_a_search_is_resumed(searched, task):
-    drawn = SamplingConfig(temperature=0.6, min_p=0, sample_tokens=48, refine_tokens=48, distinct=True)
+    drawn = SamplingSettings(temperature=0.6, min_p=0, sample_tokens=48, refine_tokens=48, distinct=True)
     settings = {"sampling": drawn, "rendering": Compact(), "budget": {"samples": 24, "samples_per_request": 12}}
     lm = Breaking()
     whole = searched([], task, name="whole", lm=lm, **settings)

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from soar.config import FinetuneConfig
 from soar.errors import DataError, Interrupted, StoreError
 from soar.files import MANIFEST, is_published, sha256
-from soar.learning.trainers.trl import _trainer, newest_checkpoint, scripted, trl
+from soar.learning.trainers.scripted import Scripted
+from soar.learning.trainers.settings import FinetuneSettings
+from soar.learning.trainers.trl import Trl, _trainer, newest_checkpoint
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = FinetuneConfig(
+SETTINGS = FinetuneSettings(
     method="full",
     lr=1e-2,
     batch_size=4,
@@ -35,7 +36,7 @@ def equal(first, second):
 
 def run(rows, base, out, settings=SETTINGS, seed=1, on_log=None):
     log = []
-    trl(rows, base, out, settings, seed, on_log or log.append)
+    Trl(settings).finetune(rows, base, out, seed, on_log or log.append)
     return log
 
 
@@ -154,9 +155,9 @@ def test_no_checkpoint_is_found_where_there_is_none(tmp_path):
 
 def test_the_scripted_trainer_publishes_a_digest_of_the_data(rows, tmp_path):
     out = tmp_path / "out"
-    scripted(rows, tmp_path, out, SETTINGS, 1, lambda entry: None)
+    Scripted(SETTINGS).finetune(rows, tmp_path, out, 1, lambda entry: None)
     first = (out / MANIFEST).read_text()
     shutil.rmtree(out)
     rows.write_text(rows.read_text().replace("w7", "w6"))
-    scripted(rows, tmp_path, out, SETTINGS, 1, lambda entry: None)
+    Scripted(SETTINGS).finetune(rows, tmp_path, out, 1, lambda entry: None)
     assert first != (out / MANIFEST).read_text()

@@ -1,7 +1,7 @@
 import torch
 
 from soar.learning.trainers.precision import attend_in_float32
-from soar.lm.embedded.engine import SHIPPED
+from soar.lm.embedded import SHIPPED
 
 
 def test_attention_in_float32_is_what_it_was_and_stays_so_under_autocast():

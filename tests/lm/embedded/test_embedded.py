@@ -8,7 +8,8 @@ from small_llama import save_small_llama
 
 from soar.domains.arc.compact import Compact
 from soar.errors import ConfigError, EndpointError, PromptTooLong
-from soar.lm.embedded.engine import SHIPPED, Embedded
+from soar.lm.embedded import SHIPPED
+from soar.lm.embedded.engine import Embedded
 from soar.types import Example, Message, Prompt, Sampling, Task
 
 FLIP = Task(

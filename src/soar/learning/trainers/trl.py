@@ -36,7 +36,7 @@ class Trl:
 
     def __init__(self, settings: FinetuneSettings) -> None:
         require('finetune.trainer = "trl"', "train", "torch", "transformers", "trl", "peft", "datasets", "accelerate")
-        self._settings = settings
+        self.settings = settings
 
     def finetune(self, rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
         """Finetune the model in `base` on the rows and publish a folder that loads like it in `out`.
@@ -47,7 +47,7 @@ class Trl:
         """
         import torch
 
-        settings = self._settings
+        settings = self.settings
         data = {"data_sha256": sha256(rows), "settings": settings.model_dump(mode="json"), "seed": seed}
         work = out.with_name(out.name + ".work")
         with _quiet(), _all_threads():

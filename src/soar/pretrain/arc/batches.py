@@ -55,7 +55,7 @@ def shard_paths(corpus: Path) -> list[Path]:
     """Return the shards that are there now; `DataError` if there are none."""
     paths = sorted(corpus.glob("shard-*.jsonl.gz"))
     if not paths:
-        raise DataError(f"no shards in {corpus}: make some by python -m soar.pretrain.arc.corpus")
+        raise DataError(f"no shards in {corpus}: make some by python -m soar.pretrain.arc.generate")
     return paths
 
 

@@ -2,7 +2,7 @@
 
 A row is an exercise: inputs, outputs, the program, and for refinement a parent, the program with one thing wrong.
 Shards are the same for the same seed whatever else is done: a shard that exists is not made again. Knows nothing of
-prompts and models. Command: ``python -m soar.pretrain.arc.corpus --examples N --out DIR --seed S``.
+prompts and models.
 """
 
 import gzip
@@ -117,9 +117,3 @@ def shard_path(folder: Path, seed: int, shard: int) -> Path:
 def shards_of(examples: int, size: int) -> Sequence[int]:
     """Return the numbers of the shards that hold at least `examples` exercises, `size` to a shard."""
     return range(-(-examples // size))
-
-
-if __name__ == "__main__":
-    from soar.pretrain.arc.generate import main
-
-    main()

@@ -1,7 +1,7 @@
 """Makes the corpus: draws scenes and programs, runs them, keeps what teaches something, balances the idioms.
 
-Knows the sandbox only as the protocol. One shard is one process; everything drawn is keyed by seed and shard.
-"""
+``python -m soar.pretrain.arc.generate --examples N --out DIR --seed S``. Knows the sandbox only as the protocol. One
+shard is one process; everything drawn is keyed by seed and shard."""
 
 import argparse
 import asyncio
@@ -191,7 +191,7 @@ def _judge(candidate: Candidate | None, seen: set[str], real: RealPairs, tally: 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the shards that are missing, each in a process of its own, and say how fast."""
-    parser = argparse.ArgumentParser(prog="python -m soar.pretrain.arc.corpus", description="Make the corpus.")
+    parser = argparse.ArgumentParser(prog="python -m soar.pretrain.arc.generate", description="Make the corpus.")
     parser.add_argument("--examples", type=int, required=True, help="how many exercises, rounded up to whole shards")
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards; what is there is kept")
     parser.add_argument("--seed", type=int, default=0)
@@ -233,3 +233,7 @@ async def _shard(seed: int, shard: int, size: int) -> tuple[list[Exercise], Tall
     # The programs are our own: confined as far as this machine allows is enough.
     async with open_sandbox(workers=1, cpu_seconds=CPU_SECONDS, level="weak", codec="arc") as sandbox:
         return await make_shard(seed, shard, size, grids=grids, real=real, sandbox=sandbox)
+
+
+if __name__ == "__main__":
+    main()

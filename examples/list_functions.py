@@ -1,0 +1,32 @@
+"""A domain of one's own: functions from list to list, eight pairs to learn from and three to be judged on.
+
+soar run configs/endpoint.toml runs/lists --set tasks.domain=examples.list_functions:ListFunctions
+    --set tasks.source=examples/list_functions.jsonl --set lm.model=NAME
+soar exec PROGRAMS.jsonl --domain examples.list_functions:ListFunctions --tasks examples/list_functions.jsonl
+"""
+
+import json
+from pathlib import Path
+
+from soar.types import Example, Task
+
+
+class ListFunctions:
+    about = "Every value is a list of integers from 0 to 99, which may be empty. In Python it is a list of ints."
+    signature = "transform(xs)"
+
+    def load(self, source: str) -> list[Task]:
+        rows = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
+        return [self.task(row["id"], row["pairs"]) for row in rows]
+
+    def task(self, name: str, pairs: list) -> Task:
+        examples = [Example(self.parse(x), self.parse(y)) for x, y in pairs]
+        return Task(name, tuple(examples[:8]), tuple(examples[8:]))
+
+    def parse(self, value: object) -> tuple[int, ...]:
+        if not isinstance(value, list | tuple) or not all(type(item) is int for item in value):
+            raise ValueError("expected a list of integers")
+        return tuple(value)
+
+    def shape(self, value: tuple[int, ...]) -> str:
+        return f"{len(value)} items"

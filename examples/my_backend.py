@@ -1,0 +1,32 @@
+"""A backend of one's own: a language model that writes the same few programs, whatever it is asked.
+
+soar run configs/endpoint.toml runs/mine --set lm.backend=examples.my_backend:Parrot --set lm.text="$(cat reply.md)"
+"""
+
+from soar.settings import Section
+from soar.types import Completion
+
+
+class Parrot:
+    class Settings(Section):
+        text: str
+
+    def __init__(self, settings: Settings) -> None:
+        self.text, self.issued = settings.text, 0
+
+    def open(self, weights):
+        return self
+
+    def fits(self, prompt, max_new_tokens):
+        return True
+
+    async def generate(self, prompt, seeds, sampling):
+        self.issued += 1
+        for index, _ in enumerate(seeds):
+            yield index, Completion(self.text)
+
+    def requests(self):
+        return {"issued": self.issued, "retried": 0, "failed": 0}
+
+    async def close(self):
+        pass

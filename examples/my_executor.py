@@ -1,0 +1,36 @@
+"""An executor of one's own: the local sandbox, with a limit on how many programs are under way at once.
+
+soar run configs/demo.toml runs/mine --set executor.kind=examples.my_executor:Gentle --set executor.at_once=4
+"""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+
+from soar.execution import open_sandbox
+from soar.settings import Positive, Section
+
+
+class Gentle:
+    class Settings(Section):
+        at_once: Positive = 8
+
+    def __init__(self, settings):
+        self.at_once = settings.at_once
+
+    @asynccontextmanager
+    async def open(self, contract):
+        async with open_sandbox(**asdict(contract)) as sandbox:
+            yield Turns(sandbox, asyncio.Semaphore(self.at_once))
+
+
+class Turns:
+    def __init__(self, inner, turns):
+        self.inner, self.turns = inner, turns
+
+    async def run(self, code, inputs, *, alone=False):
+        async with self.turns:
+            return await self.inner.run(code, inputs, alone=alone)
+
+    async def close(self):
+        await self.inner.close()
