@@ -52,9 +52,9 @@ from soar.domains.arc.domain import Arc
 from soar.domains.task_set import select
 from soar.errors import Interrupted
 from soar.files import is_published, write_atomically
-from soar.iterate import search_with
 from soar.pretrain.arc.scenes import held_out
 from soar.run import RunDirectory
+from soar.search import search
 from soar.types import Task, content_hash
 
 ARMS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -202,13 +202,13 @@ def do_arm(study: Study, seed: int, arm: str, until: float) -> None:
     """Do the cells of an arm that are missing; `Interrupted` when told to stop, or at the time `until`."""
     run = study.run(seed, arm)
     unmeasured = [cell for cell in study.missing(study.transfers(seed, arm)) if cell.iteration > 0]
-    lost = any(not is_published(run.adapter(cell.iteration)) for cell in unmeasured)
+    lost = any(not is_published(run.weights(cell.iteration)) for cell in unmeasured)
     if study.missing(study.searches(seed, arm)) or lost:
         do_search(study, seed, arm, until)
     for cell in study.missing(study.transfers(seed, arm)):
         if time.monotonic() > until:
             raise Interrupted("the time is up")
-        weights = run.adapter(cell.iteration) if cell.iteration else None
+        weights = run.weights(cell.iteration) if cell.iteration else None
         study.append(cell, asyncio.run(transfer(study, weights, seed)))
 
 
@@ -279,7 +279,8 @@ async def transfer(study: Study, weights: Path | None, seed: int) -> Row:
     with TemporaryDirectory() as folder:
         async with session.open_run(config, Path(folder, "run"), lambda _: None, tasks) as run:
             step = run.method.steps[0]
-            await search_with(run, step, weights)
+            held = run.executor, run.writer, run.reader
+            await search(run.method.search, step.key, weights, study.unsearched, *held)
             return {
                 "completions": samples + refinements,
                 "right": counted(right_programs(run.reader, step, study.unsearched), config),

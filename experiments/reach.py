@@ -139,7 +139,7 @@ def main() -> None:
     known = known_programs(row for name in ("embedded", "blind") for row in read_rows(RESULTS / f"{name}.jsonl"))
     groups = groups_of(run, {name: Arc().load(name) for name in SETS})
     asked = [(task, known[task.id]) for tasks in groups.values() for task in tasks if task.id in known]
-    taught = options.weights or run.adapter(options.number)
+    taught = options.weights or run.weights(options.number)
     before, after = (log_chances(weights, asked, options.temperature) for weights in (SHIPPED, taught))
     console = Console()
     console.print("Log-chance of a known program; tasks solved by so many samples, θ0 → the other")

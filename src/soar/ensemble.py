@@ -43,6 +43,13 @@ class Answering:
         voters, _ = filtered(task.without_answers(), programs, self.filters)
         return self.voter(voters)
 
+    def answers(
+        self, tasks: Iterable[Task], programs_of: Callable[[str], Sequence[Program]]
+    ) -> dict[str, list[tuple[Value, ...]]]:
+        """Return up to two answers to every task by its id, best first, each a value per test input."""
+        votes = {task.id: self.ballots(task, programs_of(task.id)) for task in tasks}
+        return {name: [ballot.outputs for ballot in ballots[:2]] for name, ballots in votes.items()}
+
 
 def sum_vote(programs: Sequence[Program]) -> list[Ballot]:
     """Return the ballots, heaviest first: a group weighs the sum of its train accuracies, then its size (§3.2)."""

@@ -20,6 +20,7 @@ from soar.iterate import Method
 from soar.learning.curate import CURATORS, PAIRINGS
 from soar.learning.dedup import DEDUPLICATIONS
 from soar.learning.examples import REPLAY, replay_examples
+from soar.learning.learn import LearningMethod
 from soar.learning.select import Teaching, examples_of
 from soar.prompts.chat import Chat
 from soar.protocols import Backend, Contract, Domain, Executors, Filter, Rendering
@@ -124,26 +125,28 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
     learning = config.learning
     theta0: Path | None = getattr(backend, "folder", None)
     return Method(
-        seed=config.seed,
         steps=steps(config.plan()),
-        search=_search_method(config, domain, rendering),
+        search=_search_method(config, domain, rendering, backend),
         few_shot=config.prompt.few_shot,
-        operators=learning.operators,
-        open_lm=backend.open,
-        ballots=answering.ballots,
+        answering=answering,
         submission=domain.submission,
+        learning=LearningMethod(
+            seed=config.seed,
+            from_all=learning.history == "all",
+            examples=partial(examples_of, _teaching(config, domain, rendering, answering.filters)),
+            replay=partial(replay_examples, theta0 or Path(), learning.replay),
+            finetune=_finetune(config, theta0),
+        ),
         theta0=theta0,
-        learn_from_all=learning.history == "all",
-        examples=partial(examples_of, _teaching(config, domain, rendering, answering.filters)),
-        replay=partial(replay_examples, theta0 or Path(), learning.replay),
-        finetune=_finetune(config, theta0),
     )
 
 
-def _search_method(config: Config, domain: Domain, rendering: Rendering) -> SearchMethod:
+def _search_method(config: Config, domain: Domain, rendering: Rendering, backend: Backend) -> SearchMethod:
     selector = chosen(config.search.selector, SELECTORS, "search.selector", 2)
     return SearchMethod(
         seed=config.seed,
+        open_lm=backend.open,
+        operators=config.learning.operators,
         budget=config.search,
         when_sampling=config.sampling.sampling(config.sampling.sample_tokens),
         when_refining=config.sampling.sampling(config.sampling.refine_tokens),

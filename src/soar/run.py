@@ -34,6 +34,11 @@ class Stage:
     answers: Literal["known", "hidden"] = "known"
     base: str = "model"
 
+    @property
+    def known(self) -> bool:
+        """Whether learning may see the answers."""
+        return self.answers == "known"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -79,7 +84,7 @@ class RunDirectory:
         """The finetuning examples for the model of search `number`."""
         return self.path / "data" / str(number) / "examples.jsonl"
 
-    def adapter(self, number: int) -> Path:
+    def weights(self, number: int) -> Path:
         """The folder of the weights that search `number` uses, if it does not use its stage's base."""
         return self.path / "adapters" / str(number)
 

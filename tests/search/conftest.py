@@ -13,7 +13,7 @@ from soar.execution import open_sandbox
 from soar.heuristics import accuracy
 from soar.lm.scripted import Scripted
 from soar.prompts.chat import Chat
-from soar.search import SearchContext, SearchMethod, search
+from soar.search import SearchContext, SearchMethod, search_tasks
 from soar.search.selectors import rex
 from soar.search.settings import SamplingSettings, SearchSettings
 from soar.types import Example, Task
@@ -45,6 +45,8 @@ def searched(tmp_path):
                 wrap = changes.pop("wrap", lambda inner: inner)
                 method = SearchMethod(
                     seed=0,
+                    open_lm=lambda _: lm,
+                    operators=("sample", "refine"),
                     budget=BUDGET.model_copy(update=changes.pop("budget", {})),
                     when_sampling=sampling.sampling(sampling.sample_tokens),
                     when_refining=sampling.sampling(sampling.refine_tokens),
@@ -56,7 +58,7 @@ def searched(tmp_path):
                 refiner = changes.pop("refiner", lm)
                 context = SearchContext(method, "train", 0, lm, refiner, wrap(sandbox), writer, reader)
                 try:
-                    await search(replace(context, **changes), tasks)
+                    await search_tasks(replace(context, **changes), tasks)
                 finally:
                     writer.close()
 

@@ -9,14 +9,18 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 from soar.archive.rows import CompletionRow, ExecutionRow, Row, UnsentRow, code_hash, encode_output
 from soar.archive.schema import migrate
 from soar.errors import StoreError
 
+SecondsColumn = Literal["seconds", "finetune_seconds"]
 Job = tuple[Callable[[sqlite3.Connection], None], Future[None]]
 
 
@@ -42,13 +46,17 @@ class ArchiveWriter:
         sql = "INSERT INTO iterations (stage, iteration) VALUES (?, ?) ON CONFLICT DO NOTHING"
         await self._execute(sql, stage, iteration)
 
-    async def spend(self, stage: str, iteration: int, *, search: float = 0.0, finetune: float = 0.0) -> None:
-        """Add seconds to what an iteration took."""
-        sql = (
-            "UPDATE iterations SET seconds = seconds + ?, finetune_seconds = finetune_seconds + ?"
-            " WHERE stage = ? AND iteration = ?"
-        )
-        await self._execute(sql, search, finetune, stage, iteration)
+    @asynccontextmanager
+    async def timing(
+        self, stage: str, iteration: int, column: Literal["seconds", "finetune_seconds"]
+    ) -> AsyncIterator[None]:
+        """Add the seconds that pass meanwhile to a column of an iteration's row, also when it is interrupted."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            sql = f"UPDATE iterations SET {column} = {column} + ? WHERE stage = ? AND iteration = ?"
+            await self._execute(sql, time.monotonic() - begun, stage, iteration)
 
     async def finish(self, stage: str, iteration: int) -> None:
         """Note that an iteration is finished: its answers are written."""

@@ -2,21 +2,47 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
+from soar.archive.reader import ArchiveReader
+from soar.archive.writer import ArchiveWriter
+from soar.protocols import Executor
 from soar.search.context import SearchContext, SearchMethod
 from soar.search.evaluate import evaluator
 from soar.search.refine import refine
 from soar.search.sample import sample
 from soar.types import Task
 
-__all__ = ["SearchContext", "SearchMethod", "search"]
+__all__ = ["SearchContext", "SearchMethod", "search", "search_tasks"]
 
 
-async def search(context: SearchContext, tasks: Sequence[Task]) -> None:
-    """Search every task (without answers); the programs are in the archive afterwards.
+async def search(
+    method: SearchMethod,
+    place: tuple[str, int],
+    weights: Path | None,
+    tasks: Sequence[Task],
+    executor: Executor,
+    writer: ArchiveWriter,
+    reader: ArchiveReader,
+    few_shot: Sequence[tuple[Task, str]] = (),
+) -> None:
+    """Search every task by θi, whose `weights` are a folder (None: the configured model), at a `place`, stage and
+    iteration; the programs are in the archive afterwards. What arrived before an error is stored."""
+    learnt = {phase: weights if phase in method.operators else None for phase in ("sample", "refine")}
+    models = {each: method.open_lm(each) for each in set(learnt.values())}
+    sampler, refiner = models[learnt["sample"]], models[learnt["refine"]]
+    context = SearchContext(method, *place, sampler, refiner, executor, writer, reader, tuple(few_shot))
+    try:
+        await search_tasks(context, tasks)
+    finally:
+        for lm in models.values():
+            counts = lm.requests()
+            await lm.close()
+            await writer.add_requests(counts)
 
-    The first error stops all tasks, after what they were paid for is stored.
-    """
+
+async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
+    """Search every task, without answers. The first error stops all tasks, after what they were paid for is stored."""
     turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
 
     async def search_task(task: Task) -> None:

@@ -1,23 +1,29 @@
 """What one iteration's search holds open and what is fixed while it lasts. Data only."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.protocols import Executor, Heuristic, LanguageModel, Parse, Rendering
 from soar.search.selectors import Selector
 from soar.search.settings import SearchSettings
-from soar.types import Sampling, Task
+from soar.types import Phase, Sampling, Task
 
 
 @dataclass(frozen=True, slots=True)
 class SearchMethod:
     """How every search of a run is done: budgets, and the parts that decide.
 
-    `selector` picks parents by what `heuristic` says of each; `parse` gives outputs their canonical form.
+    `open_lm` opens a model with finetuned weights, or as configured (None); θi serves the `operators`, the configured
+    model goes on with the other. `selector` picks parents by what `heuristic` says of each; `parse` gives outputs their
+    canonical form.
     """
 
     seed: int
+    open_lm: Callable[[Path | None], LanguageModel]
+    operators: Collection[Phase]
     budget: SearchSettings
     when_sampling: Sampling
     when_refining: Sampling

@@ -34,7 +34,8 @@ async def _look_up_or_run(context: SearchContext, task: Task, code: str) -> Exec
     stored = context.reader.execution(task.id, code)
     if stored is not None:
         return stored
-    row = execution_row(task, code, await execute(context.executor, context.method.parse, task, code))
+    done = await execute(context.executor, context.method.parse, task, code)
+    row = execution_row(task, code, done)
     await context.writer.add([row])
     return row
 

@@ -318,7 +318,7 @@ class ConfinedSandbox:
         if hello["open"] and self.level == "full":
             raise SandboxError(
                 f"programs could still {', '.join(hello['open'])} here ({hello['reason'] or 'for an unknown reason'});"
-                ' set sandbox.level = "weak" to run them all the same, on a machine you can afford to lose'
+                ' set executor.level = "weak" to run them all the same, on a machine you can afford to lose'
             )
 
     def _drop(self, zygote: Zygote | None) -> None:

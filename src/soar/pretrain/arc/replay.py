@@ -1,6 +1,6 @@
 """Rows of the corpus that ship with the weights, for finetuning to mix in: what keeps a small model from forgetting.
 
-python -m soar.pretrain.arc.replay --corpus DIR --rows 2000 --out src/soar/lm/weights/replay.jsonl.gz
+python -m soar.pretrain.arc.replay --corpus DIR --rows 2000 --out src/soar/lm/embedded/weights/replay.jsonl.gz
 """
 
 import argparse
