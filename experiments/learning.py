@@ -277,7 +277,7 @@ async def transfer(study: Study, weights: Path | None, seed: int) -> Row:
     config, tasks = validated({**settings, "seed": seed}), {study.stage.name: study.unsearched}
     begun = time.monotonic()
     with TemporaryDirectory() as folder:
-        async with session.open_run(config, Path(folder, "run"), lambda _: None, tasks) as run:
+        async with session.open_run(config, Path(folder, "run"), lambda _: None, print, tasks) as run:
             step = run.method.steps[0]
             held = run.executor, run.writer, run.reader
             await search(run.method.search, step.key, weights, study.unsearched, *held)

@@ -128,6 +128,12 @@ def test_settings_that_have_moved_are_read_where_they_were():
     assert (config.sandbox.cpu_seconds, config.executor.level, config.executor.workers) == (2.0, "weak", 3)
 
 
+def test_the_scripted_model_stands_in_for_any_backend(tmp_path):
+    served = '[lm]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://localhost/v1"\n'
+    config: Any = load_config(written(tmp_path, served), ["lm.backend=scripted", "lm.model=a:b"])
+    assert config.as_dict()["lm"] == {"backend": "scripted", "model": "a:b"}
+
+
 def test_what_no_result_depends_on_is_known_by_name():
     served = {"backend": "openai", "model": "m", "base_url": "http://localhost/v1"}
     assert free_settings(validated({"lm": served})) >= {"lm.base_url", "lm.api_key_env", "executor.workers"}

@@ -200,7 +200,7 @@ def _section(name: str, raw: object) -> type[BaseModel]:
         return base
     if not (isinstance(own, type) and issubclass(own, BaseModel)):
         raise ConfigError(f"{name}.{key} {given!r}: its Settings are {own!r}, expected a soar.settings.Section")
-    return create_model(base.__name__, __base__=(own, base), __doc__=own.__doc__)
+    return create_model(base.__name__, __base__=(base, own), __doc__=own.__doc__)
 
 
 def _with_present_names(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _with_present_names(raw: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("workers", "level"):
         if isinstance(sandbox, dict) and key in sandbox:
             found.setdefault("executor", {}).setdefault(key, sandbox.pop(key))
-    if isinstance(lm, dict) and lm.get("backend", "embedded") == "embedded":
+    if isinstance(lm, dict) and lm.get("backend", "embedded") in ("embedded", "scripted"):
         for key in ("concurrency", "deadline_seconds", "give_up_seconds"):
             lm.pop(key, None)  # once settings of every backend, written to every run directory
     return found

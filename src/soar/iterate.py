@@ -4,7 +4,6 @@ Knows the order of things and little of how they are done: a `Method` says that.
 it again goes on, because each part asks the archive or the disk what is already there.
 """
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.ensemble import Answering
 from soar.errors import Interrupted
-from soar.files import write_atomically
 from soar.learning.learn import LearningMethod, learn
 from soar.protocols import Executor
 from soar.run import RunDirectory, Stage, Step, base_of
@@ -82,7 +80,7 @@ async def iterate(run: Run) -> None:
         async with writer.timing(*step.key, "seconds"):
             await search(method.search, step.key, weights, tasks, run.executor, writer, reader, few_shot)
         answers = method.answering.answers(tasks, lambda id_, key=step.key: reader.programs(id_, *key))
-        write_atomically(directory.answers(step.number), json.dumps(method.submission(tasks, answers)))
+        directory.write_answers(step.number, method.submission(tasks, answers))
         await writer.finish(*step.key)
 
 

@@ -19,6 +19,7 @@ from soar.heuristics import closeness, heuristics
 from soar.iterate import Method
 from soar.learning.curate import CURATORS, PAIRINGS
 from soar.learning.dedup import DEDUPLICATIONS
+from soar.learning.embed import code_rank_embed_model
 from soar.learning.examples import REPLAY, replay_examples
 from soar.learning.learn import LearningMethod
 from soar.learning.select import Teaching, examples_of
@@ -159,6 +160,8 @@ def _search_method(config: Config, domain: Domain, rendering: Rendering, backend
 
 def _teaching(config: Config, domain: Domain, rendering: Rendering, filters: Mapping[str, Filter]) -> Teaching:
     learning = config.learning
+    if learning.deduplicate.startswith("embeddings") and any(stage.iterations > 1 for stage in config.stages):
+        code_rank_embed_model()  # loaded now, so that what is missing is said before the first search
     return Teaching(
         settings=learning,
         rendering=rendering,

@@ -92,6 +92,10 @@ class RunDirectory:
         """The answers of search `number`."""
         return self.path / "answers" / f"{number}.json"
 
+    def write_answers(self, number: int, answers: object) -> None:
+        """Write the answers of search `number`, whole or not at all."""
+        write_atomically(self.answers(number), json.dumps(answers))
+
     @property
     def begun(self) -> bool:
         """Whether a run was begun here: its configuration is frozen."""

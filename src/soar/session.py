@@ -46,7 +46,11 @@ async def run(config: Config, path: Path, console: Console) -> bool:
     `Interrupted` on SIGTERM or SIGINT, after what was paid for is stored.
     """
     progress = Progress()
-    async with open_run(config, path, progress.note) as opened:
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    async with open_run(config, path, progress.note, say) as opened:
         plan = opened.method.steps
         finished = [row.finished for row in opened.reader.iterations()]
         if len(finished) == len(plan) and all(finished):
@@ -64,22 +68,27 @@ async def run(config: Config, path: Path, console: Console) -> bool:
 
 @asynccontextmanager
 async def open_run(
-    config: Config, path: Path, notify: Callable[[str], None], tasks: Mapping[str, Sequence[Task]] | None = None
+    config: Config,
+    path: Path,
+    notify: Callable[[str], None],
+    say: Callable[[str], None],
+    tasks: Mapping[str, Sequence[Task]] | None = None,
 ) -> AsyncIterator[Run]:
     """Open a run in its directory: everything is checked before the first file is written.
 
-    `notify` gets lines of progress. `tasks` by stage stand in for those that the configuration names.
+    `notify` gets lines of progress, `say` what the user should know once: a setting that is not as it was. `tasks` by
+    stage stand in for those that the configuration names.
     """
     domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
     method = open_method(config, domain, backend)
     tasks = load_task_sets(config, domain) if tasks is None else tasks
-    with locked(path) as directory:
-        async with executors.open(contract(config, domain)) as executor:
+    async with executors.open(contract(config, domain)) as executor:
+        with locked(path) as directory:
             about = manifest(identity(config, backend), tasks)
             then = resolved(_frozen_config(directory), domain, backend) if directory.begun else None
             free = free_settings(config)
             for changed in freeze(directory, resolved(config, domain, backend), about, then=then, free=free):
-                notify(f"goes on with {changed}")
+                say(f"continued with another setting: {changed}")
             writer = ArchiveWriter(directory.archive)
             reader = ArchiveReader(directory.archive)
             try:

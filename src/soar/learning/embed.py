@@ -49,12 +49,13 @@ def ngrams(texts: Sequence[str]) -> np.ndarray:
 def code_rank_embed(texts: Sequence[str]) -> np.ndarray:
     """Return CodeRankEmbed's embeddings. Needs the package sentence-transformers, and the model's weights on this
     machine; `ConfigError` says what is missing."""
-    encoded = _code_rank_embed_model().encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    encoded = code_rank_embed_model().encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
     return np.asarray(encoded, dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
-def _code_rank_embed_model() -> Any:
+def code_rank_embed_model() -> Any:
+    """Return the model of CodeRankEmbed, loaded once; `ConfigError` says what is missing."""
     try:
         library = importlib.import_module("sentence_transformers")
         return library.SentenceTransformer(MODEL, local_files_only=True, trust_remote_code=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from soar.errors import ConfigError
 from soar.files import sha256
 from soar.settings import Section, require
 
@@ -29,6 +30,8 @@ class Backend:
         require('lm.backend = "embedded"', "train", "torch", "tokenizers", "safetensors", "numba")
         self._name = settings.model
         self.folder = Path(settings.model) if settings.model else SHIPPED
+        if not (self.folder / "config.json").is_file():
+            raise ConfigError(f"lm.model = {settings.model!r}: expected a folder with a model, there is no config.json")
 
     def identity(self) -> dict[str, str]:
         """Return the model's name, and the hash of its weights."""
