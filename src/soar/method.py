@@ -30,7 +30,7 @@ from soar.search import SearchMethod
 from soar.search.selectors import SELECTORS, rex
 from soar.settings import resolve
 
-DOMAINS = {"arc": "soar.domains.arc.domain:Arc"}
+DOMAINS = {"arc": "soar.domains.arc.domain:Arc", "sequences": "soar.domains.sequences.domain:Sequences"}
 RENDERINGS = {"chat": Chat}
 
 

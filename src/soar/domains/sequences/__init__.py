@@ -1,0 +1,1 @@
+"""Integer sequences: terms in, the program of the n-th term out."""
