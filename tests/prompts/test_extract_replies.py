@@ -29,7 +29,7 @@ AWKWARD = [
     "def transform(grid):\n\treturn [row[:] for row in grid]",
     'def transform(grid):\n    pattern = r"\\d+<|im_end|></s>"\n    return grid',
     "# -*- coding: latin-1 -*-\ndef transform(grid):\n    return grid  # é",
-    "def transform(grid):\n\n\n    x = f'{len(grid)}'\n\n    return grid\n\n\nif __name__ == 'a':\n    print('''```''')",
+    "def transform(grid):\n\n\n    x = f'{grid}'\n\n    return grid\n\n\nif __name__ == 'a':\n    print('''```''')",
     'def transform(grid):\n    a = """one""" + \'\'\'two\'\'\' + ""\n    return grid',
     "def transform(grid):\n    s = '''\n```\ncode\n```\nmore\n'''\n    t = \"\"\"\n```py\nx\n```\n\"\"\"\n    return s",
 ]
