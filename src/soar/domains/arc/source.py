@@ -1,7 +1,7 @@
 """Where ARC tasks come from: built-in sets, a folder of task files, one task file, or a Kaggle challenges file.
 
 Knows file layouts and says precisely what is wrong in them; what a grid is, it is told by the `parse` it is given.
-A test output may be missing anywhere: the answer is hidden then. Among many tasks some may be none (data sets hold grids
+A test output may be missing anywhere: the answer is hidden then. Among many tasks some may be none (there are grids
 of 35 rows): they are kept apart with the reason, and it is for others to say whether that matters.
 """
 
