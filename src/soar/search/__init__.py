@@ -15,7 +15,8 @@ __all__ = ["SearchContext", "SearchMethod", "search"]
 async def search(context: SearchContext, tasks: Sequence[Task]) -> None:
     """Search every task (without answers); the programs are in the archive afterwards.
 
-    The first error stops all tasks, after what they were paid for is stored.
+    The first error stops all tasks, after what they were paid for is stored. `EndpointError` at the end if no reply was
+    of any use.
     """
     turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
 
@@ -31,3 +32,4 @@ async def search(context: SearchContext, tasks: Sequence[Task]) -> None:
                 group.create_task(search_task(task.without_answers()))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+    context.replies.conclude()

@@ -1,10 +1,11 @@
 """What one iteration's search holds open and what is fixed while it lasts. Data only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.protocols import Executor, Heuristic, LanguageModel, Parse, Rendering
+from soar.search.replies import Replies
 from soar.search.selectors import Selector
 from soar.search.settings import SearchSettings
 from soar.types import Sampling, Task
@@ -44,3 +45,4 @@ class SearchContext:
     writer: ArchiveWriter
     reader: ArchiveReader
     few_shot: tuple[tuple[Task, str], ...] = ()
+    replies: Replies = field(default_factory=Replies)

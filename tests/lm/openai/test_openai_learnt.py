@@ -96,6 +96,21 @@ def test_the_limit_of_new_tokens_is_lowered_to_what_the_server_says(caplog, stat
     assert said(caplog, "at most 16 new tokens") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [
+        ("valid range of max_tokens is [1,512]", 512),
+        ("max_tokens must not exceed 1,024", 1024),
+        ("max_tokens (4096) > 2048", 2048),
+        ("Error 400: max_new_tokens should be <= 1000 for gpt-4-0613", 1000),
+        ("max_tokens must be an integer", None),
+        ("the seed must be below 1024", None),
+    ],
+)
+def test_a_limit_of_new_tokens_is_read_as_it_is_written(words, limit):
+    assert read_refusal(400, as_json({"error": {"message": words}}).body.decode(), ()).most_tokens(4096) == limit
+
+
 def test_a_limit_that_is_not_said_is_an_error_that_names_the_setting():
     with serving(lambda *_: error(400, "too many max_tokens")) as server:
         assert "sampling.max_new_tokens" in str(ask(server.url).error)

@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import openai
@@ -213,11 +214,11 @@ class OpenAICompatible:
                 await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(self._deadline):
-                    reply = read_reply(await self._post(prompt, fields))
+                    reply = self._read(await self._post(prompt, fields))
             except TimeoutError:
                 raise _Transient(f"no complete answer within {self._deadline:g} s") from None
             except NonsenseReply as problem:
-                raise _Transient(self._without_key(str(problem)), suspect=True) from None
+                raise _Transient(str(problem), suspect=True) from None
             except openai.APIStatusError as problem:
                 return self._refused(problem, fields)
             except openai.APIConnectionError as problem:
@@ -243,6 +244,7 @@ class OpenAICompatible:
     def _refused(self, problem: openai.APIStatusError, fields: Mapping[str, Any]) -> Refusal:
         """Return the refusal if it is about the request or its length; raise what it means otherwise."""
         refusal = read_refusal(problem.status_code, self._without_key(problem.response.text), fields)
+        refusal = replace(refusal, message=self._without_key(refusal.message))
         if refusal.too_long or (refusal.refuses and refusal.status not in OVERLOADED):
             return refusal
         if refusal.transient:
@@ -265,7 +267,15 @@ class OpenAICompatible:
 
     def _without_key(self, text: str) -> str:
         """Return what a server said with the key taken out: some repeat it in their errors."""
-        return text.replace(self._key, "[key]") if self._key else text
+        escaped = self._key.replace("/", "\\/") if self._key else ""
+        return text.replace(self._key, "[key]").replace(escaped, "[key]") if self._key else text
+
+    def _read(self, body: bytes) -> Reply:
+        try:
+            return read_reply(body)
+        except NonsenseReply:
+            # Said without the key; it is taken out before the body is cut, or half of it could stay.
+            return read_reply(self._without_key(body.decode("utf-8", "replace")).encode())
 
     def _advice(self, refusal: Refusal) -> str:
         if refusal.status in (401, 403):

@@ -23,7 +23,7 @@ _TOO_LONG = re.compile(
 )
 _REFUSING = re.compile(
     r"not (be )?(support|allow|permit|valid|known|recogni)|n't support|unsupported|unknown|unrecogni[sz]ed|unexpected"
-    r"|invalid|extra|must|only|valid range|should be|too (large|many|big)",
+    r"|no support|invalid|validation|extra|must|only|valid range|should be|too (large|many|big)",
     re.IGNORECASE,
 )
 _ONE_CHOICE = re.compile(
@@ -33,11 +33,12 @@ _ONE_CHOICE = re.compile(
     re.IGNORECASE,
 )
 _ROLES = re.compile(
-    r"system[ _](role|message|prompt|instruction)|(role|message|conversation)\S* (roles )?must alternate"
+    r"(system|developer)[ _](role|message|prompt|instruction)|(role|message|conversation)\S* (roles )?must alternate"
     r"|only user,? (and )?(assistant|model)|role\W+system\b|system\W+role|invalid role|(unknown|unexpected) role",
     re.IGNORECASE,
 )
 _NEW_TOKENS = re.compile(r"max[_ ](new|completion|output)?[_ ]?tokens|(completion|output|new) tokens", re.IGNORECASE)
+_THOUSANDS = re.compile(r"(?<![\[(\d])(\d{1,3}),(\d{3})\b")
 _CONTEXT = re.compile(r"(?:context[ _]?(?:length|size|window)|max_model_len|n_ctx)\D{0,40}?(\d+)", re.IGNORECASE)
 _INPUT = re.compile(r"(\d+) (?:tokens? )?(?:in|of|from)? ?(?:the )?(?:input|prompt|messages)", re.IGNORECASE)
 _INPUT_FIRST = re.compile(r"(?:input|prompt|messages)\b[^\d.]{0,60}?(\d+)(?: input)? tokens", re.IGNORECASE)
@@ -87,7 +88,8 @@ class Refusal:
         """Return how many new tokens may be asked for instead of `asked`, if it says so."""
         if not self.new_tokens:
             return None
-        numbers = {int(number) for number in re.findall(r"(?<![\w.])\d{1,9}(?![\w]|\.\d)", self.message)}
+        plain = _THOUSANDS.sub(r"\1\2", self.message)
+        numbers = {int(number) for number in re.findall(r"(?<![\w.])\d{1,9}(?!\w|\.\d)", plain)}
         return max((number for number in numbers - {self.status} if 1 < number < asked), default=None)
 
     def room(self, asked: int) -> int | None:

@@ -37,11 +37,12 @@ def check_address(base_url: str, api_key_env: str | None) -> None:
         raise ConfigError("lm.base_url is no address; expected something like http://127.0.0.1:8000/v1") from None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(
-            f"lm.base_url (host {host}) has a user, a password or a query, and it is stored with every run: take it out,"
-            " put the key into an environment variable, and name that in lm.api_key_env"
+            f"lm.base_url (host {host}) has a user, a password or a query, and it is stored with every run: take that"
+            " out, put the key into an environment variable, and name the variable in lm.api_key_env"
         )
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"lm.base_url {base_url!r} is no address; expected something like http://127.0.0.1:8000/v1")
+        found = "" if "@" in base_url else f" {base_url!r}"
+        raise ConfigError(f"lm.base_url{found} is no address; expected something like http://127.0.0.1:8000/v1")
     if api_key_env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", api_key_env):
         raise ConfigError(
             "lm.api_key_env is no name of a variable; expected one like OPENAI_API_KEY, not the key itself"
