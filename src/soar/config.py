@@ -11,14 +11,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ValidationError, create_model, model_validator
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 
 from soar.errors import ConfigError
 from soar.execution.places import Limits
 from soar.learning.settings import LearningSettings
 from soar.run import Stage
 from soar.search.settings import SamplingSettings, SearchSettings
-from soar.settings import NonNegative, Positive, Section, resolve
+from soar.settings import FREE, NonNegative, Positive, Section, resolve
 
 BACKENDS = {
     "embedded": "soar.lm.embedded:Backend",
@@ -31,12 +31,14 @@ TRAINERS = {"trl": "soar.learning.trainers.trl:Trl", "scripted": "soar.learning.
 
 class TasksSettings(Section):
     """Which tasks are searched, of which domain. `source` is a built-in set (None: the domain's first), a folder or a
-    file; `ids_file` keeps exactly its ids, `count` draws that many."""
+    file; `ids_file` keeps exactly its ids, `count` draws that many. What is no task among others is passed over, and
+    refused if `strict`."""
 
     domain: str = "arc"
     source: str | None = None
     ids_file: Path | None = None
     count: Positive | None = None
+    strict: bool = Field(default=False, json_schema_extra=FREE)
 
 
 class PromptSettings(Section):
@@ -139,6 +141,7 @@ class Config(Section):
             source=own.source or self.tasks.source,
             ids_file=own.ids_file or (self.tasks.ids_file if own.source is None else None),
             count=own.count or self.tasks.count,
+            strict=self.tasks.strict,
         )
 
     def as_dict(self) -> dict[str, Any]:

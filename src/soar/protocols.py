@@ -63,6 +63,10 @@ class Domain(Protocol):
         """Return the tasks of a named source, a folder or a file, sorted by id; `DataError` says what is wrong."""
         ...
 
+    def rejected(self, source: str) -> Mapping[str, str]:
+        """Return by id what `load` passes over in a source because it is no task, with the reason."""
+        ...
+
     def parse(self, value: object) -> Value:
         """Return the canonical form of `value`; a `ValueError` whose message is the reason when it is none."""
         ...

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from soar.config import Config, TasksSettings
-from soar.domains.task_set import overlap, read_ids, select
+from soar.domains.task_set import load, overlap, read_ids, select
 from soar.errors import ConfigError, DataError
 from soar.protocols import Domain
 from soar.types import Task
@@ -18,7 +18,8 @@ def load_task_sets(config: Config, domain: Domain) -> dict[str, list[Task]]:
     for stage in config.stages:
         where = config.tasks_of(stage.name)
         ids = read_ids(where.ids_file) if where.ids_file else None
-        found[stage.name] = select(domain.load(source_of(where, domain)), ids=ids, count=where.count, seed=config.seed)
+        tasks = load(domain, source_of(where, domain), ids=ids, strict=where.strict)
+        found[stage.name] = select(tasks, ids=ids, count=where.count, seed=config.seed)
     found = without_leaks(config, domain, found)
     refuse_clashes(found)
     return found
@@ -36,8 +37,9 @@ def source_of(where: TasksSettings, domain: Domain) -> str:
 def tasks_with_ids(config: Config, domain: Domain, ids: Mapping[str, Sequence[str]]) -> dict[str, list[Task]]:
     """Return the tasks of every stage by the ids that a run was begun with."""
     return {
-        stage.name: select(domain.load(source_of(config.tasks_of(stage.name), domain)), ids=ids[stage.name])
+        stage.name: select(load(domain, source_of(config.tasks_of(stage.name), domain), ids=named), ids=named)
         for stage in config.stages
+        for named in [ids[stage.name]]
     }
 
 

@@ -59,6 +59,12 @@ def test_ids_are_read_from_lines_or_json(tmp_path):
     assert read_ids(path) == ["t1", "t2"]
 
 
+@pytest.mark.parametrize("text", ["t1\nt2", '["t1", "t2"]'])
+def test_a_byte_order_mark_before_ids_is_passed_over(tmp_path, text):
+    (tmp_path / "ids").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_ids(tmp_path / "ids") == ["t1", "t2"]
+
+
 @pytest.mark.parametrize("text", ["", "[1]", "[", "# nothing"])
 def test_a_file_without_ids_is_refused(tmp_path, text):
     (tmp_path / "ids").write_text(text)

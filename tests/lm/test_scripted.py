@@ -55,6 +55,11 @@ def test_replies_are_chosen_by_the_seed(tmp_path):
     ]
 
 
+def test_a_byte_order_mark_before_replies_is_passed_over(tmp_path):
+    (tmp_path / "replies.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "a"}')
+    assert texts(Scripted(tmp_path / "replies.jsonl"), [1]) == ["a"]
+
+
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"text": 3}', "[" * 100_000])
 def test_a_file_without_replies_is_refused(tmp_path, content):
     (tmp_path / "replies.jsonl").write_text(content)

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soar.prompts import extract as module
-from soar.prompts.extract import fenced, without_reasoning
+from soar.prompts.extract import extract, fenced
 from soar.protocols import Extraction
 
 CODE = "import numpy as np\n\n\ndef transform(grid):\n    return grid"
@@ -13,8 +12,8 @@ OTHER = "def transform(grid):\n    return [[0]]"
 HELPER = "def helper(grid):\n    return grid"
 
 
-def extract(text: str, signature: str = "transform(grid)") -> Extraction:
-    return module.extract(text, signature)
+def found_in(text: str) -> Extraction:
+    return extract(text, "transform(grid)")
 
 
 def block(code: str) -> str:
@@ -31,24 +30,24 @@ def codes() -> st.SearchStrategy[str]:
 
 @given(codes())
 def test_the_code_of_a_completion_is_the_code_it_was_made_of(code):
-    assert extract(fenced(code)) == Extraction(code=code)
+    assert found_in(fenced(code)) == Extraction(code=code)
 
 
 @given(codes(), st.text(max_size=30).filter(lambda text: not set(text) & set("`~<")))
 def test_words_around_a_block_do_not_change_its_code(code, words):
-    assert extract(f"{words}\n{fenced(code)}\n{words}").code == code
+    assert found_in(f"{words}\n{fenced(code)}\n{words}").code == code
 
 
 @given(st.text(st.sampled_from("`~ \n<>/thinkpyo:=d(ef rasm"), max_size=300))
 def test_any_text_gives_either_code_or_a_reason(text):
-    found = extract(text)
+    found = found_in(text)
     assert (found.code is None) != (found.reason is None)
 
 
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        (f"First {block(OTHER)}", None),
+        (f"First {block(OTHER)}", OTHER),
         (f"First:\n{block(OTHER)}\nBetter:\n{block(CODE)}", CODE),
         (f"{block(CODE)}\nFor example:\n{block('transform([[1]])')}", CODE),
         (f"{block(CODE)}\nA helper:\n{block(HELPER)}", CODE),
@@ -70,7 +69,7 @@ def test_any_text_gives_either_code_or_a_reason(text):
     ],
 )
 def test_the_last_closed_block_with_the_entry_point_is_taken(text, code):
-    assert extract(text).code == code
+    assert found_in(text).code == code
 
 
 @pytest.mark.parametrize(
@@ -93,25 +92,37 @@ def test_the_last_closed_block_with_the_entry_point_is_taken(text, code):
     ],
 )
 def test_a_text_without_a_program_has_a_typed_reason(text, reason):
-    assert extract(text) == Extraction(reason=reason)
-
-
-def test_reasoning_is_removed_and_words_are_kept():
-    assert without_reasoning("a<think>b</think>c<reasoning>d</think>e</reasoning>f").split() == ["a", "c", "f"]
+    assert found_in(text) == Extraction(reason=reason)
 
 
 @pytest.mark.parametrize(
-    "text", ["<think>" * 20_000, "~" * 100_000 + "`", "```" + " " * 100_000 + "`", "```\n" * 50_000]
+    "text",
+    [
+        "<think>" * 20_000,
+        "~" * 100_000 + "`",
+        "```" + " " * 100_000 + "`",
+        "```\n" * 50_000,
+        "~~~~\n```\n" * 20_000,
+        '```x\n\\"""\n' * 20_000,
+        "".join("`" * length + "\n" for length in range(400, 2, -1)) + "<think>" * 10_000,
+        "```python\n</s>" * 10_000,
+        block("import a" + ".a" * 9_000) * 10,
+        "\n".join([block(f"def transform(grid):\n    return grid.{'a.' * 9_000}a")] * 10),
+    ],
 )
 def test_a_hostile_text_is_searched_quickly(text):
     begun = time.process_time()
-    extract(text)
-    assert time.process_time() - begun < 2.0
+    found_in(text)
+    assert time.process_time() - begun < 3.0
 
 
-def test_source_that_would_crash_a_parser_is_only_text():
-    code = "def transform(grid):\n    return " + "(" * 50_000
-    assert extract(block(code)).code == code
+@pytest.mark.parametrize(
+    "nested", ["(" * 50_000, "-" * 19_000 + "1", "not " * 4_000 + "1", "1 if 1 else " * 1_500 + "1"]
+)
+def test_source_that_no_parser_can_take_is_only_text(nested):
+    code = f"def transform(grid):\n    return {nested}"
+    assert found_in(block(code)).code == code
+    assert found_in(f"{block(CODE)}\n{block(code)}").code in (CODE, code)
 
 
 def test_the_function_that_is_looked_for_is_the_one_of_the_signature():

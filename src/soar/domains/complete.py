@@ -140,6 +140,7 @@ DEFAULTS: Mapping[str, Any] = {
     "signature": "transform(x)",
     "codec": "json",
     "sources": (),
+    "rejected": lambda _: {},
     "show": canonical_json,
     "shape": lambda _: "",
     "draw": draw,

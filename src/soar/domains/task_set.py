@@ -1,4 +1,4 @@
-"""A set of tasks, of whatever domain: its fingerprint, a part of it, what it shares with another.
+"""A set of tasks, of whatever domain: read from a source, its fingerprint, a part of it, what it shares with another.
 
 Knows only that tasks have ids and pairs.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
 from soar.errors import DataError
+from soar.protocols import Domain
 from soar.seeds import rng
 from soar.types import Example, Task, content_hash
 
@@ -16,6 +17,21 @@ from soar.types import Example, Task, content_hash
 def task_set_hash(tasks: Sequence[Task]) -> str:
     """Return 32 hex digits that name ids and all pairs, answers included, whatever the order of the tasks."""
     return content_hash(*([task.id, _pairs(task.train), _pairs(task.test)] for task in sorted(tasks, key=_id)))
+
+
+def load(domain: Domain, source: str, *, ids: Sequence[str] | None = None, strict: bool = False) -> list[Task]:
+    """Return the tasks of a source; `DataError` with the reason if one that `ids` names was passed over as no task,
+    and if `strict` also for any other."""
+    tasks = domain.load(source)
+    known = {task.id for task in tasks}
+    if not strict and known.issuperset(ids or ()):
+        return tasks
+    rejected = domain.rejected(source)
+    wanted = [id_ for id_ in (rejected if strict else ids or ()) if id_ in rejected]
+    if wanted:
+        asked = "" if strict else " that were asked for"
+        raise DataError(f"{source}: {len(wanted)} tasks{asked} are none, the first: {rejected[wanted[0]]}")
+    return tasks
 
 
 def select(
@@ -38,7 +54,7 @@ def select(
 def read_ids(path: Path) -> list[str]:
     """Return the task ids in a file: a JSON list of strings, or one id per line (# starts a comment)."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         listed = json.loads(text) if text.lstrip().startswith("[") else _lines(text)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as a list of task ids: {error}") from None

@@ -149,7 +149,7 @@ def _with_weights(reply: Reply, digest: str) -> Callable[[str, int], "str | Comp
 
 def _read(path: Path) -> list[Completion]:
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f'scripted model {str(path)!r}: expected "package.module:function" or a JSONL file of replies: {error}'

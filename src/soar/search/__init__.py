@@ -42,7 +42,8 @@ async def search(
 
 
 async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
-    """Search every task, without answers. The first error stops all tasks, after what they were paid for is stored."""
+    """Search every task, without answers. The first error stops all tasks, after what they were paid for is stored;
+    `EndpointError` at the end if no reply was of any use."""
     turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
 
     async def search_task(task: Task) -> None:
@@ -57,3 +58,4 @@ async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
                 group.create_task(search_task(task.without_answers()))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+    context.replies.conclude()

@@ -35,6 +35,8 @@ async def complete(
     `stored` maps places to the completions of an earlier session. A prompt that fits in no form is recorded as unsent.
     Errors of the model are raised after everything that arrived is stored.
     """
+    for row in stored.values():
+        context.replies.note(row.status)
     programs = [asyncio.create_task(_program(context.method.rendering, row, evaluate)) for row in stored.values()]
     missing = [place for place in range(call.count) if place not in stored]
     if missing:
@@ -94,6 +96,7 @@ def completion_row(
 
 async def _keep(context: SearchContext, row: CompletionRow, evaluate: Evaluate) -> Program | None:
     await context.writer.add([row])
+    context.replies.note(row.status)
     return await _program(context.method.rendering, row, evaluate)
 
 

@@ -1,12 +1,13 @@
 """What one iteration's search holds open and what is fixed while it lasts. Data only."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.protocols import Executor, Heuristic, LanguageModel, Parse, Rendering
+from soar.search.replies import Replies
 from soar.search.selectors import Selector
 from soar.search.settings import SearchSettings
 from soar.types import Phase, Sampling, Task
@@ -50,3 +51,4 @@ class SearchContext:
     writer: ArchiveWriter
     reader: ArchiveReader
     few_shot: tuple[tuple[Task, str], ...] = ()
+    replies: Replies = field(default_factory=Replies)

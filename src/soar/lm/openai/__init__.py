@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from soar.lm.openai.client import OpenAICompatible
+from soar.lm.openai.request import check_address
 from soar.settings import FREE, Positive, Section
 
 
@@ -23,6 +24,7 @@ class Backend:
     folder = None
 
     def __init__(self, settings: Settings) -> None:
+        check_address(settings.base_url, settings.api_key_env)
         self._settings = settings
 
     def identity(self) -> dict[str, str]:

@@ -1,23 +1,26 @@
 """Any OpenAI-compatible server as a language model, through the openai client, whatever the server leaves out.
 
-Knows how long to wait, what to ask again and when to give up. Requests are made in `openai_request`, replies and
-refusals read in `openai_reply` and `openai_refusal`. Servers differ silently: many ignore n, refuse min_p, load hidden
-defaults, stall in mid-body.
+Knows how long to wait, what to ask again and when to give up. Requests are made in `request`, replies and refusals read
+in `reply` and `refusal`; `learnt` remembers what a server does not take. Servers differ silently: many ignore n, refuse
+min_p, load hidden defaults, stall in mid-body.
 """
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import openai
 import tenacity
 
 from soar.errors import EndpointError, PromptTooLong, SoarError
-from soar.lm.openai.refusal import Refusal, read_refusal, retry_after
+from soar.lm.openai.learnt import Learnt
+from soar.lm.openai.refusal import OVERLOADED, TRANSIENT, Refusal, read_refusal, retry_after
 from soar.lm.openai.reply import NonsenseReply, Reply, completions, read_reply
-from soar.lm.openai.request import DROPPABLE, EXTENSIONS, fields_of, open_client, prompt_name
+from soar.lm.openai.request import check_address, open_client, prompt_name, read_key
 from soar.types import Completion, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
@@ -28,14 +31,19 @@ FIRST_CONTACT_SECONDS = 60.0
 """How long an endpoint is waited for that has never answered anything: more likely it is not there at all."""
 MAX_WAIT_SECONDS = 30.0
 """The longest wait between two attempts, unless the server asks for a longer one."""
+SAME_ANSWERS = 8
+"""How often in a row the same error, or the same nonsense, is taken for one that may pass: about a minute."""
 
 
 class _Transient(Exception):
-    """An attempt that failed in a way that may pass; `wait` is what the server asked for, in seconds."""
+    """An attempt that failed in a way that may pass; `wait` is what the server asked for, in seconds.
 
-    def __init__(self, cause: str, wait: float | None = None) -> None:
+    `suspect`: it will not pass if it comes back word for word.
+    """
+
+    def __init__(self, cause: str, wait: float | None = None, *, suspect: bool = False) -> None:
         super().__init__(cause)
-        self.wait = wait
+        self.wait, self.suspect = wait, suspect
 
 
 class _Unreachable(_Transient):
@@ -48,8 +56,8 @@ class OpenAICompatible:
     `base_url` ends in ``/v1``; `api_key_env` names the variable with the key (a dummy key is sent without one).
     At most `concurrency` requests are on their way at once. An attempt that is not complete after `deadline_seconds`
     counts as lost, however much has arrived; a request that keeps failing is given up `give_up_seconds` after its
-    first failure, or `FIRST_CONTACT_SECONDS` if the endpoint has never answered. Waits between attempts begin at
-    `backoff_seconds` and double.
+    first failure, or `FIRST_CONTACT_SECONDS` if the endpoint has never answered, or after `SAME_ANSWERS` of the same
+    error. Waits between attempts begin at `backoff_seconds` and double.
     """
 
     def __init__(
@@ -64,10 +72,12 @@ class OpenAICompatible:
         backoff_seconds: float = 0.5,
     ) -> None:
         self._model, self._url, self._key_name = model, base_url, api_key_env
-        self._client = open_client(base_url, api_key_env)
+        check_address(base_url, api_key_env)
+        self._key = read_key(api_key_env, base_url)
+        self._client = open_client(base_url, self._key)
         self._slots = asyncio.Semaphore(concurrency)
         self._deadline, self._give_up, self._backoff = deadline_seconds, give_up_seconds, backoff_seconds
-        self._dropped: set[str] = set()
+        self._learnt = Learnt(base_url)
         self._too_long: set[str] = set()
         self._counts = {"issued": 0, "retried": 0, "failed": 0}
         self._not_before = self._next_notice = 0.0
@@ -82,12 +92,13 @@ class OpenAICompatible:
     ) -> AsyncIterator[tuple[int, Completion]]:
         """Yield one completion per seed, each as soon as its request is answered; missing choices are asked for again.
 
-        A server that honours n gets one request with the first seed. One that returns a single choice all the same
-        gets a request per seed from then on. `PromptTooLong` and `EndpointError` come after all that could be had.
+        A server that honours n gets one request with the first seed. Where that brings a single choice, the rest is
+        asked for with a request per seed. `PromptTooLong` and `EndpointError` come after all that could be had.
         """
         missing, texts = list(range(len(seeds))), []
         while missing:
-            groups = [[place] for place in missing] if "n" in self._dropped else [list(missing)]
+            alone = self._learnt.one_at_a_time or len(texts) == 1
+            groups = [[place] for place in missing] if alone else [list(missing)]
             async for place, completion in self._answers(prompt, groups, seeds, sampling):
                 missing.remove(place)
                 texts.append(completion.text)
@@ -133,15 +144,17 @@ class OpenAICompatible:
 
     async def _request(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
         """Return at least one and at most `count` completions, repeating the request until it is given up."""
-        first_failure = None
+        first_failure, words, same = None, "", 0
 
         def out_of_patience(state: tenacity.RetryCallState) -> bool:
-            nonlocal first_failure
+            nonlocal first_failure, words, same
             now = time.monotonic()
             first_failure = first_failure or now
             problem = state.outcome.exception() if state.outcome else None
             self._reached = self._reached or not isinstance(problem, _Unreachable)
-            return now - first_failure + state.upcoming_sleep >= self._patience()
+            last, words = words, _comparable(problem)
+            same = same + 1 if isinstance(problem, _Transient) and problem.suspect and words == last else 1
+            return same >= SAME_ANSWERS or now - first_failure + state.upcoming_sleep >= self._patience()
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
@@ -155,33 +168,43 @@ class OpenAICompatible:
             return await retrying(self._attempt, prompt, count, seed, sampling)
         except _Transient as problem:
             self._counts["failed"] += 1
-            raise EndpointError(
-                f"{self._url} gave no usable answer for {self._patience():g} s; the last attempt: {problem}. "
-                "Check that the server runs and that lm.base_url is right, then run the same command again"
-            ) from None
+            raise EndpointError(self._given_up(problem, same)) from None
         except EndpointError:
             self._counts["failed"] += 1
             raise
+
+    def _given_up(self, problem: _Transient, same: int) -> str:
+        if same >= SAME_ANSWERS:
+            return (
+                f"{self._url} gave the same answer {same} times, so it will not pass: {problem}. Check that lm.base_url"
+                f" leads to the model itself and that the server takes what [lm] and [sampling] ask of"
+                f" lm.model = {self._model!r}; its log says more"
+            )
+        return (
+            f"{self._url} gave no usable answer for {self._patience():g} s; the last attempt: {problem}. "
+            "Check that the server runs and that lm.base_url is right, then run the same command again"
+        )
 
     def _patience(self) -> float:
         """Return the seconds after which a request that keeps failing is given up."""
         return self._give_up if self._reached else min(self._give_up, FIRST_CONTACT_SECONDS)
 
     async def _attempt(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
-        """Send the request, without further fields as long as the server refuses some; return its completions."""
+        """Send the request, changed as long as the server refuses something in it; return its completions."""
         while True:
-            fields = fields_of(sampling, seed, count, self._dropped)
+            fields, sent = self._learnt.fields(prompt, sampling, seed, count), self._learnt.messages(prompt)
             begun = time.monotonic()
-            answer = await self._send(prompt, fields)
+            answer = await self._send(sent, fields)
             if isinstance(answer, Reply):
                 break
             if answer.too_long:
-                self._too_long.add(prompt_name(prompt, sampling.max_new_tokens))
-                raise PromptTooLong(f"{self._url} says that the prompt is too long: {answer.message}")
-            self._drop(answer, fields)
+                if not self._learnt.make_room(answer, prompt, sampling):
+                    self._too_long.add(prompt_name(prompt, sampling.max_new_tokens))
+                    raise PromptTooLong(f"{self._url} says that the prompt is too long: {answer.message}")
+            elif not self._learnt.adapt(answer, prompt, fields, sent):
+                self._without_remedy(answer)
             self._counts["retried"] += 1
-        if fields.get("n", 1) > 1 and len(answer.choices) == 1:
-            self._forget("n", "it returned one choice where several were asked for; each is now asked for by itself")
+        self._learnt.note_choices(fields.get("n", 1), answer.returned)
         return completions(answer, count, time.monotonic() - begun)
 
     async def _send(self, prompt: Prompt, fields: Mapping[str, Any]) -> Reply | Refusal:
@@ -191,17 +214,18 @@ class OpenAICompatible:
                 await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(self._deadline):
-                    reply = read_reply(await self._post(prompt, fields))
+                    reply = self._read(await self._post(prompt, fields))
             except TimeoutError:
                 raise _Transient(f"no complete answer within {self._deadline:g} s") from None
             except NonsenseReply as problem:
-                raise _Transient(str(problem)) from None
+                raise _Transient(str(problem), suspect=True) from None
             except openai.APIStatusError as problem:
                 return self._refused(problem, fields)
             except openai.APIConnectionError as problem:
-                raise _Unreachable(f"{problem.message} {problem.__cause__ or ''}".strip()) from None
+                cause = self._without_key(f"{problem.message} {problem.__cause__ or ''}".strip())
+                raise _Unreachable(cause) from None
             except openai.APIError as problem:
-                raise _Transient(problem.message) from None
+                raise _Transient(self._without_key(problem.message)) from None
         self._reached = True
         if self._troubled:
             self._troubled = False
@@ -218,18 +242,40 @@ class OpenAICompatible:
         return (await chat.create(model=self._model, messages=messages, extra_body=fields)).content
 
     def _refused(self, problem: openai.APIStatusError, fields: Mapping[str, Any]) -> Refusal:
-        """Return the refusal if it is about the request's fields or length; raise what it means otherwise."""
-        refusal = read_refusal(problem.status_code, problem.response.text, fields)
-        if refusal.too_long:
+        """Return the refusal if it is about the request or its length; raise what it means otherwise."""
+        refusal = read_refusal(problem.status_code, self._without_key(problem.response.text), fields)
+        refusal = replace(refusal, message=self._without_key(refusal.message))
+        if refusal.too_long or (refusal.refuses and refusal.status not in OVERLOADED):
             return refusal
         if refusal.transient:
             wait = retry_after(problem.response.headers)
             if wait is not None:
                 self._not_before = max(self._not_before, time.monotonic() + min(wait, self._give_up))
-            raise _Transient(f"status {refusal.status}: {refusal.message}", wait)
-        if refusal.status in (400, 422):
-            return refusal
+            raise self._passing(refusal, wait)
         raise EndpointError(f"{self._url}: status {refusal.status}: {refusal.message}. {self._advice(refusal)}")
+
+    def _without_remedy(self, refusal: Refusal) -> None:
+        """Raise what a refusal means that nothing can be done about."""
+        if refusal.transient:
+            raise self._passing(refusal)
+        advice = " Lower sampling.max_new_tokens" if refusal.new_tokens else ""
+        raise EndpointError(f"{self._url} refuses the request (status {refusal.status}): {refusal.message}.{advice}")
+
+    def _passing(self, refusal: Refusal, wait: float | None = None) -> _Transient:
+        suspect = refusal.status not in OVERLOADED | TRANSIENT
+        return _Transient(f"status {refusal.status}: {refusal.message}", wait, suspect=suspect)
+
+    def _without_key(self, text: str) -> str:
+        """Return what a server said with the key taken out: some repeat it in their errors."""
+        escaped = self._key.replace("/", "\\/") if self._key else ""
+        return text.replace(self._key, "[key]").replace(escaped, "[key]") if self._key else text
+
+    def _read(self, body: bytes) -> Reply:
+        try:
+            return read_reply(body)
+        except NonsenseReply:
+            # Said without the key; it is taken out before the body is cut, or half of it could stay.
+            return read_reply(self._without_key(body.decode("utf-8", "replace")).encode())
 
     def _advice(self, refusal: Refusal) -> str:
         if refusal.status in (401, 403):
@@ -238,21 +284,6 @@ class OpenAICompatible:
         if refusal.status == 404:
             return f"Check that lm.base_url ends in /v1 and that the server knows lm.model = {self._model!r}"
         return "Check the server's log"
-
-    def _drop(self, refusal: Refusal, fields: Mapping[str, Any]) -> None:
-        """Leave out from now on what the refusal names, else the extensions; `EndpointError` if nothing is left."""
-        suspects = [field for field in DROPPABLE if field in fields]
-        named = [field for field in suspects if field in refusal.named]
-        guilty = named[:1] or [field for field in suspects if field in EXTENSIONS]
-        if not guilty:
-            raise EndpointError(f"{self._url} refuses the request (status {refusal.status}): {refusal.message}")
-        for field in guilty:
-            self._forget(field, f"it refuses the field ({refusal.message[:200]})")
-
-    def _forget(self, field: str, reason: str) -> None:
-        if field not in self._dropped:
-            self._dropped.add(field)
-            logger.warning("%s: %s is off from now on: %s", self._url, field, reason)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Return the seconds until the next attempt: what the server asked for, or twice as long each time."""
@@ -277,3 +308,8 @@ class OpenAICompatible:
             logger.warning(
                 "%s: %d answers to one prompt are identical; it may ignore temperature or seed", self._url, len(texts)
             )
+
+
+def _comparable(problem: object) -> str:
+    """Return an error's words without numbers and identifiers, which differ each time."""
+    return re.sub(r"[\w-]*\d[\w-]*", "#", str(problem))

@@ -13,12 +13,36 @@ from typing import Any
 
 TRANSIENT = frozenset({408, 409, 425, 429})
 """Client errors that pass by themselves; so do all of 500 and above."""
+OVERLOADED = frozenset({502, 503, 504})
+"""Of those, the ones that come from a server on its way up or a gateway before it: any number of them may pass."""
 
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|size|window)|exceeds?_context|maximum context|max_model_len"
     r"|(prompt|input)( \w+){0,4} too long|too many (input|prompt) tokens",
     re.IGNORECASE,
 )
+_REFUSING = re.compile(
+    r"not (be )?(support|allow|permit|valid|known|recogni)|n't support|unsupported|unknown|unrecogni[sz]ed|unexpected"
+    r"|no support|invalid|validation|extra|must|only|valid range|should be|too (large|many|big)",
+    re.IGNORECASE,
+)
+_ONE_CHOICE = re.compile(
+    r"(only|just) (one|a single|1) (\w+ )?(choice|completion|generation|sequence|output)"
+    r"|(multiple|several|more than one) (choices|completions|generations|sequences|outputs)"
+    r"|one completion choice",
+    re.IGNORECASE,
+)
+_ROLES = re.compile(
+    r"(system|developer)[ _](role|message|prompt|instruction)|(role|message|conversation)\S* (roles )?must alternate"
+    r"|only user,? (and )?(assistant|model)|role\W+system\b|system\W+role|invalid role|(unknown|unexpected) role",
+    re.IGNORECASE,
+)
+_NEW_TOKENS = re.compile(r"max[_ ](new|completion|output)?[_ ]?tokens|(completion|output|new) tokens", re.IGNORECASE)
+_THOUSANDS = re.compile(r"(?<![\[(\d])(\d{1,3}),(\d{3})\b")
+_CONTEXT = re.compile(r"(?:context[ _]?(?:length|size|window)|max_model_len|n_ctx)\D{0,40}?(\d+)", re.IGNORECASE)
+_INPUT = re.compile(r"(\d+) (?:tokens? )?(?:in|of|from)? ?(?:the )?(?:input|prompt|messages)", re.IGNORECASE)
+_INPUT_FIRST = re.compile(r"(?:input|prompt|messages)\b[^\d.]{0,60}?(\d+)(?: input)? tokens", re.IGNORECASE)
+_REQUESTED = re.compile(r"requested (?:about )?(\d+) tokens", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +63,42 @@ class Refusal:
     def too_long(self) -> bool:
         """Whether the prompt and the tokens asked for exceed the model's context."""
         return self.status == 413 or (self.status != 429 and bool(_TOO_LONG.search(f"{self.code} {self.message}")))
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it says no to something in the request; servers say so with any status, 500 included."""
+        return self.status in (400, 422) or (self.status >= 500 and bool(_REFUSING.search(self.message)))
+
+    @property
+    def one_choice(self) -> bool:
+        """Whether only one choice may be asked for at a time."""
+        return bool(_ONE_CHOICE.search(self.message))
+
+    @property
+    def roles(self) -> bool:
+        """Whether it is about the roles of the messages: no system message, or roles that do not take turns."""
+        return bool(_ROLES.search(self.message))
+
+    @property
+    def new_tokens(self) -> bool:
+        """Whether it is about how many new tokens are asked for."""
+        return bool(_NEW_TOKENS.search(self.message))
+
+    def most_tokens(self, asked: int) -> int | None:
+        """Return how many new tokens may be asked for instead of `asked`, if it says so."""
+        if not self.new_tokens:
+            return None
+        plain = _THOUSANDS.sub(r"\1\2", self.message)
+        numbers = {int(number) for number in re.findall(r"(?<![\w.])\d{1,9}(?!\w|\.\d)", plain)}
+        return max((number for number in numbers - {self.status} if 1 < number < asked), default=None)
+
+    def room(self, asked: int) -> int | None:
+        """Return how many new tokens fit behind the prompt, where it says how long context and prompt are."""
+        context = _first(_CONTEXT, self.message)
+        given = _first(_INPUT, self.message) or _first(_INPUT_FIRST, self.message)
+        if given is None and (requested := _first(_REQUESTED, self.message)) is not None:
+            given = requested - asked
+        return None if context is None or given is None or given < 0 else context - given
 
 
 def read_refusal(status: int, body: str, fields: Collection[str]) -> Refusal:
@@ -100,6 +160,11 @@ def _mentions(message: str, field: str) -> bool:
     if len(field) > 1:
         return re.search(rf"(?<!\w){re.escape(field)}(?!\w)", message) is not None
     return re.search(rf"['\"`]{field}['\"`]|(?<!\w){field} (must|>|=|is not)", message) is not None
+
+
+def _first(pattern: re.Pattern[str], text: str) -> int | None:
+    found = pattern.search(text)
+    return int(found[1][:12]) if found else None
 
 
 def _number(text: str | None) -> float | None:

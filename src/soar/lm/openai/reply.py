@@ -1,7 +1,7 @@
 """What a server's successful reply holds, read with mistrust: bytes to choices and token counts.
 
-Servers send login pages with status 200, cut bodies off, leave content null. Knows the wire format of chat and text
-completions; knows nothing of requests, retries or seeds.
+Servers send login pages with status 200, cut bodies off, leave content null or put it under another name, count tokens
+as they like. Knows the wire format of chat and text completions; knows nothing of requests, retries or seeds.
 """
 
 import json
@@ -10,6 +10,14 @@ from typing import Any
 
 from soar.types import Completion
 
+MAX_TEXT = 1_000_000
+"""The longest text that can be an answer, in characters. Of a longer one `KEPT` are kept, and it counts as cut off."""
+KEPT = 10_000
+MAX_TOKENS = 10**8
+"""The most tokens that one reply can have used: a count beyond is none."""
+BROKEN = frozenset({"error", "abort", "aborted", "cancelled"})
+"""Finish reasons of choices that were not written to their end, through no fault of the prompt: asked for again."""
+
 
 class NonsenseReply(ValueError):
     """A reply with a success status that holds no completion; the message says what it holds."""
@@ -17,18 +25,20 @@ class NonsenseReply(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The texts and finish reasons of a reply's choices, in their order, and the tokens of all of them together."""
+    """The texts and finish reasons of a reply's usable choices, in their order, the tokens of all of them together, and
+    how many choices there were, broken ones included."""
 
     choices: tuple[tuple[str, str], ...]
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    returned: int = 1
 
 
 def read_reply(body: bytes) -> Reply:
-    """Return the choices of a reply's body; malformed ones among good ones are left out.
+    """Return the choices of a reply's body; malformed and broken ones among good ones are left out.
 
-    A choice with null content (a refusal, a tool call, reasoning without end) is an empty text: it was paid for.
-    `NonsenseReply` if no choice can be read.
+    Where the content is missing, the reasoning is the text: some servers put the whole answer there. A choice with
+    neither (a refusal, a tool call) is an empty text: it was paid for. `NonsenseReply` if no choice can be read.
     """
     try:
         data = json.loads(body)
@@ -38,11 +48,12 @@ def read_reply(body: bytes) -> Reply:
     if not isinstance(choices, list):
         raise NonsenseReply(f"JSON without choices: {_excerpt(body)}")
     read = tuple(choice for choice in map(_choice, choices) if choice is not None)
-    if not read:
-        raise NonsenseReply(f"no usable choice: {_excerpt(body)}")
+    whole = tuple(choice for choice in read if choice[1] not in BROKEN)
+    if not whole:
+        raise NonsenseReply(f"{'only broken choices' if read else 'no usable choice'}: {_excerpt(body)}")
     usage = data.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    return Reply(read, _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+    return Reply(whole, _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), len(read))
 
 
 def completions(reply: Reply, count: int, seconds: float) -> list[Completion]:
@@ -60,13 +71,16 @@ def _choice(raw: Any) -> tuple[str, str] | None:
         return None
     message = raw.get("message")
     if isinstance(message, dict):
-        text = _text(message.get("content"))
+        texts = (_text(message.get(key)) for key in ("content", "reasoning_content", "reasoning"))
+        text = next((text for text in texts if text.strip()), "")
     elif "text" in raw:
         text = _text(raw["text"])
     else:
         return None
     reason = raw.get("finish_reason")
-    return text, reason if isinstance(reason, str) and reason else "stop"
+    if len(text) > MAX_TEXT:
+        return text[:KEPT], "length"
+    return text, reason[:100] if isinstance(reason, str) and reason else "stop"
 
 
 def _text(content: Any) -> str:
@@ -77,7 +91,7 @@ def _text(content: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    return value if type(value) is int and value >= 0 else 0
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else 0
 
 
 def _shares(total: int, count: int) -> list[int]:

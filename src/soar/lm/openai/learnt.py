@@ -1,0 +1,106 @@
+"""What has been found out about one endpoint: minded in every request from then on, and said once.
+
+Knows which remedy a refusal has; sends nothing.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from soar.lm.openai.refusal import Refusal
+from soar.lm.openai.request import DROPPABLE, EXTENSIONS, fields_of, prompt_name, without_system
+from soar.types import Prompt, Sampling
+
+logger = logging.getLogger(__name__)
+
+IGNORED = 3
+"""How often in a row n may be ignored before it is no longer sent: one odd answer is none."""
+WORTHWHILE = 4
+"""Fewer new tokens are asked for behind a long prompt down to this part of them; then the prompt must be shorter."""
+
+
+class Learnt:
+    """Begins with everything allowed."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._dropped: set[str] = set()
+        self._most_tokens: int | None = None
+        self._rooms: dict[str, int] = {}
+        self._ignored = 0
+        self.merges_system = False
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether several choices cannot be asked for in one request."""
+        return "n" in self._dropped
+
+    def fields(self, prompt: Prompt, sampling: Sampling, seed: int, count: int) -> dict[str, Any]:
+        """Return a request's fields beside the prompt."""
+        limits = [self._most_tokens, self._rooms.get(prompt_name(prompt, sampling.max_new_tokens))]
+        most = min((limit for limit in limits if limit is not None), default=None)
+        return fields_of(sampling, seed, count, self._dropped, most)
+
+    def messages(self, prompt: Prompt) -> Prompt:
+        """Return the prompt as the endpoint takes it."""
+        return prompt if isinstance(prompt, str) or not self.merges_system else without_system(prompt)
+
+    def note_choices(self, asked: int, returned: int) -> None:
+        """Note how many choices came of those asked for in one request."""
+        if asked > 1:
+            self._ignored = self._ignored + 1 if returned == 1 else 0
+            if self._ignored >= IGNORED:
+                self._drop(
+                    "n", "it keeps returning one choice where several are asked for; each is asked for by itself"
+                )
+
+    def make_room(self, refusal: Refusal, prompt: Prompt, sampling: Sampling) -> bool:
+        """Return whether fewer new tokens, from now on asked for behind this prompt, are a remedy for its length."""
+        name, room = prompt_name(prompt, sampling.max_new_tokens), refusal.room(sampling.max_new_tokens)
+        if (
+            room is None
+            or name in self._rooms
+            or not sampling.max_new_tokens > room >= sampling.max_new_tokens / WORTHWHILE
+        ):
+            return False
+        if not self._rooms:
+            words = (
+                "%s: the context is too short for some prompts and sampling.max_new_tokens = %d: fewer are asked for"
+            )
+            logger.warning(words, self._url, sampling.max_new_tokens)
+        self._rooms[name] = room
+        return True
+
+    def adapt(self, refusal: Refusal, prompt: Prompt, fields: Mapping[str, Any], sent: Prompt) -> bool:
+        """Leave out or change from now on what a refusal is about; False if it has no remedy.
+
+        `sent` is the prompt as it was sent. Where a status of 400 or 422 names nothing, the extensions are to blame.
+        """
+        if refusal.one_choice and "n" in fields:
+            return self._drop("n", f"each completion is asked for by itself ({refusal.message[:200]})")
+        if refusal.roles and not isinstance(prompt, str) and sent != without_system(prompt):
+            if not self.merges_system:
+                words = "%s: the system message goes into the user's from now on: %s"
+                logger.warning(words, self._url, refusal.message[:200])
+            self.merges_system = True
+            return True
+        asked = fields.get("max_tokens") or fields.get("max_completion_tokens") or 0
+        if (most := refusal.most_tokens(asked)) is not None:
+            if self._most_tokens is None or most < self._most_tokens:
+                words = "%s: at most %d new tokens are asked for from now on (sampling.max_new_tokens): %s"
+                logger.warning(words, self._url, most, refusal.message[:200])
+                self._most_tokens = most
+            return True
+        suspects = [field for field in DROPPABLE if field in fields]
+        guilty = [field for field in suspects if field in refusal.named][:1]
+        if not guilty and refusal.status in (400, 422):
+            guilty = [field for field in suspects if field in EXTENSIONS]
+        for field in guilty:
+            self._drop(field, f"it refuses the field ({refusal.message[:200]})")
+        return bool(guilty)
+
+    def _drop(self, field: str, reason: str) -> bool:
+        if field not in self._dropped:
+            self._dropped.add(field)
+            logger.warning("%s: %s is off from now on: %s", self._url, field, reason)
+        return True
