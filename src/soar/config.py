@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 
+from soar.budget import BudgetSettings
 from soar.errors import ConfigError
 from soar.execution.places import Limits
 from soar.learning.settings import LearningSettings
@@ -110,6 +111,7 @@ class Config(Section):
     executor: ExecutorSection
     sandbox: Limits = Limits()
     answer: AnswerSettings = AnswerSettings()
+    budget: BudgetSettings = BudgetSettings()
     learning: LearningSettings = LearningSettings()
     finetune: FinetuneSection
     stages: tuple[StageSettings, ...] = (StageSettings(),)

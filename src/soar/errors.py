@@ -7,7 +7,8 @@
     │   └── PromptTooLong      the prompt does not fit the model's context; the caller shortens it
     ├── StoreError         5   disk, run directory or archive
     ├── SandboxError       6   programs cannot be executed safely on this machine
-    └── Interrupted       75   stopped on request; the same command goes on
+    └── Interrupted       75   stopped on request; the same command continues
+        └── BudgetReached      a limit of [budget] is reached
 
 A program's own fault is never an exception here: it is a `soar.types.Failure`.
 """
@@ -57,3 +58,7 @@ class Interrupted(SoarError):
     """The run was asked to stop; everything acknowledged is stored and the same command goes on."""
 
     exit_code = 75
+
+
+class BudgetReached(Interrupted):
+    """A limit of the budget is reached: what was paid for is kept, and the same command continues once it is raised."""

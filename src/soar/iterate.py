@@ -12,8 +12,9 @@ from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
+from soar.budget import Meter
 from soar.ensemble import Answering
-from soar.errors import Interrupted
+from soar.errors import BudgetReached, Interrupted
 from soar.learning.learn import LearningMethod, learn
 from soar.protocols import Executor
 from soar.run import RunDirectory, Stage, Step, base_of
@@ -52,6 +53,7 @@ class Run:
     writer: ArchiveWriter
     reader: ArchiveReader
     executor: Executor
+    meter: Meter
     notify: Callable[[str], None]
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -77,11 +79,22 @@ async def iterate(run: Run) -> None:
                 await learn(method.learning, step.key, theta0, shown, reader, data=data, out=weights, on_log=log)
         past = [(done.key, run.tasks[done.stage.name]) for done in method.steps[: step.number] if done.stage.known]
         few_shot = solved_examples(reader, past) if method.few_shot else ()
-        async with writer.timing(*step.key, "seconds"):
-            await search(method.search, step.key, weights, tasks, run.executor, writer, reader, few_shot)
-        answers = method.answering.answers(tasks, lambda id_, key=step.key: reader.programs(id_, *key))
-        directory.write_answers(step.number, method.submission(tasks, answers))
+        try:
+            async with writer.timing(*step.key, "seconds"):
+                held = run.executor, writer, reader, run.meter
+                await search(method.search, step.key, weights, tasks, *held, few_shot)
+        except BudgetReached:
+            answer(run, step)  # what was found until then has answers
+            raise
+        answer(run, step)
         await writer.finish(*step.key)
+
+
+def answer(run: Run, step: Step) -> None:
+    """Write the answers of a search, voted by the programs that it has found."""
+    tasks = run.tasks[step.stage.name]
+    answers = run.method.answering.answers(tasks, lambda id_: run.reader.programs(id_, *step.key))
+    run.directory.write_answers(step.number, run.method.submission(tasks, answers))
 
 
 def visible(stage: Stage, tasks: Sequence[Task]) -> list[Task]:
@@ -91,6 +104,8 @@ def visible(stage: Stage, tasks: Sequence[Task]) -> list[Task]:
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:
     """Pass on a trainer's log entry; end the training when the run is asked to stop."""
+    if run.meter.seconds_left() == 0:
+        raise BudgetReached("budget.max_seconds is reached during finetuning; raise it with --set to continue")
     if run.stop.is_set():
         raise Interrupted("stopped during finetuning; the same command continues from the last checkpoint")
     run.notify("  ".join(f"{name} {value:.6g}" for name, value in entry.items()))

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
+from soar.budget import Meter, Tokens
 from soar.config import Config, free_settings, validated
 from soar.domains.task_set import task_set_hash
 from soar.errors import Interrupted
@@ -57,7 +58,9 @@ async def run(config: Config, path: Path, console: Console) -> bool:
             return False
         per_task = config.search.samples + config.search.refinements
         counts = {name: len(tasks) for name, tasks in opened.tasks.items()}
-        shown = asyncio.create_task(show_progress(opened.directory.archive, plan, counts, per_task, progress, console))
+        shown = asyncio.create_task(
+            show_progress(opened.directory.archive, plan, counts, per_task, config.budget, progress, console)
+        )
         try:
             await until_stopped(opened)
         finally:
@@ -92,10 +95,18 @@ async def open_run(
             writer = ArchiveWriter(directory.archive)
             reader = ArchiveReader(directory.archive)
             try:
-                yield Run(method, directory, tasks, writer, reader, executor, notify)
+                meter = open_meter(config, reader)
+                yield Run(method, directory, tasks, writer, reader, executor, meter, notify)
             finally:
                 reader.close()
                 writer.close()
+
+
+def open_meter(config: Config, reader: ArchiveReader) -> Meter:
+    """Return the run's meter, which has counted what earlier sessions spent."""
+    spent = {task_id: Tokens(*tokens) for task_id, tokens in reader.tokens_by_task().items()}
+    seconds = sum(row.seconds + row.finetune_seconds for row in reader.iterations())
+    return Meter(config.budget, spent, seconds)
 
 
 @contextlib.contextmanager
@@ -116,6 +127,7 @@ def view_run(path: Path) -> Iterator[RunView]:
             samples=config.search.samples,
             refinements=config.search.refinements,
             answering=open_answering(config, domain),
+            budget=config.budget,
             reader=reader,
         )
     finally:
@@ -129,7 +141,8 @@ def read_status(path: Path) -> Snapshot | None:
     counts = {name: len(entry["ids"]) for name, entry in directory.manifest()["tasks"].items()}
     reader = ArchiveReader(directory.archive)
     try:
-        return snapshot(reader, steps(config.plan()), counts, config.search.samples + config.search.refinements)
+        per_task = config.search.samples + config.search.refinements
+        return snapshot(reader, steps(config.plan()), counts, per_task, config.budget)
     finally:
         reader.close()
 

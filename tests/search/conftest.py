@@ -8,6 +8,7 @@ from searching import grid
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
+from soar.budget import BudgetSettings, Meter
 from soar.domains.arc.domain import Arc
 from soar.execution import open_sandbox
 from soar.heuristics import accuracy
@@ -56,7 +57,17 @@ def searched(tmp_path):
                     rendering=changes.pop("rendering", Chat(Arc())),
                 )
                 refiner = changes.pop("refiner", lm)
-                context = SearchContext(method, "train", 0, lm, refiner, wrap(sandbox), writer, reader)
+                context = SearchContext(
+                    method,
+                    "train",
+                    0,
+                    lm,
+                    refiner,
+                    wrap(sandbox),
+                    writer,
+                    reader,
+                    changes.pop("meter", Meter(BudgetSettings())),
+                )
                 try:
                     await search_tasks(replace(context, **changes), tasks)
                 finally:

@@ -107,6 +107,13 @@ class ArchiveReader:
         )
         return dict(zip(("prompt", "completion"), rows[0], strict=True))
 
+    def tokens_by_task(self) -> dict[str, tuple[int, int]]:
+        """Return the tokens of the prompt and of the completion side that each task of the run took."""
+        rows = self.query(
+            "SELECT task_id, SUM(prompt_tokens), SUM(completion_tokens) FROM completions GROUP BY task_id"
+        )
+        return {task_id: (prompt, completion) for task_id, prompt, completion in rows}
+
     def statuses(self, stage: str, iteration: int) -> dict[str, int]:
         """Return how many completions of one iteration ended how: executed ones by their execution, others by why they
         hold no code."""

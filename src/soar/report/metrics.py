@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import IterationRow
+from soar.budget import Tokens
 from soar.ensemble import Answering, filtered
 from soar.report.view import RunView
 from soar.run import Step
@@ -83,6 +84,8 @@ def iteration_record(
     solved = {result.task_id for result in known if result.solved}
     outputs = [right for result in known for right in result.matched or ()]
     fractions = [sum(result.matched or ()) / len(result.matched or (1,)) for result in known]
+    tokens = view.reader.tokens(*step.key)
+    spent = Tokens(tokens["prompt"], tokens["completion"])
     return {
         "stage": step.stage.name,
         "iteration": step.iteration,
@@ -100,7 +103,10 @@ def iteration_record(
         "score_mean": sum(fractions) if known else None,
         "oracle": _total(bool(result.oracle) for result in known) if known else None,
         "pass_at_k": pass_at_k(known, view.samples),
-        "tokens": view.reader.tokens(*step.key),
+        "tokens": tokens,
+        "tokens_per_task": spent.total / len(results) if results else None,
+        "tokens_per_solved_task": spent.total / len(solved) if solved else None,
+        "cost": view.budget.cost(spent),
         "seconds": row.seconds,
         "finetune_seconds": row.finetune_seconds,
         "status": view.reader.statuses(*step.key),

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from soar.archive.reader import ArchiveReader
+from soar.budget import BudgetSettings
 from soar.report.snapshot import Snapshot, line, snapshot
 from soar.run import Step
 
@@ -28,7 +29,13 @@ class Progress:
 
 
 async def show_progress(
-    archive: Path, plan: Sequence[Step], tasks: Mapping[str, int], per_task: int, progress: Progress, console: Console
+    archive: Path,
+    plan: Sequence[Step],
+    tasks: Mapping[str, int],
+    per_task: int,
+    budget: BudgetSettings,
+    progress: Progress,
+    console: Console,
 ) -> None:
     """Show snapshots until cancelled: twice a second in a terminal, every 30 seconds elsewhere."""
     reader = ArchiveReader(archive)
@@ -40,7 +47,7 @@ async def show_progress(
             status.start()
         while True:
             await asyncio.sleep(pause)
-            now = snapshot(reader, plan, tasks, per_task)
+            now = snapshot(reader, plan, tasks, per_task, budget)
             if now is None:
                 continue
             recent.append((time.monotonic(), now))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from soar.archive.reader import ArchiveReader
+from soar.budget import BudgetSettings, Tokens
 from soar.run import Step
 
 
@@ -25,20 +26,28 @@ class Snapshot:
     solved_train_pairs: int
     status: Mapping[str, int]
     finished: bool
+    tokens: int = 0
+    cost: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the fields as JSON values."""
         return asdict(self)
 
 
-def snapshot(reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, int], per_task: int) -> Snapshot | None:
-    """Read where the run stands; None before its first search. `tasks`: how many per stage; `per_task`: completions."""
+def snapshot(
+    reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, int], per_task: int, budget: BudgetSettings
+) -> Snapshot | None:
+    """Read where the run stands; None before its first search. `tasks`: how many per stage; `per_task`: completions.
+
+    Tokens and cost are those of the whole run.
+    """
     begun = reader.iterations()
     if not begun:
         return None
     stage, iteration = begun[-1].stage, begun[-1].iteration
     counts = reader.statuses(stage, iteration)
     executed = {"ok", "failed", "syntax-error", "nondeterministic"}
+    spent = sum((Tokens(*tokens) for tokens in reader.tokens_by_task().values()), Tokens())
     done = sum(row.finished for row in begun)
     return Snapshot(
         stage=stage,
@@ -52,6 +61,8 @@ def snapshot(reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, in
         solved_train_pairs=reader.tasks_solved_in_training(stage, iteration),
         status=counts,
         finished=done == len(plan),
+        tokens=spent.total,
+        cost=budget.cost(spent),
     )
 
 
@@ -64,6 +75,7 @@ def line(now: Snapshot, rate: float | None = None, note: str = "") -> str:
         f"{now.stage} iteration {now.iteration} (search {now.searches_done + 1} of {now.searches})",
         f"{now.completions}/{now.budget} completions",
         f"{now.solved_train_pairs}/{now.tasks} tasks solved on training pairs",
+        f"{now.tokens} tokens" + ("" if now.cost is None else f" ({now.cost:.2f} in money)"),
     ]
     if rate:
         left = (now.budget - now.completions) / rate

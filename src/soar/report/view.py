@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
+from soar.budget import BudgetSettings
 from soar.ensemble import Answering
 from soar.protocols import Domain
 from soar.run import Step
@@ -24,4 +25,5 @@ class RunView:
     samples: int
     refinements: int
     answering: Answering
+    budget: BudgetSettings
     reader: ArchiveReader

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
+from soar.budget import Meter
+from soar.errors import BudgetReached
 from soar.protocols import Executor
 from soar.search.context import SearchContext, SearchMethod
 from soar.search.evaluate import evaluator
@@ -24,6 +26,7 @@ async def search(
     executor: Executor,
     writer: ArchiveWriter,
     reader: ArchiveReader,
+    meter: Meter,
     few_shot: Sequence[tuple[Task, str]] = (),
 ) -> None:
     """Search every task by θi, whose `weights` are a folder (None: the configured model), at a `place`, stage and
@@ -31,9 +34,16 @@ async def search(
     learnt = {phase: weights if phase in method.operators else None for phase in ("sample", "refine")}
     models = {each: method.open_lm(each) for each in set(learnt.values())}
     sampler, refiner = models[learnt["sample"]], models[learnt["refine"]]
-    context = SearchContext(method, *place, sampler, refiner, executor, writer, reader, tuple(few_shot))
+    context = SearchContext(method, *place, sampler, refiner, executor, writer, reader, meter, tuple(few_shot))
+    deadline = asyncio.timeout(meter.seconds_left())
     try:
-        await search_tasks(context, tasks)
+        async with deadline:
+            await search_tasks(context, tasks)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        reached = f"budget.max_seconds = {meter.limits.max_seconds:g} is reached"
+        raise BudgetReached(f"{reached}; raise it with --set to continue") from None
     finally:
         for lm in models.values():
             counts = lm.requests()

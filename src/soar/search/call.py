@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from soar.archive.rows import CompletionRow, UnsentRow, code_hash
+from soar.budget import Tokens
 from soar.errors import PromptTooLong
 from soar.protocols import Detail, Rendering
 from soar.search.context import SearchContext
@@ -60,8 +61,12 @@ async def _generate(
         prompt = call.prompt_of(detail)
         if not lm.fits(prompt, call.sampling.max_new_tokens):
             continue
+        most = most_tokens(prompt, len(seeds), call.sampling)
+        await context.meter.admit(most)
         try:
             async for index, completion in lm.generate(prompt, seeds, call.sampling):
+                spent = Tokens(completion.prompt_tokens, completion.completion_tokens)
+                context.meter.count(call.task.id, spent)
                 if asked[index] in missing:
                     row = completion_row(context.method.rendering, call, asked[index], completion, detail)
                     kept.append(asyncio.create_task(_keep(context, row, evaluate)))
@@ -71,8 +76,16 @@ async def _generate(
         except BaseException:
             await asyncio.gather(*kept)
             raise
+        finally:
+            context.meter.settle(most)
     await context.writer.add([UnsentRow(replace(o, index=0), len(missing))])
     return kept
+
+
+def most_tokens(prompt: Prompt, completions: int, sampling: Sampling) -> Tokens:
+    """Return how many tokens a call may take at most: a character of the prompt is a token at most, near enough."""
+    texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
+    return Tokens(sum(map(len, texts)), completions * sampling.max_new_tokens)
 
 
 def completion_row(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
+from soar.budget import Meter
 from soar.protocols import Executor, Heuristic, LanguageModel, Parse, Rendering
 from soar.search.replies import Replies
 from soar.search.selectors import Selector
@@ -50,5 +51,6 @@ class SearchContext:
     executor: Executor
     writer: ArchiveWriter
     reader: ArchiveReader
+    meter: Meter
     few_shot: tuple[tuple[Task, str], ...] = ()
     replies: Replies = field(default_factory=Replies)

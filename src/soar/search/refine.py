@@ -39,6 +39,8 @@ async def refine_island(
     stored = stored_calls(context, task, "refine", island)
     pool, children, solved, step = Pool(arms), [], 0, 0
     while owed > 0 and not (enough and solved >= enough):
+        if context.meter.exhausted(task.id) and step not in stored.calls:
+            break
         count = min(budget.completions_per_refinement, owed)
         pulled = context.method.selector(pool, _rng(context, task, island, step)) if len(pool) else ()
         parents = tuple(pool.programs[arm] for arm in pulled)

@@ -20,6 +20,8 @@ async def sample(context: SearchContext, task: Task, evaluate: Evaluate) -> list
     for step, first in enumerate(range(0, budget.samples, budget.samples_per_request)):
         if budget.enough and sum(solves(task, program) for program in programs) >= budget.enough:
             break
+        if context.meter.exhausted(task.id) and step not in stored.calls:
+            break
         if step in stored.unsent:
             continue
         count = min(budget.samples_per_request, budget.samples - first)
