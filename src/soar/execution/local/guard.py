@@ -6,6 +6,7 @@ and then since it costs a hundred times as much, all modules and classes and wha
 the programs, hence the builtins bound here before any program can replace them.
 """
 
+import abc
 import builtins
 import decimal
 import functools
@@ -31,8 +32,8 @@ _GROWING = frozenset(["_cache", "_cache2", "_template_cache", "__warningregistry
 _OF_A_PROCESS = frozenset(["threading"])
 """Modules that note which process they are in, anew after every fork."""
 
-_CODE_OF = ("numpy", "scipy")
-"""Whose functions are looked into, besides those of the modules that programs share and ours."""
+_RUN_FOR_PROGRAMS = frozenset("numpy scipy soar builtins sys warnings copyreg re _collections_abc contextlib".split())
+"""Packages that are looked into, to what their names stand for, besides the modules that programs share."""
 
 
 class Guard:
@@ -48,8 +49,9 @@ class Guard:
         _watch(self._near, near, _classes_of(near, loose))
         loaded = [module for name, module in sys.modules.items() if name not in _OF_A_PROCESS]
         everything = {id(module): module for module in (*loaded, *near) if isinstance(module, ModuleType)}
+        inner = {*_RUN_FOR_PROGRAMS, *(module.__name__.partition(".")[0] for module in modules)}
         held = _watch(self._far, everything.values(), loose)
-        _watch_held(self._far, held, {*(module.__name__ for module in near)})
+        _watch_held(self._far, [(place, thing) for place, thing in held if place.partition(".")[0] in inner], inner)
         self._far.add("sys.modules", sys.modules, omit=("program",))
         self._settings = _settings()
         self._forget: list[Callable[[], object]] = [
@@ -97,7 +99,7 @@ def _watch(watch: words.Words, modules: Iterable[ModuleType], classes: Iterable[
     return held
 
 
-def _watch_held(watch: words.Words, held: list[tuple[str, Any]], near: set[str]) -> None:
+def _watch_held(watch: words.Words, held: list[tuple[str, Any]], inner: set[str]) -> None:
     """Watch what is held: containers and what they hold in turn, things' own attributes, functions that programs run
     or that judge them, and their cells."""
     seen: set[int] = {id(sys.modules)}
@@ -111,8 +113,7 @@ def _watch_held(watch: words.Words, held: list[tuple[str, Any]], near: set[str])
             inner = list(thing.values()) if isinstance(thing, dict) else [] if isinstance(thing, np.ndarray) else thing
             held += [(place, each) for each in inner]
         elif isinstance(thing, FunctionType):
-            home = thing.__module__ or ""
-            if home in near or home.partition(".")[0] in _CODE_OF:
+            if (thing.__module__ or "").partition(".")[0] in inner:
                 watch.add(place, thing)
                 held += [(place, cell) for cell in thing.__closure__ or ()]
         elif isinstance(thing, CellType):
@@ -123,11 +124,14 @@ def _watch_held(watch: words.Words, held: list[tuple[str, Any]], near: set[str])
             own = getattr(thing, "__dict__", None)
             if type(own) is dict:
                 watch.add(place, own)
+            watch.add_slots(place, thing)
 
 
 def _settings() -> list[Any]:
     context = decimal.getcontext()
     return [
+        # Counts every class registered with an abstract one.
+        abc.get_cache_token(),
         sys.getrecursionlimit(),
         sys.get_int_max_str_digits(),
         sys.gettrace(),

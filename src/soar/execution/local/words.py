@@ -7,9 +7,27 @@ program and no module. Runs beside the programs, hence the builtins bound here.
 """
 
 import ctypes
-from builtins import all, dict, id, isinstance, len, list, map, max, min, range, set, tuple, type  # noqa: A004, UP029
+from builtins import (
+    all,
+    any,
+    dict,
+    getattr,
+    id,
+    isinstance,
+    len,
+    list,
+    map,
+    max,
+    min,
+    range,
+    set,
+    str,
+    tuple,
+    type,
+    zip,
+)  # noqa: A004, UP029
 from collections.abc import Collection
-from types import CellType, FunctionType
+from types import CellType, FunctionType, MemberDescriptorType
 from typing import Any
 
 import numpy as np
@@ -23,8 +41,9 @@ _USED, _KEYS, _VALUES = 16, 32, 40
 
 _TABLE_HEADER, _LOG_INDEX_BYTES = 32, 9
 _SIZE, _ITEMS = 16, 24
-_FUNCTION_FIELDS = 8
-"""The first fields of a function: globals, builtins, two names, code, defaults, keyword defaults, closure."""
+_FUNCTION_FIELDS = range(4, 8)
+"""Which fields of a function are its code, its defaults, those by keyword, and its closure. Before them stand globals,
+builtins and two names, which do not change."""
 
 _MOST_ARRAY_BYTES = 1 << 16
 _MOST_SHARED_KEYS = 64
@@ -38,7 +57,8 @@ class Words:
         self._labels: list[tuple[int, str]] = []
         self._slow: list[tuple[str, Any, object]] = []
         self._kept: list[Any] = []
-        self._memory, self._at, self._then = np.zeros(0, np.uint64), np.zeros(0, np.int64), b""
+        self._order = self._at = np.zeros(0, np.int64)
+        self._memory, self._then = np.zeros(0, np.uint64), b""
 
     def add(self, label: str, thing: Any, omit: Collection[str] = ()) -> None:
         """Watch a dict (but for the keys in `omit`), a list, a set, an array, a function or a cell."""
@@ -51,6 +71,22 @@ class Words:
         elif not omit:
             self._slow.append((label, thing, _state(thing)))
 
+    def add_slots(self, label: str, thing: Any) -> None:
+        """Watch the slots that a thing's classes name."""
+        slots = [
+            value
+            for kind in type(thing).__mro__
+            for name, value in type.__dict__["__dict__"].__get__(kind).items()
+            if type(value) is MemberDescriptorType and name[:2] != "__"
+        ]
+        values = [getattr(thing, slot.__name__, None) for slot in slots]
+        body = range(id(thing) + _AFTER_HEADER, id(thing) + type(thing).__basicsize__, WORD)
+        places = [place for place in body if any(_word(place) == id(value) for value in values)]
+        if places:
+            self._labels.append((len(self._addresses), label))
+            self._kept += [thing, *values]
+            self._addresses += places
+
     def seal(self) -> None:
         """Note how all is now. What is added later is watched from the next time on."""
         first = min(self._addresses, default=0)
@@ -59,7 +95,9 @@ class Words:
         whole = (ctypes.c_uint64 * count).from_address(first) if self._addresses else (ctypes.c_uint64 * 1)()
         self._memory = np.frombuffer(memoryview(whole), np.uint64)
         self._memory.setflags(write=False)
-        self._at = (np.array(self._addresses, np.int64) - first) // WORD
+        # In the order of memory: read in any other, words lie too far apart for the processor's caches.
+        self._order = np.argsort(self._addresses)
+        self._at = ((np.array(self._addresses, np.int64) - first) // WORD)[self._order]
         self._then = self._memory[self._at].tobytes()
 
     def unchanged(self) -> bool:
@@ -73,7 +111,7 @@ class Words:
         found = {label for label, thing, then in self._slow if _state(thing) != then}
         now, then = self._memory[self._at], np.frombuffer(self._then, np.uint64)
         starts = [start for start, _ in self._labels]
-        for place in np.flatnonzero(now != then):
+        for place in self._order[now != then]:
             found.add(self._labels[int(np.searchsorted(starts, place, side="right")) - 1][1])
         return found
 
@@ -106,8 +144,8 @@ def _places(thing: Any, omit: Collection[str]) -> list[int] | None:
     if isinstance(thing, list):
         return _list_places(thing)
     if isinstance(thing, FunctionType):
-        places = [id(thing) + _AFTER_HEADER + WORD * field for field in range(_FUNCTION_FIELDS)]
-        return places if _word(places[4]) == id(thing.__code__) else None
+        places = [id(thing) + _AFTER_HEADER + WORD * field for field in _FUNCTION_FIELDS]
+        return places if _word(places[0]) == id(thing.__code__) else None
     if isinstance(thing, CellType):
         return [id(thing) + _AFTER_HEADER]
     return None
@@ -123,33 +161,39 @@ def _dict_places(thing: dict, omit: Collection[str]) -> list[int] | None:
         return places
     table, values = _word(start + _KEYS), _word(start + _VALUES)
     if values:
-        here = [values + WORD * index for index in range(min(_MOST_SHARED_KEYS, len(thing) + 1))]
+        here = range(values, values + WORD * min(_MOST_SHARED_KEYS, len(thing) + 1), WORD)
     else:
         index_bytes = 1 << ctypes.c_uint8.from_address(table + _LOG_INDEX_BYTES).value
         first = table + _TABLE_HEADER + index_bytes
         entries = _word(table + _TABLE_HEADER - WORD)
-        here = [first + WORD * index for index in range(3 * entries)]
-        if all(type(key) is str for key in dict.keys(thing)):
-            here = _values_of(here[: 2 * entries], 2, thing) or _values_of(here, 3, thing)
-        else:
-            here = _values_of(here, 3, thing)
-    found = [place for place in here if _word(place) in wanted]
-    return places + found if {_word(place) for place in found} == wanted else None
+        texts = set(map(type, dict.keys(thing))) == {str}
+        here = (texts and _values_of(first, entries, 2, thing)) or _values_of(first, entries, 3, thing)
+    found = {place: held for place, held in zip(here, _read(here), strict=True) if held in wanted}
+    return [*places, *found] if {*found.values()} == wanted else None
 
 
-def _values_of(words: list[int], width: int, thing: dict) -> list[int]:
-    """Return where the values of a table's entries are, each `width` words with the value last; [] if they are not."""
-    places = words[width - 1 :: width]
-    held = [_word(place) for place in places]
-    return places if [each for each in held if each] == list(map(id, dict.values(thing))) else []
+def _values_of(first: int, entries: int, width: int, thing: dict) -> range:
+    """Return where the values of a table's entries are, each `width` words with the value last; none if they are
+    not."""
+    places = range(first + WORD * (width - 1), first + WORD * width * entries, WORD * width)
+    held = [each for each in _read(places) if each]
+    return places if held == list(map(id, dict.values(thing))) else range(0)
 
 
 def _list_places(thing: list) -> list[int] | None:
     items = _word(id(thing) + _ITEMS)
-    places = [items + WORD * index for index in range(len(thing))]
-    if _word(id(thing) + _SIZE) != len(thing) or list(map(_word, places)) != list(map(id, thing)):
+    places = range(items, items + WORD * len(thing), WORD)
+    if _word(id(thing) + _SIZE) != len(thing) or _read(places) != list(map(id, thing)):
         return None
     return [id(thing) + _SIZE, id(thing) + _ITEMS, *places]
+
+
+def _read(places: range) -> list[int]:
+    """Return the words at evenly spaced places."""
+    if not places:
+        return []
+    count = (places[-1] - places[0]) // WORD + 1
+    return list((ctypes.c_uint64 * count).from_address(places[0]))[:: places.step // WORD]
 
 
 def _word(address: int) -> int:
