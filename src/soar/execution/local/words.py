@@ -7,25 +7,7 @@ program and no module. Runs beside the programs, hence the builtins bound here.
 """
 
 import ctypes
-from builtins import (
-    all,
-    any,
-    dict,
-    getattr,
-    id,
-    isinstance,
-    len,
-    list,
-    map,
-    max,
-    min,
-    range,
-    set,
-    str,
-    tuple,
-    type,
-    zip,
-)  # noqa: A004, UP029
+from builtins import all, dict, id, isinstance, list, map, set, tuple, type  # noqa: A004, UP029
 from collections.abc import Collection
 from types import CellType, FunctionType, MemberDescriptorType
 from typing import Any
