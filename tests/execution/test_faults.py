@@ -81,8 +81,6 @@ zygote._preload(triage.IMPORTABLE)
 zygote._warm_up()
 sys.modules["program"] = types.ModuleType("program")
 ours = [module for name, module in sys.modules.items() if name.startswith("soar.")]
-state = guard.Guard(triage.shared_modules(), ours, triage.all_classes())
-assert state.spotless(), state.traces()
 
 def sees(code):
     names = {"__name__": "program"}
@@ -91,16 +89,21 @@ def sees(code):
         names["transform"]([[1, 2], [3, 4]])
     except BaseException:
         pass
-    return not state.spotless()
+    return not main.state.spotless()
 
-for name, code in eval(sys.argv[1]).items():
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        os.write(writing, b"1" if sees(code) else b"0")
-        os._exit(0)
-    os.wait()
-    if os.read(reading, 1) == b"0":
-        print(name)
+def main():
+    for name, code in eval(sys.argv[1]).items():
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            os.write(writing, b"1" if sees(code) else b"0")
+            os._exit(0)
+        os.wait()
+        if os.read(reading, 1) == b"0":
+            print(name)
+
+main.state = guard.Guard(triage.shared_modules(), ours, triage.all_classes())
+assert main.state.spotless(), main.state.traces()
+main()
 """
 UNSEEN = {
     "a function's code",  # set on what dispatches to the function, which never looks at it
@@ -255,6 +258,7 @@ def test_a_process_limit_is_named(monkeypatch):
         open_sandbox(workers=1, codec="arc").__enter__()
 
 
+@pytest.mark.slow
 def test_every_kind_that_goes_for_its_neighbours_is_right_about_them():
     """One after the other in one worker each, a good program before and after."""
     for name, code in POISON.items():

@@ -110,8 +110,8 @@ def _watch_held(watch: words.Words, held: list[tuple[str, Any]], inner: set[str]
         seen.add(id(thing))
         if isinstance(thing, _CONTAINERS):
             watch.add(place, thing)
-            inner = list(thing.values()) if isinstance(thing, dict) else [] if isinstance(thing, np.ndarray) else thing
-            held += [(place, each) for each in inner]
+            if not isinstance(thing, np.ndarray):
+                held += [(place, each) for each in (thing.values() if isinstance(thing, dict) else thing)]
         elif isinstance(thing, FunctionType):
             if (thing.__module__ or "").partition(".")[0] in inner:
                 watch.add(place, thing)
