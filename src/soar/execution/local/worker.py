@@ -31,9 +31,9 @@ SLACK = 0.05
 """By which part of its time a call may take longer in company, so that not every call sets the timers anew. Who runs
 alone might have touched them."""
 
-LOOK_SECONDS = 0.1
-"""CPU time between two looks at everything. A look takes about a millisecond, and what it finds costs all programs
-since the last one another run."""
+LOOK_SECONDS = 0.25
+"""CPU time between two looks at everything. A look takes one or two milliseconds, and what it finds costs all
+programs since the last one another run."""
 
 ENDURED = 3
 ENOUGH_WRITTEN = 16 << 20
