@@ -149,6 +149,7 @@ class Batch:
 
     def _restart(self, job: Job) -> None:
         """Forget what a job did in this worker."""
+        job.cpu_seconds = 0.0
         del job.outputs[self._began[self.jobs.index(job)] :]
 
     @property

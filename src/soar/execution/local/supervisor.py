@@ -18,7 +18,7 @@ from soar.execution.codecs import CODECS, codec_named
 from soar.execution.local import wire
 from soar.execution.local.batch import ATTEMPTS, Batch, Job
 from soar.execution.local.link import Killed, Lost, Zygote
-from soar.types import Execution, Value
+from soar.types import Execution, Failure, Value
 
 MAX_BATCH = 2048
 MAX_WAITING = 4096
@@ -298,7 +298,10 @@ class ConfinedSandbox:
     def _again(self, jobs: Sequence[Job]) -> None:
         """Queue jobs again, before those that have not been tried; give up on those that have lost too much."""
         for job in reversed(jobs):
-            if job.attempts >= ATTEMPTS:
+            if job.attempts >= ATTEMPTS and self.achieved == "weak":
+                # Here it may well have killed itself, and one program must not end the rest.
+                job.fill(Failure("Crash", _KILLED))
+            elif job.attempts >= ATTEMPTS:
                 job.fail(SandboxError(_KILLED))
             elif job.attempts > 1:
                 # Kept for as long as there is a loop to wait in.
