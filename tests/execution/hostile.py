@@ -215,7 +215,7 @@ TRICKS = {
         "    while True: pass",
         "Timeout",
     ),
-    "a signal to itself": ("import os, signal\n" + T + "signal.raise_signal(signal.SIGKILL)", "Crash"),
+    "a signal to itself": ("import os, signal\n" + T + "signal.raise_signal(signal.SIGKILL)", "PermissionError"),
     "a stack overflow in C": (
         "import sys, functools\nsys.setrecursionlimit(10 ** 9)\n"
         "f = lambda x: functools.reduce(lambda a, b: f(b), [x, x])\n" + T + "return f(1)",

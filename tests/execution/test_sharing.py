@@ -14,7 +14,7 @@ from benchmarks.programs import read_programs
 from soar.execution import open_sandbox
 from soar.execution.local import guard, triage
 
-SHUNNED = triage.shunned_names(triage.shared_modules())
+SHUNNED = triage.shunned_names(triage.shared_modules(), triage.all_classes())
 
 
 def look(code: str) -> triage.Look:
@@ -29,11 +29,6 @@ def test_a_program_leaves_no_trace_in_the_next_of_its_batch():
     for name, leaked, seen in zip(LEAKS, found[::2], found[1::2], strict=True):
         assert seen.outputs == (((1,) * 16,),), name
         assert leaked.outputs == (GRID,), name
-
-
-def test_what_could_leave_a_trace_runs_alone_or_is_looked_at_closely():
-    for name, leak in LEAKS.items():
-        assert look(leak).alone or look(leak).stores or look(leak).random, name
 
 
 def test_common_programs_share_a_worker():
@@ -87,7 +82,7 @@ def test_a_guard_sees_replaced_values_though_they_claim_to_be_equal(monkeypatch)
 
     module = ModuleType("watched")
     module.__dict__["value"] = np.array([1])
-    watch = guard.Guard([module])
+    watch = guard.Guard([module], [], [])
     assert watch.clean()
     monkeypatch.setitem(vars(module), "value", Equal())
     assert not watch.clean()

@@ -85,7 +85,7 @@ def test_programs_in_bulk_come_back_in_their_order():
 def test_an_unknown_level_or_kind_of_result_is_refused():
     with pytest.raises(ConfigError, match="full, weak"):
         open_sandbox(level="none")
-    with pytest.raises(ConfigError, match="grid or json"):
+    with pytest.raises(ConfigError, match="arc, json"):
         open_sandbox(codec="pickle")  # type: ignore[arg-type]
 
 

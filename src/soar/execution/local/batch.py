@@ -16,11 +16,20 @@ from soar.errors import SandboxError
 from soar.execution.local import wire
 from soar.types import Execution, Failure, Output, Stage
 
-ATTEMPTS = 5
+ATTEMPTS = 7
+"""How often a program's worker may be lost through no fault of its own before that is said."""
+
 ENDURED_LOSSES = 2
 """How many inputs may cost a worker its life before the others are not tried any more."""
 
 TIMED_OUT = (-signal.SIGVTALRM, -signal.SIGXCPU, -signal.SIGPROF)
+OWN_FAULT = {
+    *TIMED_OUT,
+    *(-number for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)),
+    *(-number for number in (signal.SIGTRAP, signal.SIGSYS, signal.SIGXFSZ, signal.SIGPIPE)),
+}
+"""Signals that a program can bring on itself. It may send itself no other (`calls`), so others came from outside."""
+
 _FRAME = re.compile(r'File "<program>", line (\d{1,9}) in (.{1,100})')
 STAGES: dict[str, Stage] = {"load": "load", "run": "run", "result": "result"}
 
@@ -30,7 +39,7 @@ class Job:
     """One program to run on the inputs of one task.
 
     `outputs` grows input by input; `attempts` counts workers that were lost under it through no fault that is known,
-    `losses` the inputs that ended a worker.
+    `losses` the inputs that ended a worker. `doubted`: it was judged once beside one that left a trace.
     """
 
     code: bytes
@@ -43,6 +52,7 @@ class Job:
     cpu_seconds: float = 0.0
     attempts: int = 0
     losses: int = 0
+    doubted: bool = False
 
     def complete(self) -> None:
         """Hand over the execution."""
@@ -64,6 +74,7 @@ class Batch:
         self._began = [len(job.outputs) for job in jobs]
         self._place = 0
         self._later: list[Job] = []
+        self._judged_jobs: list[tuple[Job, Callable[[], object]]] = []
         self._stopped = self._garbled = False
 
     def request(self, cpu_seconds: float, slice_seconds: float) -> bytes:
@@ -88,6 +99,9 @@ class Batch:
         if kind == wire.STOP:
             self._stopped = True
             return
+        if kind == wire.CLEAN:
+            self._settle()
+            return
         if place != self._place or place >= len(self.jobs) or self._stopped:
             raise wire.Malformed("a record about another program")
         job = self.jobs[place]
@@ -97,49 +111,69 @@ class Batch:
             job.outputs.append(self._read(payload) if kind == wire.VALUE else read_failure(payload))
         elif kind == wire.DONE and len(job.outputs) == job.count:
             job.cpu_seconds += wire.read_seconds(payload)
-            self._next(job.complete)
+            self._next(job, job.complete)
         elif kind == wire.UNLOADED:
             failure = read_failure(payload)
-            self._next(lambda: job.fill(failure))
+            self._next(job, lambda: job.fill(failure))
         elif kind == wire.SAME and index < place and len(self.jobs[index].outputs) == job.count:
             job.outputs[:] = self.jobs[index].outputs
-            self._next(job.complete)
+            self._next(job, job.complete)
         elif kind == wire.ALONE and not job.alone:
             job.alone = True
             self._restart(job)
-            self._next(lambda: self._later.append(job))
+            self._later.append(job)
+            self._place += 1
         else:
             raise wire.Malformed("a record out of order")
 
-    def _next(self, settle: Callable[[], object]) -> None:
+    def _next(self, job: Job, settle: Callable[[], object]) -> None:
+        """Note that a job has been judged. In company that counts once the worker was found clean after it."""
         self._place += 1
-        settle()
+        if job.alone:
+            settle()
+        else:
+            self._judged_jobs.append((job, settle))
+
+    def _settle(self) -> None:
+        judged, self._judged_jobs = self._judged_jobs, []
+        for _, settle in judged:
+            settle()
+
+    def _doubtful(self) -> list[Job]:
+        """Return the jobs whose verdicts do not count, to be run again: beside others once more, then alone."""
+        jobs = [job for job, _ in self._judged_jobs]
+        for job in jobs:
+            self._restart(job)
+            job.alone, job.doubted = job.doubted, True
+        return jobs
 
     def _restart(self, job: Job) -> None:
         """Forget what a job did in this worker."""
+        job.cpu_seconds = 0.0
         del job.outputs[self._began[self.jobs.index(job)] :]
 
     @property
     def settled(self) -> bool:
         """Whether every job has been handed over, though the worker may not have ended yet."""
-        return self._place >= len(self.jobs) and not self._later
+        return self._place >= len(self.jobs) and not self._later and not self._judged_jobs
 
     def ended(self, end: dict[str, Any]) -> list[Job]:
         """Return the jobs to run again after the worker's end, having settled the one that it ended under."""
+        later = [*self._doubtful(), *self._later]
         if self._place >= len(self.jobs):
-            return self._later
+            return later
         job, rest = self.jobs[self._place], self.jobs[self._place + 1 :]
         told = len(job.outputs) > self._began[self._place]
         if self._stopped and not end["killed"]:
             again = self._lost_input(job, None) if told else [job]
-        elif not end["killed"] and end["code"] == -signal.SIGKILL:
+        elif end["killed"] == "stopped" or (not end["killed"] and end["code"] < 0 and end["code"] not in OWN_FAULT):
             again = self._lost_worker(job)
         else:
             failure = fate(end, job.code)
             if self._garbled and end["code"] == 0:
                 failure = Failure("Crash", "the process wrote what is no result", failure.line, failure.source_line)
             again = self._judged(job, failure)
-        return [*self._later, *again, *rest]
+        return [*later, *again, *rest]
 
     def _judged(self, job: Job, failure: Failure) -> list[Job]:
         """Settle the input that a worker died under. In company it may have been a neighbour's doing, and which
@@ -170,23 +204,18 @@ class Batch:
         return []
 
     def _lost_worker(self, job: Job) -> list[Job]:
-        """Run a job again whose worker was killed from outside, alone from the second time on."""
+        """Run a job again whose worker was lost, alone from the second time on. The others have nothing to do with
+        it."""
         self._restart(job)
         job.attempts += 1
         job.alone = job.alone or job.attempts > 1
-        if job.attempts < ATTEMPTS:
-            return [job]
-        job.fill(Failure("Crash", f"the process was killed {ATTEMPTS} times from outside (out of memory?)"))
-        return []
+        return [job]
 
     def lost(self) -> list[Job]:
-        """Return the jobs to run again after the zygote was lost, each with one more attempt."""
-        unfinished = self.jobs[self._place :]
-        for job in unfinished:
-            self._restart(job)
-            job.attempts += 1
-            job.alone = job.alone or job.attempts > 1
-        return [*self._later, *unfinished]
+        """Return the jobs to run again after the zygote was lost."""
+        running, rest = self.jobs[self._place : self._place + 1], self.jobs[self._place + 1 :]
+        again = [*self._doubtful(), *self._later]
+        return [*again, *(each for job in running for each in self._lost_worker(job)), *rest]
 
 
 def read_failure(payload: bytes) -> Failure:

@@ -8,7 +8,6 @@ import platform
 import struct
 
 ALLOWED: dict[str, tuple[int, int]] = {
-    "setitimer": (38, 103),
     "mmap": (9, 222),
     "munmap": (11, 215),
     "brk": (12, 214),
@@ -26,7 +25,6 @@ ALLOWED: dict[str, tuple[int, int]] = {
     "exit_group": (231, 94),
     "exit": (60, 93),
     "close": (3, 57),
-    "read": (0, 63),
     "pread64": (17, 67),
     "lseek": (8, 62),
     "fstat": (5, 80),
@@ -51,6 +49,11 @@ ALLOWED: dict[str, tuple[int, int]] = {
 """Names as in the kernel's tables, with their numbers on x86-64 and in the generic table that aarch64 uses."""
 
 WRITE, OPENAT, FUTEX, TGKILL = (1, 64), (257, 56), (202, 98), (234, 131)
+READ, SETITIMER = (0, 63), (38, 103)
+RAISED = (4, 6, 7, 8, 11, 27)
+"""Signals that a process may send itself: SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV to end as it would have, SIGPROF
+for the timer. With no other can it stop itself, or look as if it had been killed from outside."""
+
 ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 MORE_THAN_READING = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000
 """O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE."""
@@ -72,7 +75,7 @@ def supported() -> bool:
 
 def bpf(pid: int, *, write_to: tuple[int, int], open_files: bool) -> bytes:
     """Return the filter of the process `pid`: the allowed calls, writing to descriptors `write_to` (first and last),
-    reading files if `open_files`, signalling itself, never waiting on a futex."""
+    reading files if `open_files`, ending itself by a signal, never waiting for anything."""
     architecture, column = ARCHITECTURES[platform.machine()]
     steps: list[Step] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, architecture), (_GIVE, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
     if column == 0:
@@ -80,14 +83,22 @@ def bpf(pid: int, *, write_to: tuple[int, int], open_files: bool) -> bytes:
     first, last = write_to
     steps += [(_EQUAL, 0, 5, WRITE[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_AT_LEAST, 0, 2, first)]
     steps += [(_AT_LEAST, 1, 0, last + 1), (_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EPERM)]
+    # Reading from what was there before could wait for ever. A real timer's signal would look like one from outside.
+    steps += [(_EQUAL, 0, 5, READ[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_AT_LEAST, 0, 2, first)]
+    steps += [(_AT_LEAST, 1, 0, last + 1), (_GIVE, 0, 0, _EPERM), (_GIVE, 0, 0, _ALLOW)]
+    steps += [(_EQUAL, 0, 4, SETITIMER[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 1, 0, 0)]
+    steps += [(_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EPERM)]
     for numbers in ALLOWED.values():
         steps += [(_EQUAL, 0, 1, numbers[column]), (_GIVE, 0, 0, _ALLOW)]
     # A worker has one thread, so a wait on a futex is a deadlock. Interrupted at once it spins instead, and CPU time
     # ends it like any other endless loop. 1 and 10 are FUTEX_WAKE and FUTEX_WAKE_BITSET.
     steps += [(_EQUAL, 0, 6, FUTEX[column]), (_LOAD, 0, 0, _SECOND_ARGUMENT), (_AND, 0, 0, 0x7F)]
     steps += [(_EQUAL, 1, 0, 1), (_EQUAL, 0, 1, 10), (_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EINTR)]
-    steps += [(_EQUAL, 0, 4, TGKILL[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 0, 1, pid)]
-    steps += [(_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EPERM)]
+    count = len(RAISED)
+    steps += [(_EQUAL, 0, 5 + count, TGKILL[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 0, count + 2, pid)]
+    steps.append((_LOAD, 0, 0, _THIRD_ARGUMENT))
+    steps += [(_EQUAL, count - place, 0, number) for place, number in enumerate(RAISED)]
+    steps += [(_GIVE, 0, 0, _EPERM), (_GIVE, 0, 0, _ALLOW)]
     if open_files:
         steps += [(_EQUAL, 0, 4, OPENAT[column]), (_LOAD, 0, 0, _THIRD_ARGUMENT), (_BITS, 1, 0, MORE_THAN_READING)]
         steps += [(_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EPERM)]

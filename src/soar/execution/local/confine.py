@@ -88,8 +88,8 @@ def landlock_version() -> int:
     return max(version, 0)
 
 
-def restrict_files(readable: Iterable[str]) -> int:
-    """Forbid this process and its children all files but reading below `readable`; return Landlock's version."""
+def file_rules(readable: Iterable[str]) -> int:
+    """Return a descriptor of the rules that forbid all files but reading below `readable`, for `restrict_files`."""
     version = landlock_version()
     if version < 1:
         raise Unavailable("this kernel has no Landlock")
@@ -104,11 +104,16 @@ def restrict_files(readable: Iterable[str]) -> int:
     try:
         for path in readable:
             _allow_reading(ruleset, path)
-        if _libc().syscall(ctypes.c_long(LANDLOCK_RESTRICT), ctypes.c_int(ruleset), ctypes.c_uint32(0)) != 0:
-            raise Unavailable(f"Landlock: {_why()}")
-    finally:
+    except BaseException:
         os.close(ruleset)
-    return version
+        raise
+    return ruleset
+
+
+def restrict_files(rules: int) -> None:
+    """Put this process and its children under rules for files for good."""
+    if _libc().syscall(ctypes.c_long(LANDLOCK_RESTRICT), ctypes.c_int(rules), ctypes.c_uint32(0)) != 0:
+        raise Unavailable(f"Landlock: {_why()}")
 
 
 def _allow_reading(ruleset: int, path: str) -> None:
@@ -134,10 +139,12 @@ def _allow_reading(ruleset: int, path: str) -> None:
 
 
 def limit(memory_bytes: int, cpu_seconds: int) -> None:
-    """Set the limits of a worker: address space, CPU time, stack, files, no new process, no core dump."""
+    """Set the limits of a worker: address space, CPU time, stack, files, no new process, no core dump.
+
+    CPU time ends with SIGXCPU, and for who ignores that with SIGKILL a second later.
+    """
     wanted = {
         resource.RLIMIT_AS: memory_bytes,
-        resource.RLIMIT_CPU: cpu_seconds,
         resource.RLIMIT_STACK: 64 << 20,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_NOFILE: 32,
@@ -148,6 +155,9 @@ def limit(memory_bytes: int, cpu_seconds: int) -> None:
         hard = resource.getrlimit(name)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(name, (bound, bound))
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    bound = cpu_seconds + 1 if hard == resource.RLIM_INFINITY else min(cpu_seconds + 1, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (min(cpu_seconds, bound), bound))
 
 
 def restrict_calls(bpf: bytes) -> None:

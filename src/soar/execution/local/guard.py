@@ -1,62 +1,137 @@
 """Whether a program left a trace that the next one in its worker could notice.
 
-Knows modules, classes and settings of the interpreter; compares identities, so a lying ``__eq__`` deceives nobody.
-Runs in the worker beside the programs, hence the builtins bound here before any program can replace them.
+Knows modules, classes, containers and settings of the interpreter, ours among them; compares identities, so a lying
+``__eq__`` deceives nobody. A glance after every program takes in what programs reach by their names; a look, taken now
+and then since it costs a hundred times as much, all modules and classes and what they hold. Runs in the worker beside
+the programs, hence the builtins bound here before any program can replace them.
 """
 
+import abc
 import builtins
 import decimal
+import functools
 import gc
 import random
+import re
 import sys
 import warnings
-from builtins import all, len, list, map, sorted, tuple, type  # noqa: A004, UP029
-from collections.abc import Iterable
-from operator import is_
-from types import ModuleType
+from builtins import getattr, isinstance, len, list, type  # noqa: A004, UP029
+from collections.abc import Callable, Iterable
+from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-ALL: frozenset[str] = frozenset(["*"])
-"""Stands for all attributes there are."""
+from soar.execution.local import words
 
 _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
+_CONTAINERS = (dict, list, set, np.ndarray)
+_GROWING = frozenset(["_cache", "_cache2", "_template_cache", "__warningregistry__"])
+"""Caches that grow as they should; `forget` empties those that a program could have poisoned."""
+
+_OF_A_PROCESS = frozenset(["threading"])
+"""Modules that note which process they are in, anew after every fork."""
+
+_RUN_FOR_PROGRAMS = frozenset("numpy scipy soar builtins sys warnings copyreg re _collections_abc contextlib".split())
+"""Packages that are looked into, to what their names stand for, besides the modules that programs share."""
 
 
 class Guard:
-    """The state of the modules that programs share, as it was when this was made."""
+    """The state of what programs share, as it was when this was made."""
 
-    def __init__(self, modules: Iterable[ModuleType]) -> None:
-        watched = [builtins, sys, warnings, *modules]
+    def __init__(self, modules: Iterable[ModuleType], ours: Iterable[ModuleType], classes: Iterable[type]) -> None:
+        modules, ours = list(modules), list(ours)
         self._modules = sys.modules
         self._loaded = len(sys.modules)
-        self._dicts: list[tuple[Any, tuple]] = [(vars(module), tuple(vars(module).values())) for module in watched]
-        classes = {value for module in watched for value in vars(module).values() if isinstance(value, type)}
         loose = [kind for kind in classes if kind.__flags__ & _HEAP_TYPE and not kind.__flags__ & _IMMUTABLE_TYPE]
-        self._dicts += [(vars(kind), tuple(vars(kind).values())) for kind in sorted(loose, key=repr)]
-        self._sized = [now for now, _ in self._dicts]
-        self._sizes = list(map(len, self._sized))
-        self._names = frozenset([name for now, _ in self._dicts for name in now])
+        near = [builtins, sys, warnings, *modules, *ours]
+        self._near, self._far = words.Words(), words.Words()
+        _watch(self._near, near, _classes_of(near, loose))
+        loaded = [module for name, module in sys.modules.items() if name not in _OF_A_PROCESS]
+        everything = {id(module): module for module in (*loaded, *near) if isinstance(module, ModuleType)}
+        inner = {*_RUN_FOR_PROGRAMS, *(module.__name__.partition(".")[0] for module in modules)}
+        held = _watch(self._far, everything.values(), loose)
+        _watch_held(self._far, [(place, thing) for place, thing in held if place.partition(".")[0] in inner], inner)
+        self._far.add("sys.modules", sys.modules, omit=("program",))
         self._settings = _settings()
+        self._forget: list[Callable[[], object]] = [
+            *[thing.cache_clear for thing in gc.get_objects() if type(thing) is functools._lru_cache_wrapper],
+            *[cache.clear for name in ("_cache", "_cache2") if isinstance(cache := getattr(re, name, None), dict)],
+        ]
+        self._near.seal()
+        self._far.seal()
 
-    def clean(self, stored: frozenset[str] = ALL) -> bool:
-        """Return whether all is as it was. `stored` are the attributes that the program's code could store: where none
-        of them has the name of anything here, the sizes of modules and classes tell."""
-        if len(self._modules) != self._loaded or list(map(len, self._sized)) != self._sizes:
-            return False
-        if stored is not ALL and self._names.isdisjoint(stored):
-            return True
-        return _unchanged(self._dicts) and _settings() == self._settings
+    def clean(self) -> bool:
+        """Return whether all that programs reach by name is as it was."""
+        return len(self._modules) == self._loaded and self._near.unchanged()
+
+    def spotless(self) -> bool:
+        """Return whether everything is as it was, also what is far from programs."""
+        return self.clean() and self._far.unchanged() and _settings() == self._settings
+
+    def forget(self) -> None:
+        """Empty the caches in which an object of a program's own class may answer for another's key."""
+        for clear in self._forget:
+            clear()
+
+    def traces(self) -> list[str]:
+        """Return what is not as it was, in words, for those who want to know why a program did not count."""
+        settings = [] if _settings() == self._settings else ["settings"]
+        return sorted({*self._near.changed(), *self._far.changed(), *settings})
 
 
-def _unchanged(pairs: list[tuple[Any, tuple]]) -> bool:
-    return all(len(now) == len(then) and all(map(is_, now.values(), then)) for now, then in pairs)
+def _classes_of(modules: Iterable[ModuleType], loose: list[type]) -> list[type]:
+    """Return the classes in modules, and those of what is in them."""
+    found = {id(each) for module in modules for value in vars(module).values() for each in (value, type(value))}
+    return [kind for kind in loose if id(kind) in found]
+
+
+def _watch(watch: words.Words, modules: Iterable[ModuleType], classes: Iterable[type]) -> list[tuple[str, Any]]:
+    """Watch the names of modules and classes; return, each with its place, what they stand for."""
+    held = []
+    for module in modules:
+        watch.add(module.__name__, vars(module))
+        held += [(f"{module.__name__}.{name}", value) for name, value in vars(module).items() if name[:2] != "__"]
+    for kind in classes:
+        (members,) = gc.get_referents(vars(kind))
+        watch.add(f"{kind.__module__}.{kind.__qualname__}", members)
+        held += [(f"{kind.__module__}.{kind.__qualname__}.{name}", value) for name, value in members.items()]
+    return held
+
+
+def _watch_held(watch: words.Words, held: list[tuple[str, Any]], inner: set[str]) -> None:
+    """Watch what is held: containers and what they hold in turn, things' own attributes, functions that programs run
+    or that judge them, and their cells."""
+    seen: set[int] = {id(sys.modules)}
+    while held:
+        place, thing = held.pop()
+        if id(thing) in seen or place.rpartition(".")[2] in _GROWING:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, _CONTAINERS):
+            watch.add(place, thing)
+            if not isinstance(thing, np.ndarray):
+                held += [(place, each) for each in (thing.values() if isinstance(thing, dict) else thing)]
+        elif isinstance(thing, FunctionType):
+            if (thing.__module__ or "").partition(".")[0] in inner:
+                watch.add(place, thing)
+                held += [(place, cell) for cell in thing.__closure__ or ()]
+        elif isinstance(thing, CellType):
+            watch.add(place, thing)
+        elif isinstance(thing, classmethod | staticmethod):
+            held.append((place, thing.__func__))
+        elif type(thing).__flags__ & _HEAP_TYPE and not isinstance(thing, type | ModuleType):
+            own = getattr(thing, "__dict__", None)
+            if type(own) is dict:
+                watch.add(place, own)
+            watch.add_slots(place, thing)
 
 
 def _settings() -> list[Any]:
     context = decimal.getcontext()
     return [
+        # Counts every class registered with an abstract one.
+        abc.get_cache_token(),
         sys.getrecursionlimit(),
         sys.get_int_max_str_digits(),
         sys.gettrace(),

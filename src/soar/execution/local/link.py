@@ -5,9 +5,12 @@ Knows processes and frames, not programs. Bound to no event loop, so a sandbox m
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import platform
+import re
+import resource
 import signal
 import socket
 import struct
@@ -21,9 +24,11 @@ from soar.errors import SandboxError
 from soar.execution.local import wire
 
 SCRIPT = Path(__file__).with_name("zygote.py")
-THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"
 START_SECONDS = 120.0
 RECEIVED = 1 << 18
+
+
+_OWN_FAULT = (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGABRT, -signal.SIGSYS)
 
 
 class Lost(Exception):
@@ -34,6 +39,23 @@ class Killed(SandboxError):
     """The zygote was killed from outside while it started; another may fare better."""
 
 
+_SHORT = {
+    errno.EMFILE: "too few file descriptors (ulimit -n is {files}): raise it, ulimit -n 1024",
+    errno.ENFILE: "the system has no file descriptor left: close programs that hold many",
+    errno.EAGAIN: "no more processes are allowed (ulimit -u, or the container's limit): raise it, or lower"
+    " executor.workers",
+    errno.ENOMEM: "not enough memory to start a process: free some, or lower executor.workers",
+}
+"""What the machine is short of when a process cannot be started, and what to do."""
+
+
+def short_of(error: OSError) -> SandboxError:
+    """Return what an error of the operating system means for a sandbox that starts."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    said = _SHORT.get(error.errno or 0, f"{error}").format(files=files)
+    return SandboxError(f"the sandbox's process could not be started: {said}")
+
+
 class Zygote:
     """A running zygote and the socket to it."""
 
@@ -42,22 +64,32 @@ class Zygote:
         self._buffer = bytearray()
         self.ending = False
         """Whether the end of a worker that nobody waits for is still to be received."""
+        with contextlib.ExitStack() as opened:
+            try:
+                self._start(settings, opened)
+            except OSError as error:
+                raise short_of(error) from None
+            opened.pop_all()
+
+    def _start(self, settings: dict[str, Any], opened: contextlib.ExitStack) -> None:
         self._socket, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `kill`, with the process
-        # Not -I: that would also ignore the hash seed, and the order of sets would differ between two zygotes.
-        environment = {"PYTHONHASHSEED": "0", **dict.fromkeys(THREADS, "1")}
+        opened.enter_context(self._socket)
         with theirs:
+            self._errors = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed in `kill`
+            # Not -I: that would also ignore the hash seed, and the order of sets would differ between two zygotes.
             self._process = subprocess.Popen(
                 [sys.executable, "-s", "-P", str(SCRIPT)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                env=environment,
+                env={"PYTHONHASHSEED": "0"},
                 cwd="/",
                 start_new_session=True,
             )
         text = json.dumps(settings).encode()
-        self._socket.sendall(struct.pack("<I", len(text)) + text)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            # Who is gone already is asked why where its greeting is waited for.
+            self._socket.sendall(struct.pack("<I", len(text)) + text)
 
     @property
     def pid(self) -> int:
@@ -150,15 +182,23 @@ class Zygote:
         kind, content = frame
         if kind != b"h":
             self.kill()
-            raise SandboxError(f"the sandbox could not confine itself: {content.decode('utf-8', 'replace')[:500]}")
+            said = content.decode("utf-8", "replace")[:500]
+            number = re.search(r"\[Errno (\d+)\]", said)
+            if number and int(number[1]) in _SHORT:
+                raise short_of(OSError(int(number[1]), said))
+            raise SandboxError(f"the sandbox could not confine itself: {said}")
         return json.loads(content)
 
     def _did_not_start(self) -> SandboxError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
-        if self._process.returncode == -signal.SIGKILL:
+        code = self._process.returncode
+        if code is not None and code < 0 and code not in _OWN_FAULT:
             self.kill()
-            return Killed("the sandbox's process was killed while starting, again and again (out of memory?)")
+            return Killed(
+                f"the sandbox's process was killed by signal {-code} ({signal.Signals(-code).name}) while it started,"
+                " again and again: the memory killer (free memory, or lower executor.workers) or somebody did it"
+            )
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace").strip().split("\n")[-1][:300]
         self.kill()

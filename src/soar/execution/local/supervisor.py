@@ -10,6 +10,7 @@ import math
 import os
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
 from soar.errors import SandboxError
@@ -17,7 +18,7 @@ from soar.execution.codecs import CODECS, codec_named
 from soar.execution.local import wire
 from soar.execution.local.batch import ATTEMPTS, Batch, Job
 from soar.execution.local.link import Killed, Lost, Zygote
-from soar.types import Execution, Value
+from soar.types import Execution, Failure, Value
 
 MAX_BATCH = 2048
 MAX_WAITING = 4096
@@ -39,7 +40,18 @@ LATEST = 0.02
 """What the latest program weighs in the mean CPU time of a program."""
 
 RESTARTS = 50
+STARTS = 3
+"""How often a zygote that is killed while the sandbox opens is started again."""
 
+FIRST_DELAY = 0.1
+"""Seconds that a program waits whose worker was lost a second time, twice as long each further time: what kills, a
+shortage of memory say, kills many at once, and is over after a while."""
+
+
+_KILLED = (
+    f"a program's process was killed from outside {ATTEMPTS} times (the memory killer? an operator?):"
+    " give the machine more memory, or lower executor.workers or memory_mb"
+)
 _Key = tuple[str, bytes, bool]
 
 
@@ -87,12 +99,24 @@ class ConfinedSandbox:
     def __enter__(self) -> Self:
         try:
             for zygote in [self._started() for _ in range(self.workers)]:
-                self._greet(zygote.greeting())
+                for attempt in range(STARTS):
+                    try:
+                        self._greet(zygote.greeting())
+                        break
+                    except Killed as error:
+                        zygote = self._instead_of(zygote, attempt, error)
                 self._idle_zygotes.append(zygote)
         except BaseException:
             self._kill_all()
             raise
         return self
+
+    def _instead_of(self, killed: Zygote, attempt: int, error: Killed) -> Zygote:
+        """Return another zygote for one that was killed while it started; raise the error after the last try."""
+        self._drop(killed)
+        if attempt == STARTS - 1:
+            raise error
+        return self._started()
 
     def __exit__(self, *_: object) -> None:
         for task in self._tasks:
@@ -103,7 +127,12 @@ class ConfinedSandbox:
     async def __aenter__(self) -> Self:
         try:
             for zygote in [self._started() for _ in range(self.workers)]:
-                self._greet(await zygote.greeting_async())
+                for attempt in range(STARTS):
+                    try:
+                        self._greet(await zygote.greeting_async())
+                        break
+                    except Killed as error:
+                        zygote = self._instead_of(zygote, attempt, error)
                 self._idle_zygotes.append(zygote)
         except BaseException:
             self._kill_all()
@@ -269,8 +298,15 @@ class ConfinedSandbox:
     def _again(self, jobs: Sequence[Job]) -> None:
         """Queue jobs again, before those that have not been tried; give up on those that have lost too much."""
         for job in reversed(jobs):
-            if job.attempts >= ATTEMPTS:
-                job.fail(SandboxError(f"the sandbox's processes ended {ATTEMPTS} times under one program"))
+            if job.attempts >= ATTEMPTS and self.achieved == "weak":
+                # Here it may well have killed itself, and one program must not end the rest.
+                job.fill(Failure("Crash", _KILLED))
+            elif job.attempts >= ATTEMPTS:
+                job.fail(SandboxError(_KILLED))
+            elif job.attempts > 1:
+                # Kept for as long as there is a loop to wait in.
+                delay = FIRST_DELAY * 2 ** (job.attempts - 2)
+                asyncio.get_running_loop().call_later(delay, partial(self._put, job, front=True))
             else:
                 self._put(job, front=True)
 
@@ -278,8 +314,11 @@ class ConfinedSandbox:
         """Have a batch run in one worker; return the jobs to run again."""
         slice_seconds = max(MIN_SLICE, FORKS_PER_SLICE * self.hello["fork_seconds"])
         calls = max(job.count - len(job.outputs) for job in batch.jobs) + 1
-        most = (slice_seconds if len(batch.jobs) > 1 else 0.0) + calls * (self._cpu_seconds * 1.5 + 0.75)
-        await zygote.send(wire.ORDER.pack(most) + batch.request(self._cpu_seconds, slice_seconds))
+        call = self._cpu_seconds * 1.5 + 0.75
+        most = (slice_seconds if len(batch.jobs) > 1 else 0.0) + calls * call
+        # Who runs alone says something after each call; loading and the first one come together.
+        silent = 2 * call if batch.jobs[0].alone else most
+        await zygote.send(wire.ORDER.pack(most, silent) + batch.request(self._cpu_seconds, slice_seconds))
         while True:
             kind, content = await zygote.receive()
             if kind == b"e":

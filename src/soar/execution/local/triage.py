@@ -1,85 +1,187 @@
 """Which programs may share a worker with others, read off their compiled code.
 
-Knows names and opcodes. A program alters what others see only through an attribute it stores, a name that leads to
-shared state, or a module that brings one; who uses any of these gets a process of its own. Not a line of defence (the
-kernel's confinement is), and `guard` checks afterwards what slipped through.
+Knows names, constants and opcodes. A program alters what others see only through an attribute it stores, a name that
+leads to shared state, a name made at run time, code that runs after its time, or a module that brings one of these. Who
+could use any of them gets a process of its own. Sharing saves time and nothing else, so in doubt a program runs alone;
+`guard` checks afterwards what slipped through, and the kernel's confinement holds for both.
 """
 
+import dis
 import opcode
+import re
 import sys
-from collections.abc import Iterable
-from types import CodeType, ModuleType
+from collections.abc import Iterable, Mapping
+from types import CodeType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import NamedTuple
 
 IMPORTABLE = frozenset(
-    "__future__ abc array bisect cmath collections collections.abc copy dataclasses enum fractions functools heapq"
-    " itertools math numbers numpy numpy.lib.stride_tricks numpy.linalg numpy.random operator random re scipy"
-    " scipy.ndimage statistics string typing".split()
+    "__future__ abc array bisect cmath collections collections.abc copy dataclasses fractions functools heapq"
+    " itertools math numbers numpy numpy.lib.stride_tricks numpy.linalg numpy.random numpy.typing operator random re"
+    " scipy scipy.ndimage statistics string typing".split()
 )
 """Modules that programs of one worker share: preloaded, and without state that names outside `SHUNNED` reach."""
 
 SHUNNED = frozenset(
-    "__import__ attrgetter breakpoint compile delattr eval exec exit f_back f_builtins f_globals f_locals"
-    " get_type_hints getattr gi_code gi_frame globals input locals make_dataclass methodcaller open quit setattr"
-    " tb_frame tb_next vars"
-    " ForwardRef cr_frame ag_frame mro register errstate seterr seterrcall set_printoptions setbufsize printoptions"
-    " as_strided ctypeslib f2py fromfile frombuffer genfromtxt load loadtxt memmap save savetxt savez savez_compressed"
-    " testing tofile DataSource fromregex setflags set_state get_state setstate set_string_function"
-    " cache_clear purge setfield ctypes".split()
+    # Names made at run time, code made from text, the interpreter.
+    "__import__ attrgetter breakpoint compile delattr dir eval exec exit format format_map formatter Formatter getattr"
+    " get_field get_value globals help input license locals credits copyright methodcaller open quit setattr Template"
+    " vars vformat check_unused_args convert_field"
+    # Frames, classes and functions from behind.
+    " mro register cell_contents fget fset fdel tb_frame tb_next"
+    # What sets attributes of whatever it is given, makes classes from dicts, or evaluates text.
+    " ABCMeta ForwardRef cached_property clear_overloads dataclass_transform final get_overloads get_type_hints"
+    " make_dataclass no_type_check no_type_check_decorator overload partialmethod recursive_repr runtime_checkable"
+    " singledispatch singledispatchmethod total_ordering update_abstractmethods update_wrapper wraps"
+    " WRAPPER_ASSIGNMENTS WRAPPER_UPDATES"
+    # Settings and caches that all share.
+    " cache_clear errstate get_state getstate printoptions purge register_at_fork set_bit_generator set_printoptions"
+    " set_state set_string_function setbufsize seterr seterrcall seterrobj setstate set_numeric_ops"
+    # Memory that is not the program's own, and files.
+    " LowLevelCallable DataSource add_docstring add_newdoc add_newdoc_ufunc as_strided bmat capsule cffi ctypes"
+    " ctypeslib f2py fromfile frombuffer fromregex from_dlpack genfromtxt load loadtxt lock memmap resize save savetxt"
+    " savez savez_compressed setfield setflags test testing tofile"
+    " sys os builtins gc inspect importlib signal threading".split()
 )
+
+UNSETTABLE = frozenset("aligned dtype strides writeable".split())
+"""Attributes of arrays whose assignment makes them look at other memory, or at the same as something else."""
 
 PRIVATE_ALLOWED = frozenset(
     "__abs__ __add__ __and__ __annotations__ __bool__ __call__ __classcell__ __classdict__ __contains__ __doc__"
-    " __enter__ __eq__ __exit__ __firstlineno__ __floordiv__ __ge__ __getitem__ __gt__ __hash__ __init__ __invert__"
-    " __iter__ __le__ __len__ __lt__ __main__ __mod__ __module__ __mul__ __name__ __ne__ __neg__ __next__ __or__"
+    " __enter__ __exit__ __firstlineno__ __floordiv__ __ge__ __getitem__ __gt__ __init__ __invert__"
+    " __iter__ __le__ __len__ __lt__ __main__ __mod__ __module__ __mul__ __name__ __neg__ __next__ __or__"
     " __post_init__ __pow__ __qualname__ __radd__ __repr__ __rmul__ __rsub__ __setitem__ __slots__"
     " __static_attributes__ __str__ __sub__ __truediv__ __type_params__ __xor__".split()
 )
+"""Special names that a program in company may use. ``__eq__`` and ``__hash__`` are none: a key of a shared cache that
+lies about them answers for another program's key. What copies, finalises, or describes memory is none either."""
 
+_REFLECTING = re.compile(r"__|\b(?:f|gi|cr|ag|tb|co|func)_")
+"""Text that could become the name of an attribute of a frame, a generator, a traceback, code or a function."""
+
+_OF_NAMED_TUPLES = frozenset("_asdict _fields _make _replace".split())
+_HARMLESS_TEXT = frozenset(["__main__"])
+_INTERNAL = re.compile(r"(?:f|gi|cr|ag|tb|co|func)_")
 _OP = opcode.opmap
 _IMPORT = _OP["IMPORT_NAME"]
 _EXTENDED = _OP["EXTENDED_ARG"]
 _STORE, _DELETE, _MATCH_CLASS = _OP["STORE_ATTR"], _OP["DELETE_ATTR"], _OP["MATCH_CLASS"]
+_CATCHES, _BUILDS_CLASS = _OP["PUSH_EXC_INFO"], _OP["LOAD_BUILD_CLASS"]
+_GENERATOR, _ASYNCHRONOUS = 0x20, 0x80 | 0x100 | 0x200
 
 
 class Look(NamedTuple):
-    """What a program's code says: whether it must run alone, which attributes it stores or deletes, whether it may draw
-    random numbers, and what code that is the `same` has in common: its names and its operations."""
+    """What a program's code says: whether it must run alone, whether it may draw random numbers, whether it makes
+    classes, and what code that is the `same` has in common: its names and its operations."""
 
     alone: bool
-    stores: frozenset[str]
     random: bool
+    classes: bool
     kin: tuple[frozenset[str], bytes]
+
+
+class _Seen:
+    """What a walk through a program's code has found so far."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.stored: set[str] = set()
+        self.imported: set[str] = set()
+        self.texts: list[str] = []
+        self.raw: list[bytes] = []
+        self.alone = False
+        self.close: list[CodeType] = []
 
 
 def look(code: CodeType, shunned: frozenset[str]) -> Look:
     """Return what there is to know of a program before it runs; `shunned` is what `shunned_names` found."""
-    names: set[str] = set()
-    stored: set[str] = set()
-    raw: list[bytes] = []
-    alone = _walk(code, names, stored, raw) or not names.isdisjoint(shunned)
+    seen = _Seen()
+    _walk(code, seen)
+    names = seen.names
+    raw = b"".join(seen.raw)
+    alone = seen.alone or not names.isdisjoint(shunned) or not seen.imported <= IMPORTABLE
     if not alone and "__" in " ".join(names):
         alone = not PRIVATE_ALLOWED.issuperset([name for name in names if name[:2] == "__"])
-    random = "random" in names or "numpy.random" in names
-    return Look(alone, frozenset(stored), random, (frozenset(names), b"".join(raw)))
+    if not alone and seen.stored:
+        alone = not UNSETTABLE.isdisjoint(seen.stored) or any(name[:2] == "__" for name in seen.stored)
+        # A dataclass makes code of its fields' names.
+        alone = alone or ("name" in seen.stored and "dataclasses" in names)
+    alone = alone or _REFLECTING.search("\n".join(seen.texts)) is not None
+    alone = alone or any(_makes_class(each) or _names_fields(each) for each in seen.close)
+    random = not names.isdisjoint(("random", "numpy.random", "samples"))
+    return Look(alone, random, _BUILDS_CLASS in raw, (frozenset(names), raw))
 
 
-def _walk(code: CodeType, names: set[str], stored: set[str], raw: list[bytes]) -> bool:
-    """Collect names and operations of this code and of all that it holds; return whether it must run alone."""
+def _walk(code: CodeType, seen: _Seen) -> None:
+    """Collect names, texts and operations of this code and of all that it holds."""
     operations = code.co_code
-    raw.append(operations)
-    names.update(code.co_names)
+    seen.raw.append(operations)
+    seen.names.update(code.co_names)
     # Arguments are among these bytes too: what is not there is not there, and what is there may be one of them.
     for operation in (_STORE, _DELETE):
         if operation in operations:
-            stored |= _operands(code, operation)
-    alone = _MATCH_CLASS in operations and _MATCH_CLASS in operations[::2]
+            seen.stored |= _operands(code, operation)
     if _IMPORT in operations:
-        alone = alone or not _operands(code, _IMPORT) <= IMPORTABLE
+        seen.imported |= _operands(code, _IMPORT)
+    if _MATCH_CLASS in operations and _MATCH_CLASS in operations[::2]:
+        seen.alone = True
+    if code.co_flags & _ASYNCHRONOUS or (code.co_flags & _GENERATOR and _CATCHES in operations):
+        # Suspended for ever, it would go on when it is thrown away: in the time of the next program.
+        seen.alone = True
+    if "type" in code.co_names or "__annotations__" in code.co_names:
+        seen.close.append(code)
     for item in code.co_consts:
         if type(item) is CodeType:
-            alone = _walk(item, names, stored, raw) or alone
-    return alone
+            _walk(item, seen)
+        else:
+            _read(item, seen.texts)
+
+
+def _read(constant: object, texts: list[str]) -> None:
+    """Collect the texts in a constant."""
+    if type(constant) is str:
+        if constant not in _HARMLESS_TEXT:
+            texts.append(constant)
+    elif type(constant) is bytes:
+        texts.append(constant.decode("latin-1"))
+    elif type(constant) is tuple or type(constant) is frozenset:
+        for item in constant:
+            _read(item, texts)
+
+
+def _makes_class(code: CodeType) -> bool:
+    """Return whether ``type`` is used for more than asking one thing for its type: with three arguments, or handed on,
+    it makes classes whose special methods no name in the code shows."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
+    return any(step.argval == "type" and not _asks(steps[place + 1 :]) for place, step in enumerate(steps))
+
+
+def _asks(steps: list[dis.Instruction]) -> bool:
+    """Return whether what was just loaded is called with one argument, worked out without a jump."""
+    depth = 0
+    for place, step in enumerate(steps):
+        if step.opname == "PUSH_NULL" and place == 0:
+            continue
+        if step.opname in ("CALL", "PRECALL") and step.arg == depth:
+            return depth == 1
+        if step.opcode in dis.hasjrel or step.opcode in dis.hasjabs or depth < 0:
+            return False
+        depth += dis.stack_effect(step.opcode, step.arg, jump=False)
+    return False
+
+
+def _names_fields(code: CodeType) -> bool:
+    """Return whether ``__annotations__`` is used for more than annotating names, or not by the compiler itself. A
+    dataclass makes code of what it finds there."""
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
+    for place, step in enumerate(steps):
+        if step.argval == "__annotations__":
+            key, store = [*steps[place + 1 : place + 3], None, None][:2]
+            if step.opname != "LOAD_NAME" or key is None or store is None or store.opname != "STORE_SUBSCR":
+                return True
+            if key.opname != "LOAD_CONST" or not str(key.argval).isidentifier():
+                return True
+    return False
 
 
 def same(one: CodeType, other: CodeType) -> bool:
@@ -121,19 +223,50 @@ def _operands(code: CodeType, operation: int) -> set[str]:
     return found
 
 
-def shunned_names(modules: Iterable[ModuleType]) -> frozenset[str]:
-    """Return the names that lead from `modules` to shared state: other modules, private things, open containers."""
+def shunned_names(modules: Iterable[ModuleType], classes: Iterable[type]) -> frozenset[str]:
+    """Return the names that lead from `modules` and from objects of `classes` to shared state: other modules, private
+    things, open containers, and what functions, frames and generators say of themselves."""
     found: set[str] = {*SHUNNED}
     for module in modules:
         for name, value in vars(module).items():
             if isinstance(value, ModuleType):
-                if value.__name__ not in IMPORTABLE:
-                    found.add(name)
-            elif name[:2] != "__" and (name[:1] == "_" or type(value) in (dict, list, set, bytearray)):
+                found |= {name} if _stray(name, value) else set()
+            elif name[:2] != "__" and (name[:1] == "_" or isinstance(value, dict | list | set | bytearray)):
                 found.add(name)
-    return frozenset(found | {"sys", "os", "builtins", "gc", "inspect", "ctypes", "importlib", "signal", "threading"})
+    for kind in classes:
+        found |= {name for name, value in _members(kind).items() if _inside(name, value)}
+    return frozenset(found - _OF_NAMED_TUPLES)
+
+
+def _stray(name: str, value: ModuleType) -> bool:
+    """Return whether a module stands where nobody would look for it, or may not be shared."""
+    if value.__name__ not in IMPORTABLE:
+        return True
+    return name != value.__name__.rpartition(".")[2]
+
+
+def _members(kind: type) -> Mapping[str, object]:
+    return type.__dict__["__dict__"].__get__(kind)
+
+
+def _inside(name: str, value: object) -> bool:
+    if name[:1] == "_":
+        return name[:2] != "__"
+    return isinstance(value, GetSetDescriptorType | MemberDescriptorType | property) and bool(_INTERNAL.match(name))
 
 
 def shared_modules() -> list[ModuleType]:
     """Return the loaded modules that programs of one worker share."""
     return [module for name in sorted(IMPORTABLE) if isinstance(module := sys.modules.get(name), ModuleType)]
+
+
+def all_classes() -> list[type]:
+    """Return every class there is."""
+    found: dict[type, None] = {}
+    waiting: list[type] = [object]
+    while waiting:
+        kind = waiting.pop()
+        if kind not in found:
+            found[kind] = None
+            waiting += type.__subclasses__(kind)
+    return list(found)

@@ -14,8 +14,9 @@ from functools import partial
 from soar.codec import Codec
 
 FRAME = struct.Struct("<cI")
-ORDER = struct.Struct("<d")
-"""What the zygote itself reads of a request: the most CPU seconds that its worker may use."""
+ORDER = struct.Struct("<dd")
+"""What the zygote itself reads of a request: the most CPU seconds that its worker may use, in all and between two
+things that it says."""
 
 _JOB = struct.Struct("<ddBHH")
 _SET = struct.Struct("<H")
@@ -24,10 +25,10 @@ _PROGRAM = struct.Struct("<HHI")
 _RECORD = struct.Struct("<BHHI")
 _CPU = struct.Struct("<d")
 
-VALUE, JSON, FAILURE, UNLOADED, ALONE, SAME, DONE, STOP = range(1, 9)
+VALUE, JSON, FAILURE, UNLOADED, ALONE, SAME, DONE, STOP, CLEAN = range(1, 10)
 """Kinds of records: an output (an input may also be `JSON`, where the codec cannot carry it), a failure; a failure to
 load, which holds for all inputs; run this program alone; the same code as an earlier program of the batch; all said
-about a program; the worker ends."""
+about a program; the worker ends; no program so far has left a trace, so what was said of them counts."""
 
 MAX_RECORD = 1 << 20
 MAX_INPUTS = 1 << 16

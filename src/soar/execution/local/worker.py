@@ -23,18 +23,27 @@ RESULTS, TRACES = 3, 4
 PRINTABLE = 1 << 20
 MAX_MESSAGE, MAX_LINE = 240, 160
 AGAIN = 0.1
+IN_COMPANY = 0.25
+"""Which part of its time a call has in company. What takes longer runs again alone, with all of its time: it may have
+been kept from its work by what a neighbour left, and an endless loop costs a quarter more, not twice as much."""
+
 SLACK = 0.05
 """By which part of its time a call may take longer in company, so that not every call sets the timers anew. Who runs
 alone might have touched them."""
 
+LOOK_SECONDS = 0.25
+"""CPU time between two looks at everything. A look takes one or two milliseconds, and what it finds costs all
+programs since the last one another run."""
+
 ENDURED = 3
-NOTHING: frozenset[str] = frozenset()
 ENOUGH_WRITTEN = 16 << 20
 ENOUGH_UNTOLD = 1 << 16
 _dumps, _write, _exit = json.dumps, os.write, os._exit
 _setitimer, _cpu = signal.setitimer, time.process_time
 _PROF, _VIRTUAL = signal.ITIMER_PROF, signal.ITIMER_VIRTUAL
 _NAME_OF = type.__dict__["__name__"]
+_ALONE = bytes([wire.ALONE])
+_nothing = ModuleType("program")
 
 
 class Timeout(BaseException):
@@ -140,50 +149,83 @@ class Worker:
         self._guard = watch
         self._shunned = shunned
         self._sink = sink
-        self._alarm = Alarm(request.cpu_seconds, 0.0 if request.alone else SLACK, self._give_up)
+        seconds, slack = (1.0, 0.0) if request.alone else (IN_COMPANY, SLACK)
+        self._alarm = Alarm(request.cpu_seconds * seconds, slack, self._give_up)
         self._unpacked: dict[int, list[Any]] = {}
         self._ran: dict[tuple, list[tuple[int, CodeType]]] = {}
         self._place, self._index, self._source, self._stage = 0, 0, "", "load"
         self._spoilt = self._failed = False
+        self._looked = 0.0
         self._written, self._untold = 0, b""
 
     def work(self) -> None:
-        """Run programs until all are done, the time slice is over, or one has left a trace."""
+        """Run programs until all are done, the time slice is over, or one has left a trace. What is said of a program
+        in company counts once a look at everything, after it, has found nothing."""
+        alone = self._request.alone
         for place, (inputs, first, code) in enumerate(self._request.programs):
             if place and (_cpu() > self._request.slice_seconds or self._written > ENOUGH_WRITTEN):
                 break
             self._place, self._source = place, code.decode("utf-8", "surrogatepass")
             self._spoilt = self._failed = False
             self._sink.left = PRINTABLE
-            stored = self._run(inputs, first)
-            if self._spoilt or not self._guard.clean(stored):
+            self._run(inputs, first)
+            clean = alone or self._guard.clean()
+            if not clean:
+                self._untold = self._note(wire.ALONE)
+            self._tell()
+            if self._spoilt or not clean or (_cpu() > self._looked + LOOK_SECONDS and not self._spotless()):
                 break
-        self._say(wire.STOP)
+        if not alone:
+            self._spotless()
+        self._send(self._note(wire.STOP))
 
-    def _run(self, inputs: int, first: int) -> frozenset[str]:
-        """Run one program on its inputs from `first` on; return which attributes it might have stored."""
+    def _spotless(self) -> bool:
+        self._looked = _cpu()
+        if self._guard.spotless():
+            self._send(self._note(wire.CLEAN))
+            return True
+        return False
+
+    def _run(self, inputs: int, first: int) -> None:
+        """Run one program on its inputs from `first` on; what is to be said of it is then untold."""
         begun = _cpu()
         code = self._guarded("load", lambda: compile(self._source, NAME, "exec", dont_inherit=True))
         if code is None:
-            return NOTHING
+            return
         look = triage.look(code, self._shunned)
         if look.alone and not self._request.alone:
-            self._say(wire.ALONE)
-            return NOTHING
+            self._untold = self._note(wire.ALONE)
+            return
         kin = self._ran.setdefault((inputs, first, *look.kin), [])
         for place, earlier in kin:
             if triage.same(code, earlier):
-                self._say(wire.SAME, place)
-                return NOTHING
+                self._untold = self._note(wire.SAME, place)
+                return
         if look.random or self._request.alone:
             guard.seed()
-        transform = self._guarded("load", lambda: _load(code, self._signature))
-        if transform is None:
-            return look.stores
-        self._call(transform, self._inputs(inputs)[first:], first, begun)
+        loaded: Any = [self._guarded("load", lambda: _load(code, self._signature))]
+        if loaded[0] is not None:
+            self._call(loaded[0], self._inputs(inputs)[first:], first, begun)
+        if not self._request.alone:
+            self._leave(loaded, look.classes)
         if not self._failed:
             kin.append((self._place, code))
-        return look.stores
+
+    def _leave(self, loaded: list[Any], classes: bool) -> None:
+        """Throw away what a program in company has made, in its own time: not in that of the next one."""
+        said = self._untold
+
+        def leave() -> None:
+            loaded.clear()
+            sys.modules["program"] = _nothing
+            if classes:
+                self._guard.forget()
+
+        failed = self._failed
+        self._guarded("run", leave)
+        if self._failed and not failed:
+            said = self._note(wire.ALONE)
+        self._untold = said
 
     def _inputs(self, place: int) -> list[Any]:
         if place not in self._unpacked:
@@ -202,14 +244,12 @@ class Worker:
             encoded = self._guarded("run", lambda: self._result(transform, value))  # noqa: B023
             if encoded is not None:
                 self._untold += wire.pack_record(wire.VALUE, self._place, index, encoded)
-            elif self._crowded():
-                self._untold = b""
-                self._say(wire.ALONE)
+            elif self._pending[:1] == _ALONE:
+                self._untold = self._pending
                 return
             else:
                 self._untold += self._pending
         self._untold += wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun))
-        self._tell()
 
     def _result(self, transform: Any, value: Any) -> bytes:
         result = transform(value)
@@ -239,14 +279,11 @@ class Worker:
         if failure is None:
             return result
         self._failed = True
-        self._pending = self._record(failure)
+        crowded = not self._request.alone and (alarm.fired or self._no_memory)
+        self._pending = self._note(wire.ALONE) if crowded else self._record(failure)
         if stage == "load":
-            self._send(wire.pack_record(wire.ALONE, self._place, 0) if self._crowded() else self._pending)
+            self._untold += self._pending
         return None
-
-    def _crowded(self) -> bool:
-        """Whether memory ran out where programs before may have used it up: alone it might suffice."""
-        return self._no_memory and self._place > 0 and not self._request.alone
 
     def _record(self, failure: bytes) -> bytes:
         kind = wire.UNLOADED if self._stage == "load" else wire.FAILURE
@@ -275,9 +312,12 @@ class Worker:
     def _give_up(self, alarm: Alarm) -> NoReturn:
         """Say that the running program takes too long and will not stop, and end the process under it."""
         alarm.stop()
-        self._untold += self._record(alarm.failure(self._stage, self._source))
+        if self._request.alone:
+            self._untold += self._record(alarm.failure(self._stage, self._source))
+        else:
+            self._untold = self._note(wire.ALONE)
         self._tell()
-        self._say(wire.STOP)
+        self._send(self._note(wire.STOP))
         _exit(0)
 
     def _tell(self) -> None:
@@ -289,8 +329,8 @@ class Worker:
         while data:
             data = data[_write(RESULTS, data) :]
 
-    def _say(self, kind: int, index: int = 0) -> None:
-        self._send(wire.pack_record(kind, self._place, index))
+    def _note(self, kind: int, index: int = 0) -> bytes:
+        return wire.pack_record(kind, self._place, index)
 
 
 def _load(code: Any, signature: str) -> Any:

@@ -36,18 +36,10 @@ default would cost some per cent of its time."""
 CANARIES = 5
 """How many workers may be killed from outside while they try the confinement."""
 
-TICK, MAX_TICK = 0.005, 0.1
-"""How long the zygote lets a worker run before it looks after it: little at first, then longer and longer, since each
-look costs two processes a start from cold, unless the worker writes much."""
+THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"
+"""Each must be 1 before NumPy is loaded, or its linear algebra starts threads, whose locks a fork inherits locked."""
 
-MUCH = 1 << 15
-LAST_WORDS = 0.02
-"""Seconds that a worker has to say where it is before it is killed."""
-
-IDLE_SECONDS = 30.0
 PIPE_BYTES = 1 << 18
-MAX_TRACE, MAX_TRACED = 4096, 1 << 18
-MAX_RELAYED = 64 << 20
 
 
 def _as_package(codec: str) -> None:
@@ -73,6 +65,9 @@ def main() -> None:
         os.dup2(null, handle)
     settings = json.loads(_receive(channel) or b"{}")
     os.environ.clear()
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    # Python's handler would raise in the program what somebody sent to the process.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         serve = prepare(settings, channel)
     except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor must hear of it
@@ -85,9 +80,11 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     """Preload, confine, prove and say so; return what serves requests from then on."""
     _as_package(settings["codec"])
     codec: Any = importlib.import_module(settings["codec"])
-    from soar.execution.local import calls, canary, confine, guard, triage, wire, worker
+    from soar.execution.local import calls, canary, confine, guard, triage, watch, wire, worker
 
     _preload(triage.IMPORTABLE)
+    _warm_up()
+    _refuse_threads()
     guard.make_entropy_fixed()
     folders = _libraries()
     memory = _own_size() + settings["memory_mb"] * (1 << 20)
@@ -99,21 +96,27 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     }
     confine.become_nobody(folders)
     confine.isolate()
+    rules = None
     try:
-        hello["landlock"] = confine.restrict_files(folders) if settings["landlock"] else 0
+        if settings["landlock"]:
+            # The zygote must see in /proc what its workers are doing; they must not.
+            rules = confine.file_rules(folders)
+            confine.restrict_files(confine.file_rules([*folders, "/proc"]))
+            hello["landlock"] = confine.landlock_version()
     except confine.Unavailable as error:
-        hello["reason"] = str(error)
+        hello["reason"], rules = str(error), None
     hello["uid"] = os.getuid()
     warnings.simplefilter("ignore")
     sys.setrecursionlimit(sys.getrecursionlimit() + OUR_FRAMES)
-    _forget_project()
+    ours = _forget_project()
     sink = worker.Sink()
     sys.stdout = sys.stderr = sink  # type: ignore[assignment]
     sys.modules["program"] = ModuleType("program")
-    shunned = triage.shunned_names(triage.shared_modules())
-    watch = guard.Guard(triage.shared_modules())
-    jail = Jail(confine, calls, landlocked=hello["landlock"] > 0, filtered=hello["seccomp"])
-    zygote = Zygote(channel, memory, jail)
+    classes = triage.all_classes()
+    shunned = triage.shunned_names(triage.shared_modules(), classes)
+    state = guard.Guard(triage.shared_modules(), ours, classes)
+    jail = Jail(confine, calls, rules, filtered=hello["seccomp"])
+    zygote = Zygote(channel, memory, jail, watch.Watch)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*RARE_COLLECTIONS)
@@ -126,7 +129,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
 
     def work(data: bytes) -> None:
         request = wire.unpack_request(data)
-        worker.Worker(request, watch, shunned, sink, codec, settings["signature"]).work()
+        worker.Worker(request, state, shunned, sink, codec, settings["signature"]).work()
 
     return lambda: zygote.serve(wire.ORDER, work)
 
@@ -138,6 +141,11 @@ def _preload(names: frozenset[str]) -> None:
     import numpy as np
     from scipy import ndimage
 
+    for kind in (np.half, np.single, np.double, np.longdouble, np.csingle, np.cdouble, np.clongdouble):
+        limits = np.finfo(kind)
+        [getattr(limits, name) for name in dir(limits)]
+    for code in "bBhHiIlLqQ":
+        [getattr(np.iinfo(code), name) for name in dir(np.iinfo)]
     ndimage.label(np.eye(3, dtype=int))
     np.matmul(np.eye(2), np.eye(2))
     np.random.default_rng(0)
@@ -145,6 +153,25 @@ def _preload(names: frozenset[str]) -> None:
     np.array2string(np.eye(2))
     np.unique(np.eye(2), axis=0)
     np.pad(np.eye(2), 1)
+
+
+def _warm_up() -> None:
+    """Have the interpreter note what it would note when a program first copies a thing or causes a warning."""
+    slots = importlib.import_module("copyreg")._slotnames
+    triage = importlib.import_module("soar.execution.local.triage")
+    for kind in triage.all_classes():
+        with contextlib.suppress(Exception):
+            slots(kind)
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType):
+            vars(module).setdefault("__warningregistry__", {})
+
+
+def _refuse_threads() -> None:
+    """Raise where this process has threads: a fork has only the one that forks, and the locks of all."""
+    count = len(os.listdir("/proc/self/task"))  # noqa: PTH208
+    if count != 1:
+        raise RuntimeError(f"{count} threads after NumPy and SciPy were loaded, expected 1: they ignore {THREADS}")
 
 
 def _libraries() -> list[str]:
@@ -169,31 +196,32 @@ def _own_size() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGESIZE")
 
 
-def _forget_project() -> None:
-    """Leave only the standard library to import from; what is loaded of NumPy and SciPy finds its parts by itself."""
+def _forget_project() -> list[ModuleType]:
+    """Leave only the standard library to import from; what is loaded of NumPy and SciPy finds its parts by itself.
+    Return the modules of this project, which nobody can import any more."""
     keep = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     sys.path[:] = [path for path in sys.path if path in keep or path.endswith("lib-dynload") or path.endswith(".zip")]
     sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__module__", "").startswith("_frozen_")]
-    for name in [name for name in sys.modules if name == "soar" or name.startswith("soar.")]:
-        del sys.modules[name]
     sys.argv[:] = [""]
+    return [sys.modules.pop(name) for name in list(sys.modules) if name == "soar" or name.startswith("soar.")]
 
 
 class Zygote:
     """Forks workers and watches each until it ends."""
 
-    def __init__(self, channel: int, memory: int, jail: "Jail") -> None:
+    def __init__(self, channel: int, memory: int, jail: "Jail", watch: Any) -> None:
         self._channel = channel
         self._memory = memory
         self._jail = jail
+        self._watch = watch
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
 
     def serve(self, order: struct.Struct, work: Callable[[bytes], None]) -> None:
         """Answer requests, one worker each, until the supervisor closes the channel."""
         while (data := _receive(self._channel)) is not None:
-            (cpu,) = order.unpack_from(data)
+            cpu, silent = order.unpack_from(data)
             request = data[order.size :]
-            end = self.run(lambda: work(request), cpu, self._relay)  # noqa: B023
+            end = self.run(lambda: work(request), cpu, self._relay, silent)  # noqa: B023
             _send(self._channel, b"e", json.dumps(end).encode())
 
     def fork_seconds(self) -> float:
@@ -215,10 +243,13 @@ class Zygote:
                 return json.loads(said)
             if end["killed"] or end["code"] != -signal.SIGKILL:
                 break
-        raise RuntimeError(f"a worker ended before it had tried its confinement: {end}")
+        raise RuntimeError(f"a worker ended before it had tried its confinement: {end['trace'].strip() or end}")
 
-    def run(self, work: Callable[[], None], cpu: float, relay: Callable[[bytes], object]) -> dict[str, Any]:
-        """Fork a worker for `work`, pass on what it writes, end it when it takes too long; return how it ended."""
+    def run(
+        self, work: Callable[[], None], cpu: float, relay: Callable[[bytes], object], silent: float = math.inf
+    ) -> dict[str, Any]:
+        """Fork a worker for `work`, pass on what it writes, end it when it takes too long, in all or between two things
+        that it says (CPU seconds); return how it ended."""
         results, traces = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):
             fcntl.fcntl(results[1], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -226,7 +257,11 @@ class Zygote:
         pid = os.fork()
         if pid == 0:
             try:
-                self._jail.enter(parent, results[1], traces[1], cpu, self._memory)
+                try:
+                    self._jail.enter(parent, results[1], traces[1], cpu, self._memory)
+                except Exception as error:  # noqa: BLE001 - this process ends, and the zygote says why
+                    _write_all(traces[1], f"{type(error).__name__}: {error}".encode())
+                    os._exit(FAILED)
                 work()
                 os._exit(0)
             finally:
@@ -235,9 +270,8 @@ class Zygote:
         os.close(traces[1])
         for handle in (results[0], traces[0]):
             os.set_blocking(handle, False)
-        watch = Watch(pid, results[0], traces[0], relay)
         try:
-            return watch.until_end(cpu)
+            return self._watch(pid, results[0], traces[0], relay).until_end(cpu, silent)
         finally:
             os.close(results[0])
             os.close(traces[0])
@@ -246,73 +280,18 @@ class Zygote:
         _send(self._channel, b"d", data)
 
 
-class Watch:
-    """One worker from its fork to its end."""
-
-    def __init__(self, pid: int, results: int, traces: int, relay: Callable[[bytes], object]) -> None:
-        self._pid, self._results, self._traces, self._relay = pid, results, traces, relay
-        self._relayed = self._traced = 0
-        self._trace = b""
-
-    def until_end(self, cpu: float) -> dict[str, Any]:
-        """Pass results on until the worker has ended, by itself or because it used more than `cpu` seconds, stood still
-        or wrote too much."""
-        killed, used, moved, tick = "", 0.0, time.monotonic(), TICK
-        while True:
-            signal.sigtimedwait({signal.SIGCHLD}, tick)
-            pid, status, usage = os.wait4(self._pid, os.WNOHANG)
-            tick = TICK if self._drain() > MUCH else min(2 * tick, MAX_TICK)
-            if pid:
-                break
-            now = _cpu_seconds(self._pid)
-            if now > used:
-                used, moved = now, time.monotonic()
-            if not killed:
-                killed = self._verdict(used > cpu, time.monotonic() - moved > IDLE_SECONDS)
-                if killed:
-                    self._kill()
-        code = os.waitstatus_to_exitcode(status)
-        seconds = usage.ru_utime + usage.ru_stime
-        return {"code": code, "killed": killed, "trace": self._trace.decode("utf-8", "replace"), "cpu": seconds}
-
-    def _verdict(self, over: bool, still: bool) -> str:
-        much = self._relayed > MAX_RELAYED or self._traced > MAX_TRACED
-        return "cpu" if over else "wall" if still else "output" if much else ""
-
-    def _kill(self) -> None:
-        """Ask the worker where it is, then kill it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGUSR1)
-            time.sleep(LAST_WORDS)
-            os.kill(self._pid, signal.SIGKILL)
-
-    def _drain(self) -> int:
-        """Read what lies in the pipes without waiting; return how many bytes."""
-        before = self._relayed + self._traced
-        while data := _read(self._results):
-            self._relayed += len(data)
-            if self._relayed <= MAX_RELAYED + PIPE_BYTES:
-                self._relay(data)
-            if self._relayed > MAX_RELAYED:
-                break
-        while data := _read(self._traces):
-            self._traced += len(data)
-            self._trace = (self._trace + data)[-MAX_TRACE:]
-            if self._traced > MAX_TRACED:
-                break
-        return self._relayed + self._traced - before
-
-
 class Jail:
     """What a worker gives up after its fork."""
 
-    def __init__(self, confine: ModuleType, calls: ModuleType, *, landlocked: bool, filtered: bool) -> None:
+    def __init__(self, confine: ModuleType, calls: ModuleType, rules: int | None, *, filtered: bool) -> None:
         self._confine, self._calls = confine, calls
-        self._landlocked, self._filtered = landlocked, filtered
+        self._rules, self._filtered = rules, filtered
 
     def enter(self, parent: int, results: int, traces: int, cpu: float, memory: int) -> None:
         """Keep two descriptors and the limits; give up all else."""
-        high = [fcntl.fcntl(handle, fcntl.F_DUPFD, 50) for handle in (results, traces)]
+        if self._rules is not None:
+            self._confine.restrict_files(self._rules)
+        high = [fcntl.fcntl(handle, fcntl.F_DUPFD, TRACES + 1) for handle in (results, traces)]
         os.dup2(high[0], RESULTS)
         os.dup2(high[1], TRACES)
         os.closerange(TRACES + 1, 1 << 16)
@@ -324,24 +303,8 @@ class Jail:
         faulthandler.register(signal.SIGUSR1, file=TRACES, all_threads=False, chain=False)
         self._confine.limit(memory, math.ceil(cpu) + 1)
         if self._filtered:
-            bpf = self._calls.bpf(os.getpid(), write_to=(1, TRACES), open_files=self._landlocked)
+            bpf = self._calls.bpf(os.getpid(), write_to=(1, TRACES), open_files=self._rules is not None)
             self._confine.restrict_calls(bpf)
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of a child so far."""
-    # How the kernel numbers the CPU clock of a process: the pid inverted, 3 bits of kind.
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except OSError:
-        return 0.0
-
-
-def _read(handle: int) -> bytes:
-    try:
-        return os.read(handle, 1 << 16)
-    except BlockingIOError:
-        return b""
 
 
 def _write_all(handle: int, data: bytes) -> None:
