@@ -82,6 +82,7 @@ def iteration_record(
     known = [result for result in results if result.matched is not None]
     solved = {result.task_id for result in known if result.solved}
     outputs = [right for result in known for right in result.matched or ()]
+    totals = view.reader.totals(*step.key)
     fractions = [sum(result.matched or ()) / len(result.matched or (1,)) for result in known]
     return {
         "stage": step.stage.name,
@@ -100,10 +101,10 @@ def iteration_record(
         "score_mean": sum(fractions) if known else None,
         "oracle": _total(bool(result.oracle) for result in known) if known else None,
         "pass_at_k": pass_at_k(known, view.samples),
-        "tokens": view.reader.tokens(*step.key),
+        "tokens": {"prompt": totals.prompt_tokens, "completion": totals.completion_tokens},
         "seconds": row.seconds,
         "finetune_seconds": row.finetune_seconds,
-        "status": view.reader.statuses(*step.key),
+        "status": dict(totals.statuses),
         "filtered": {
             reason: _total(result.filtered[reason] for result in results)
             for reason in (results[0].filtered if results else ())

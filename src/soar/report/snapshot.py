@@ -37,7 +37,8 @@ def snapshot(reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, in
     if not begun:
         return None
     stage, iteration = begun[-1].stage, begun[-1].iteration
-    counts = reader.statuses(stage, iteration)
+    totals = reader.totals(stage, iteration)
+    counts = totals.statuses
     executed = {"ok", "failed", "syntax-error", "nondeterministic"}
     done = sum(row.finished for row in begun)
     return Snapshot(
@@ -49,7 +50,7 @@ def snapshot(reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, in
         completions=sum(counts.values()),
         budget=tasks[stage] * per_task,
         programs_executed=sum(count for name, count in counts.items() if name in executed),
-        solved_train_pairs=reader.tasks_solved_in_training(stage, iteration),
+        solved_train_pairs=totals.solved_in_training,
         status=counts,
         finished=done == len(plan),
     )
