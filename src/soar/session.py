@@ -7,7 +7,6 @@ what they do is theirs.
 import asyncio
 import contextlib
 import platform
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -20,7 +19,6 @@ from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.config import Config, free_settings, validated
 from soar.domains.task_set import task_set_hash
-from soar.errors import Interrupted
 from soar.iterate import Run, iterate
 from soar.method import (
     contract,
@@ -36,6 +34,7 @@ from soar.report.progress import Progress, show_progress
 from soar.report.snapshot import Snapshot, snapshot
 from soar.report.view import RunView
 from soar.run import RunDirectory, freeze, locked, steps
+from soar.signals import until_signal
 from soar.task_sets import load_task_sets, source_of, tasks_with_ids
 from soar.types import Task
 
@@ -43,7 +42,7 @@ from soar.types import Task
 async def run(config: Config, path: Path, console: Console) -> bool:
     """Run or go on with a configuration in a run directory; return whether there was anything left to do.
 
-    `Interrupted` on SIGTERM or SIGINT, after what was paid for is stored.
+    `Interrupted` on a signal, after what was paid for is stored.
     """
     progress = Progress()
     async with open_run(config, path, progress.note) as opened:
@@ -131,26 +130,8 @@ def _frozen_config(directory: RunDirectory) -> Config:
 
 async def until_stopped(opened: Run) -> None:
     """Iterate; a signal cancels the search or ends the training, and becomes `Interrupted`."""
-    work = asyncio.create_task(iterate(opened))
-    with _on_signals(lambda: (opened.stop.set(), work.cancel())):
-        try:
-            await work
-        except asyncio.CancelledError:
-            if not opened.stop.is_set():
-                raise
-            raise Interrupted(f"stopped; `soar run` on {opened.directory.path} goes on") from None
-
-
-@contextlib.contextmanager
-def _on_signals(action: Any) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, action)
-    try:
-        yield
-    finally:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(name)
+    said = f"stopped; `soar run` on {opened.directory.path} goes on"
+    await until_signal(iterate(opened), said, opened.stop.set)
 
 
 def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]]) -> dict[str, Any]:

@@ -29,6 +29,15 @@ COLUMNS = {
 """The columns that a table's checksum covers, in their order. Searches are told apart by the order of their rowids, so
 these count. An output needs no checksum: its hash is its name."""
 
+KEYS = {
+    "completions": ("stage", "iteration", "task_id", "phase", "island", "step", "place"),
+    "executions": ("task_id", "code_hash"),
+    "unsent": ("stage", "iteration", "task_id", "phase", "island", "step"),
+    "iterations": ("stage", "iteration"),
+    "requests": ("session",),
+}
+"""The columns that tell a table's rows apart."""
+
 COUNTED_BY = {
     "completions": ("stage", "iteration", "task_id", "phase", "island"),
     "unsent": ("stage", "iteration", "task_id", "phase", "island"),
@@ -46,14 +55,9 @@ def checksum(*values: object) -> int:
     return zlib.crc32("\x1f".join(texts).encode())
 
 
-def checksum_sql(table: str, alias: str | None = None) -> str:
+def checksum_sql(table: str) -> str:
     """Return the expression that computes a row's checksum where `offer_checksum` was called."""
-    return f"row_checksum({columns_sql(table, alias)})"
-
-
-def columns_sql(table: str, alias: str | None = None) -> str:
-    """Return the columns that a table's checksum covers, as SQL."""
-    return ", ".join(f"{alias or table}.{column}" for column in COLUMNS[table])
+    return f"row_checksum({', '.join(f'{table}.{column}' for column in COLUMNS[table])})"
 
 
 def offer_checksum(connection: sqlite3.Connection) -> None:
