@@ -19,6 +19,7 @@ from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.config import Config, free_settings, validated
 from soar.domains.task_set import task_set_hash
+from soar.errors import StoreError
 from soar.iterate import Run, iterate
 from soar.method import (
     contract,
@@ -79,6 +80,7 @@ async def open_run(
             free = free_settings(config)
             for changed in freeze(directory, resolved(config, domain, backend), about, then=then, free=free):
                 notify(f"goes on with {changed}")
+            directory.refuse_lost_archive()
             writer = ArchiveWriter(directory.archive)
             reader = ArchiveReader(directory.archive)
             try:
@@ -94,7 +96,7 @@ def view_run(path: Path) -> Iterator[RunView]:
     directory = RunDirectory(path)
     config = _frozen_config(directory)
     domain = open_domain(config.tasks.domain)
-    ids = {name: entry["ids"] for name, entry in directory.manifest()["tasks"].items()}
+    ids = _ids(directory, config)
     reader = ArchiveReader(directory.archive)
     try:
         yield RunView(
@@ -116,7 +118,7 @@ def read_status(path: Path) -> Snapshot | None:
     """Return where a run stands, None if it has not begun to search."""
     directory = RunDirectory(path)
     config = _frozen_config(directory)
-    counts = {name: len(entry["ids"]) for name, entry in directory.manifest()["tasks"].items()}
+    counts = {name: len(ids) for name, ids in _ids(directory, config).items()}
     reader = ArchiveReader(directory.archive)
     try:
         return snapshot(reader, steps(config.plan()), counts, config.search.samples + config.search.refinements)
@@ -126,6 +128,16 @@ def read_status(path: Path) -> Snapshot | None:
 
 def _frozen_config(directory: RunDirectory) -> Config:
     return validated(directory.config(), str(directory.path / "config.toml"))
+
+
+def _ids(directory: RunDirectory, config: Config) -> dict[str, list[str]]:
+    """Return the ids of every stage's tasks, as the run was begun with them."""
+    tasks = directory.manifest()["tasks"]
+    if missing := [stage.name for stage in config.stages if stage.name not in tasks]:
+        raise StoreError(
+            f"{directory.path / 'manifest.json'} is damaged: no tasks of stage {missing[0]!r}; put back a copy"
+        )
+    return {name: entry["ids"] for name, entry in tasks.items()}
 
 
 async def until_stopped(opened: Run) -> None:
