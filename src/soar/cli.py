@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from soar.errors import SoarError, StoreError
+from soar.files import printing
 from soar.signals import Stopped, stop_on_signals
 
 app = typer.Typer(
@@ -49,12 +50,13 @@ def run(
 
     settings = load_config(config, overrides or [])
     console = Lasting()
-    console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)
+    with printing():
+        console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)
     worked = asyncio.run(session.run(settings, run_dir, console))
-    if not worked:
-        said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
-        console.print(said, highlight=False, soft_wrap=True)
-    with session.view_run(run_dir) as view:
+    with session.view_run(run_dir) as view, printing():
+        if not worked:
+            said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
+            console.print(said, highlight=False, soft_wrap=True)
         show_run(view, console)
 
 
@@ -70,10 +72,11 @@ def report(run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.
     for run_dir in run_dirs:
         with session.view_run(run_dir) as view:
             found = metrics.report(view)
-        if as_json:
-            typer.echo(json.dumps(found))
-        else:
-            Console().print(report_table(found, str(run_dir)))
+        with printing():
+            if as_json:
+                typer.echo(json.dumps(found))
+            else:
+                Console().print(report_table(found, str(run_dir)))
 
 
 @app.command()
@@ -83,10 +86,11 @@ def status(run_dir: RunDir, as_json: Json = False) -> None:
     from soar.session import read_status
 
     now = read_status(run_dir)
-    if as_json:
-        typer.echo(json.dumps(now.as_json() if now else None))
-    else:
-        typer.echo(line(now) if now else "not begun")
+    with printing():
+        if as_json:
+            typer.echo(json.dumps(now.as_json() if now else None))
+        else:
+            typer.echo(line(now) if now else "not begun")
 
 
 @app.command("exec")
@@ -119,12 +123,12 @@ def doctor(
     from soar.doctor import examine, examine_run
 
     found: dict[str, Any] = examine() if run_dir is None else examine_run(run_dir)
-    if as_json:
-        typer.echo(json.dumps(found))
-    else:
-        for name, value in found.items():
-            for each in (value or ["nothing"]) if isinstance(value, list) else [value]:
-                typer.echo(f"{name}: {each}")
+    with printing():
+        if as_json:
+            typer.echo(json.dumps(found))
+        else:
+            for name, value in found.items():
+                typer.echo(f"{name}: {'; '.join(value) or 'nothing' if isinstance(value, list) else value}")
     if found.get("damaged"):
         raise StoreError(f"{run_dir} is damaged in {len(found['damaged'])} places: put back a copy of what is named")
 
@@ -149,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
                 raise
             _complain(error)
             code = error.exit_code
-        except OSError as error:
+        except OSError as error:  # no file, no process: what the machine refuses at a place that does not expect it
             if debug:
                 raise
             _complain(error)

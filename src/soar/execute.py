@@ -20,7 +20,7 @@ from rich.console import Console
 
 from soar.errors import ConfigError, DataError
 from soar.execution import open_sandbox
-from soar.files import growing, partial
+from soar.files import growing, partial, printing
 from soar.method import open_domain
 from soar.protocols import Domain, Executor, Parse
 from soar.scoring import verdicts
@@ -137,7 +137,7 @@ def _lines(programs: Path) -> Iterator[str]:
 
 
 def _opened(out: Path | None) -> AbstractContextManager[IO[str]]:
-    return growing(out) if out else nullcontext(sys.stdout)
+    return growing(out) if out else printing()
 
 
 async def _write_all(

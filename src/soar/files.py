@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,18 @@ def growing(path: Path) -> Iterator[IO[str]]:
     except OSError as error:
         left = f"; what was written lies in {aside}" if aside and aside.exists() else ""
         raise StoreError(f"{path} cannot be written: {error}{left}") from None
+
+
+@contextmanager
+def printing() -> Iterator[IO[str]]:
+    """Give standard output; `StoreError` where it cannot be written. That nobody reads it any more is no error."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StoreError(f"standard output cannot be written: {error}") from None
 
 
 def partial(path: Path) -> Path | None:
