@@ -17,15 +17,20 @@ def test_a_growing_file_has_its_name_only_when_it_is_whole(tmp_path):
         assert (tmp_path / "r.jsonl.partial").read_text() == "one\n"
         assert not path.exists()
     assert path.read_text() == "one\n"
-    assert os.listdir(tmp_path) == ["r.jsonl"]
+    assert [file.name for file in tmp_path.iterdir()] == ["r.jsonl"]
 
 
 def test_what_broke_off_stays_in_part_and_what_was_there_before_stays_too(tmp_path):
     path = tmp_path / "r.jsonl"
     path.write_text("old")
-    with pytest.raises(KeyError), growing(path) as file:
-        file.write("half")
-        raise KeyError
+
+    def break_off():
+        with growing(path) as file:
+            file.write("half")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        break_off()
     assert path.read_text() == "old"
     assert (tmp_path / "r.jsonl.partial").read_text() == "half"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import CompletionRow, ExecutionRow, Row, UnsentRow, code_hash
 from soar.archive.writer import ArchiveWriter
-from soar.types import Completion, Origin
+from soar.types import Completion, Origin, Phase
 
 TASKS = ("one", "two", "three")
-PLACES = (("sample", 0), ("refine", 0), ("refine", 1))
+PLACES: tuple[tuple[Phase, int], ...] = (("sample", 0), ("refine", 0), ("refine", 1))
 
 
 def search_rows(iteration: int, task: str) -> list[Row]:

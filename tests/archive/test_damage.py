@@ -31,8 +31,7 @@ def said_of(data, folder):
     path.write_bytes(data)
     try:
         return everything_said(path)
-    except StoreError as error:
-        assert error.exit_code == 5
+    except StoreError:
         return None
 
 

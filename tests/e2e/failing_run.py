@@ -67,19 +67,19 @@ def lost(path: Path, acknowledged: list[Row]) -> list[Row]:
     if not acknowledged:
         return []
     reader = ArchiveReader(path / "archive.sqlite")
-    place = ("train", 0, "t", "sample", 0)
-    there = [*reader.completions(*place), *(reader.execution("t", r.code) for r in acknowledged if _ran(r))]
-    steps = reader.unsent(*place)
+    completions = reader.completions("train", 0, "t", "sample", 0)
+    steps = reader.unsent("train", 0, "t", "sample", 0)
+    gone = []
+    for row in acknowledged:
+        if isinstance(row, CompletionRow):
+            there = row in completions
+        elif isinstance(row, ExecutionRow):
+            there = reader.execution("t", row.code) == row
+        else:
+            there = row.origin.step in steps
+        gone += [] if there else [row]
     reader.close()
-    return [row for row in acknowledged if row not in there and not (_unsent(row) and row.origin.step in steps)]
-
-
-def _ran(row: Row) -> bool:
-    return isinstance(row, ExecutionRow)
-
-
-def _unsent(row: Row) -> bool:
-    return isinstance(row, UnsentRow)
+    return gone
 
 
 def main(folder: Path, error: int, lasting: int) -> None:
@@ -103,7 +103,7 @@ def main(folder: Path, error: int, lasting: int) -> None:
         asyncio.run(store(path, lambda row: None))
         wrong += [f"{n}: another end"] * (everything(path) != calm)
         wrong += [f"{n}: {finding}" for finding in audit(path / "archive.sqlite")]
-    print(json.dumps({"tries": n, "failures": failures, "wrong": wrong}))
+    sys.stdout.write(json.dumps({"tries": n, "failures": failures, "wrong": wrong}))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ import time
 
 import pytest
 
+from soar.errors import ConfigError
+from soar.execute import refuse_inputs
+
 FLIP = "def transform(grid):\n    return [row[::-1] for row in grid]"
 
 
@@ -48,26 +51,32 @@ def by_another_spelling(path):
     return path.parent / "." / ".." / path.parent.name / path.name
 
 
-@pytest.mark.parametrize("name", [by_its_name, by_a_symlink, by_a_hard_link, by_another_spelling])
-@pytest.mark.parametrize("what", ["programs", "tasks", "task in a folder", "solutions", "one program"])
-def test_results_are_never_written_over_an_input(programs, tmp_path, task_folder, call, name, what):
-    tasks, arguments, victim = task_folder, [programs], programs
+NAMES = [by_its_name, by_a_symlink, by_a_hard_link, by_another_spelling]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", ["programs", "tasks", "a task in a folder", "solutions"])
+def test_every_input_is_known_by_all_its_names(programs, tmp_path, task_folder, name, what):
+    tasks, victim = task_folder, programs
     if what in ("tasks", "solutions"):
         tasks = tmp_path / "x_challenges.json"
-        tasks.write_text(json.dumps({"flip": json.loads((task_folder / "flip.json").read_text())}))
+        tasks.write_text("{}")
         (tmp_path / "x_solutions.json").write_text("{}")
         victim = tasks if what == "tasks" else tmp_path / "x_solutions.json"
-    elif what == "task in a folder":
+    elif what == "a task in a folder":
         victim = task_folder / "turn.json"
-    elif what == "one program":
-        victim = tmp_path / "program.py"
-        victim.write_text(FLIP)
-        arguments = ["--task", "flip", victim]
-    before = victim.read_bytes()
-    code, _, errors = call(*arguments, "--out", name(victim), tasks=tasks)
-    assert code == 2
-    assert victim.name in errors
-    assert victim.read_bytes() == before
+    with pytest.raises(ConfigError, match=victim.name):
+        refuse_inputs(name(victim), programs, str(tasks))
+    refuse_inputs(tmp_path / "another.jsonl", programs, str(tasks))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_programs_are_never_written_over(programs, tmp_path, call, name):
+    before = programs.read_bytes()
+    for more in ([], ["--task", "flip"]):
+        code, _, errors = call(programs, *more, "--out", name(programs) if not more else programs)
+        assert (code, errors.count("\n")) == (2, 1)
+        assert programs.read_bytes() == before
     assert list(tmp_path.rglob("*.partial")) == []
 
 

@@ -1,4 +1,4 @@
-"""The n-th write, fsync or rename fails, for every n: nothing that was acknowledged is lost, and the end is the same."""
+"""The n-th write, fsync or rename fails, for every n: nothing acknowledged is lost, and the end is the same."""
 
 import errno
 import json
