@@ -1,13 +1,19 @@
 """The command line: verbs, their arguments and exit codes; nothing else. A verb imports what it needs when it runs."""
 
 import json
+import os
+import select
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from soar.errors import SoarError
+from soar.errors import SoarError, StoreError
+from soar.files import printing
+from soar.signals import Stopped, stop_on_signals
 
 app = typer.Typer(
     name="soar",
@@ -36,14 +42,21 @@ def run(
     from soar.config import load_config
     from soar.report.show import show_run
 
+    class Lasting(Console):
+        """A console that falls silent when nobody reads it any more: what the run does stays worth its price."""
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+
     settings = load_config(config, overrides or [])
-    console = Console()
-    console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)
+    console = Lasting()
+    with printing():
+        console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)
     worked = asyncio.run(session.run(settings, run_dir, console))
-    if not worked:
-        said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
-        console.print(said, highlight=False, soft_wrap=True)
-    with session.view_run(run_dir) as view:
+    with session.view_run(run_dir) as view, printing():
+        if not worked:
+            said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
+            console.print(said, highlight=False, soft_wrap=True)
         show_run(view, console)
 
 
@@ -59,10 +72,11 @@ def report(run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.
     for run_dir in run_dirs:
         with session.view_run(run_dir) as view:
             found = metrics.report(view)
-        if as_json:
-            typer.echo(json.dumps(found))
-        else:
-            Console().print(report_table(found, str(run_dir)))
+        with printing():
+            if as_json:
+                typer.echo(json.dumps(found))
+            else:
+                Console().print(report_table(found, str(run_dir)))
 
 
 @app.command()
@@ -72,10 +86,11 @@ def status(run_dir: RunDir, as_json: Json = False) -> None:
     from soar.session import read_status
 
     now = read_status(run_dir)
-    if as_json:
-        typer.echo(json.dumps(now.as_json() if now else None))
-    else:
-        typer.echo(line(now) if now else "not begun")
+    with printing():
+        if as_json:
+            typer.echo(json.dumps(now.as_json() if now else None))
+        else:
+            typer.echo(line(now) if now else "not begun")
 
 
 @app.command("exec")
@@ -94,39 +109,98 @@ def exec_(
     from soar.execute import execute_file, execute_one
 
     if task is not None:
-        typer.echo(json.dumps(execute_one(programs, task, tasks, domain)))
+        execute_one(programs, out, task, tasks, domain)
     else:
         execute_file(programs, out, tasks, domain)
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Check this machine: the sandbox's level, Python, SQLite, disk, threads."""
-    from soar.doctor import examine
+def doctor(
+    run_dir: Annotated[Path | None, typer.Argument(help="A run directory: look for damage in all of it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check this machine: the sandbox's level, Python, SQLite, disk, threads. Or look at all of a run directory."""
+    from soar.doctor import examine, examine_run
 
-    found: dict[str, Any] = examine()
-    if as_json:
-        typer.echo(json.dumps(found))
-    else:
-        for name, value in found.items():
-            typer.echo(f"{name}: {value}")
+    found: dict[str, Any] = examine() if run_dir is None else examine_run(run_dir)
+    with printing():
+        if as_json:
+            typer.echo(json.dumps(found))
+        else:
+            for name, value in found.items():
+                typer.echo(f"{name}: {'; '.join(value) or 'nothing' if isinstance(value, list) else value}")
+    if found.get("damaged"):
+        raise StoreError(f"{run_dir} is damaged in {len(found['damaged'])} places: put back a copy of what is named")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; return or exit with the code of `soar.errors`, with one message on standard error.
+    """Run the command line and return its exit code, that of `soar.errors`; an error is one message on standard error.
 
     ``--debug``, anywhere, shows the traceback of an error.
     """
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
+    stop_on_signals()
+    with _standard_output() as left:
+        try:
+            app([argument for argument in given if argument != "--debug"])
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+            if isinstance(end, Stopped):
+                _complain("stopped; the same command goes on")
+        except SoarError as error:
+            if debug:
+                raise
+            _complain(error)
+            code = error.exit_code
+        except OSError as error:  # no file, no process: what the machine refuses at a place that does not expect it
+            if debug:
+                raise
+            _complain(error)
+            code = StoreError.exit_code
+        else:
+            code = 0
+        return left(code)
+
+
+@contextmanager
+def _standard_output() -> Iterator[Callable[[int], int]]:
+    """Give a function that a command's exit code goes through at the end, when its output is written or cannot be.
+
+    Where nobody reads any more (``soar … | head``) there is nothing to say and nothing went wrong: 0, so that a script
+    with ``pipefail`` goes on.
+    """
     try:
-        app([argument for argument in given if argument != "--debug"])
-    except SoarError as error:
-        if debug:
-            raise
-        typer.echo(f"soar: {error}", err=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("soar: interrupted; the same command goes on", err=True)
-        sys.exit(75)
-    return 0
+        kept = os.dup(sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):  # closed, or put aside by a test
+        yield lambda code: code
+        return
+
+    def left(code: int) -> int:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            # What is left in the buffer must go somewhere when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                _complain(f"standard output cannot be written: {error}")
+                return StoreError.exit_code
+        # Typer and rich end with 1 when a pipe breaks; no command of ours does.
+        return 0 if code == 1 and _unread(kept) else code
+
+    try:
+        yield left
+    finally:
+        os.close(kept)
+
+
+def _unread(handle: int) -> bool:
+    """Return whether nobody reads from a pipe."""
+    poll = select.poll()
+    poll.register(handle, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def _complain(said: object) -> None:
+    with suppress(OSError):
+        typer.echo(f"soar: {said}", err=True)

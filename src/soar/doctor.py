@@ -1,16 +1,23 @@
-"""What this machine offers a run: the sandbox's level with its proof, Python, SQLite, disk, threads."""
+"""What this machine offers a run: the sandbox's level with its proof, Python, SQLite, disk, threads. And whether a run
+directory is whole: its settings, its archive, its weights, its answers."""
 
 import asyncio
+import json
 import os
 import platform
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from soar.errors import SandboxError
+from soar.archive.audit import audit
+from soar.config import validated
+from soar.errors import ConfigError, SandboxError, SoarError, StoreError
 from soar.execution import available_workers, open_sandbox
+from soar.files import is_published
+from soar.run import RunDirectory
 
 
 def examine(where: Path = Path()) -> dict[str, Any]:
@@ -46,3 +53,56 @@ async def _sandbox() -> dict[str, Any]:
         "workers": available_workers(),
         "fork_ms": round(1e3 * found["fork_seconds"], 1),
     }
+
+
+def examine_run(path: Path) -> dict[str, Any]:
+    """Return what was looked at in a run directory and what is ``damaged`` there, ready for JSON. Reads all of it.
+
+    `ConfigError` if it is no run directory.
+    """
+    directory = RunDirectory(path)
+    if not directory.begun and not directory.archive.exists():
+        raise ConfigError(f"{path} is not a run directory: it has neither manifest.json nor archive.sqlite")
+    looked, damaged = [], []
+    for name, look in _looks(directory):
+        looked.append(name)
+        try:
+            damaged += [f"{name}: {finding}" for finding in look()]
+        except (SoarError, OSError, ValueError, RecursionError) as error:
+            damaged.append(f"{name}: {error}")
+    return {"run": str(path), "looked_at": looked, "damaged": damaged}
+
+
+def _looks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+    """Yield what there is to look at, with a function that looks: it returns findings, or raises the only one."""
+
+    def config() -> list[str]:
+        validated(directory.config(), "config.toml")
+        return []
+
+    def manifest() -> list[str]:
+        directory.manifest()
+        return []
+
+    def archive() -> list[str]:
+        if not directory.archive.exists():
+            raise StoreError("it is missing")
+        return audit(directory.archive)
+
+    yield from (("config.toml", config), ("manifest.json", manifest), ("archive.sqlite", archive))
+    for folder in sorted(directory.path.glob("adapters/*")):
+        if folder.suffix not in (".tmp", ".work"):  # what is being made
+
+            def weights(folder: Path = folder) -> list[str]:
+                return [] if is_published(folder) else ["its manifest is missing"]
+
+            yield str(folder.relative_to(directory.path)), weights
+    for file in sorted([*directory.path.glob("answers/*.json"), *directory.path.glob("data/*/*.jsonl")]):
+
+        def texts(file: Path = file) -> list[str]:
+            text = file.read_text(encoding="utf-8")
+            for line in text.splitlines() if file.suffix == ".jsonl" else [text]:
+                json.loads(line)
+            return []
+
+        yield str(file.relative_to(directory.path)), texts

@@ -5,23 +5,27 @@ Knows files and lines; judging against expected outputs happens here, outside th
 
 import asyncio
 import json
+import os
+import stat
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
 
-from soar.errors import ConfigError, DataError, StoreError
+from soar.errors import ConfigError, DataError
 from soar.execution import open_sandbox
+from soar.files import growing, partial, printing
 from soar.method import open_domain
 from soar.protocols import Domain, Executor, Parse
 from soar.scoring import verdicts
 from soar.search.evaluate import execute
+from soar.signals import until_signal
 from soar.types import Execution, Failure, Output, Task
 
 IN_FLIGHT = 512
@@ -54,18 +58,23 @@ async def _bench(domain: Domain, tasks: Mapping[str, Task], workers: int | None 
 
 
 def execute_file(programs: Path, out: Path | None, source: str | None, domain_name: str) -> None:
-    """Run the programs of a JSONL file and write a result per line; `DataError` if the file cannot be read."""
+    """Run the programs of a JSONL file and write a result per line, `DataError` if none of them can be used.
+
+    Results for a plain file lie in `partial` until they are complete; `Interrupted` names it.
+    """
+    refuse_inputs(out, programs, source)
     domain = open_domain(domain_name)
     tasks = load_tasks(domain, source)
-    try:
-        with programs.open(encoding="utf-8-sig", errors="replace") as lines, _opened(out) as sink:
-            asyncio.run(_write_all(lines, domain, tasks, sink))
-    except OSError as error:
-        raise DataError(f"{programs} cannot be read: {error}") from None
+    lines = _lines(programs)
+    with _opened(out) as sink:
+        counts, refused = asyncio.run(until_signal(_write_all(lines, domain, tasks, sink), _stopped(out)))
+    if counts["error"] and counts["error"] == counts.total():
+        raise DataError(f"no line of {programs} could be used; the first: {refused}")
 
 
-def execute_one(program: Path, task_id: str, source: str | None, domain_name: str) -> dict[str, Any]:
-    """Run one program file on one task and return its result line."""
+def execute_one(program: Path, out: Path | None, task_id: str, source: str | None, domain_name: str) -> None:
+    """Run one program file on one task and write its result line."""
+    refuse_inputs(out, program, source)
     domain = open_domain(domain_name)
     tasks = load_tasks(domain, source)
     if task_id not in tasks:
@@ -79,30 +88,72 @@ def execute_one(program: Path, task_id: str, source: str | None, domain_name: st
         async with _bench(domain, tasks, workers=1) as bench:
             return await execute_line(bench, line)
 
-    return asyncio.run(only())
+    result = asyncio.run(until_signal(only(), "stopped; nothing was written"))
+    with _opened(out) as sink:
+        sink.write(json.dumps(result) + "\n")
 
 
-@contextmanager
-def _opened(out: Path | None) -> Any:
-    if out is None:
-        yield sys.stdout
-        return
+def refuse_inputs(out: Path | None, programs: Path, source: str | None) -> None:
+    """Raise `ConfigError` where results would be written over, or behind, what they are made from: by whatever name."""
+    aside = partial(out) if out else None
+    tasks = Path(source) if source else None
+    inputs = [programs]
+    if tasks and tasks.is_dir():
+        inputs += tasks.rglob("*.json")
+    elif tasks and tasks.is_file():
+        inputs += [tasks, tasks.with_name(tasks.name.replace("challenges", "solutions"))]
+    targets = [_identity(target) for target in ((out, aside) if out else (1,))]
+    for path in inputs:
+        if (found := _identity(path)) and found in targets:
+            raise ConfigError(
+                f"the results would be written to {out or 'standard output'}, which is the input {path}: name another"
+                " file with --out"
+            )
+
+
+def _identity(target: Path | int | None) -> tuple[int, int] | None:
+    """Return what a plain file is known by under all its names, None for what is none."""
+    if target is None:
+        return None
     try:
-        with out.open("w", encoding="utf-8") as sink:
-            yield sink
+        found = os.fstat(target) if isinstance(target, int) else target.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
+
+
+def _stopped(out: Path | None) -> str:
+    aside = partial(out) if out else None
+    return f"stopped; the results so far lie in {aside}" if aside else "stopped"
+
+
+def _lines(programs: Path) -> Iterator[str]:
+    """Yield the lines of a file; `DataError` if it cannot be read, at once where it cannot be opened."""
+    try:
+        with programs.open(encoding="utf-8-sig", errors="replace") as lines:
+            yield from lines
     except OSError as error:
-        raise StoreError(f"{out} cannot be written: {error}") from None
+        raise DataError(f"{programs} cannot be read: {error}") from None
 
 
-async def _write_all(lines: Iterable[str], domain: Domain, tasks: Mapping[str, Task], sink: IO[str]) -> None:
-    counts: dict[str, int] = {"ok": 0, "failed": 0, "error": 0}
+def _opened(out: Path | None) -> AbstractContextManager[IO[str]]:
+    return growing(out) if out else printing()
+
+
+async def _write_all(
+    lines: Iterable[str], domain: Domain, tasks: Mapping[str, Task], sink: IO[str]
+) -> tuple[Counter[str], str]:
+    """Write a result per line; return how many lines have which status, and why the first unusable one is that."""
+    counts, refused = Counter[str](), ""
     async with _bench(domain, tasks) as bench:
         with _progress(shown=sink is not sys.stdout) as show:
             async for result in execute_lines(bench, lines):
                 sink.write(json.dumps(result) + "\n")
                 sink.flush()
                 counts[result["status"]] += 1
+                refused = refused or result.get("message", "") * (result["status"] == "error")
                 show(counts)
+    return counts, refused
 
 
 @contextmanager

@@ -4,12 +4,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from soar.errors import StoreError
 
 MANIFEST = "manifest.json"
+PARTIAL = ".partial"
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -22,8 +26,57 @@ def write_atomically(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+        _sync(path.parent)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error}; free space and go on") from None
+
+
+@contextmanager
+def growing(path: Path) -> Iterator[IO[str]]:
+    """Give a text file to write line by line; it gets its name at the end, and lies in `partial` until then.
+
+    What is no plain file is written directly. `StoreError` when the disk refuses; what was written stays.
+    """
+    aside = partial(path)
+    try:
+        with (aside or path).open("w" if aside else "a", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            if aside:
+                os.fsync(file.fileno())
+        if aside:
+            aside.replace(aside.with_name(aside.name.removesuffix(PARTIAL)))
+            _sync(aside.parent)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        left = f"; what was written lies in {aside}" if aside and aside.exists() else ""
+        raise StoreError(f"{path} cannot be written: {error}{left}") from None
+
+
+@contextmanager
+def printing() -> Iterator[IO[str]]:
+    """Give standard output; `StoreError` where it cannot be written. That nobody reads it any more is no error."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StoreError(f"standard output cannot be written: {error}") from None
+
+
+def partial(path: Path) -> Path | None:
+    """Return the file in which a plain file grows, beside it, or beside what it links to. None for a pipe, a device,
+    or what is open already (``/dev/stdout``): these are no files to be replaced."""
+    for _ in range(40):  # as many links as Linux follows
+        path = path.parent.resolve() / path.name
+        if path.is_relative_to("/proc") or path.is_relative_to("/dev/fd"):
+            return None
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return None if path.exists() and not path.is_file() else path.with_name(path.name + PARTIAL)
 
 
 def publish(aside: Path, path: Path, about: Mapping[str, object]) -> None:

@@ -10,6 +10,7 @@ Knows files and refuses what does not fit; knows nothing of searching or learnin
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import tomllib
@@ -23,6 +24,10 @@ import tomli_w
 
 from soar.errors import ConfigError, DataError, StoreError
 from soar.files import write_atomically
+from soar.types import canonical_json
+
+SEAL = "sha256"
+"""The manifest's entry with the hashes of the configuration and of the rest of the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +107,47 @@ class RunDirectory:
         return (self.path / "manifest.json").exists()
 
     def config(self) -> dict[str, Any]:
-        """Return the frozen configuration as it was written; `ConfigError` if this is no run directory."""
+        """Return the frozen configuration as it was written; `ConfigError` if this is no run directory, `StoreError` if
+        the file is not what was written."""
+        text = self._read("config.toml")
+        seal = self._manifest().get(SEAL)
+        if seal is not None and seal.get("config.toml") != _sha256(text):
+            raise self._damaged("config.toml", "it is not what was written when the run began")
         try:
-            return tomllib.loads(self._read("config.toml"))
+            return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise self._damaged("config.toml", error) from None
 
     def manifest(self) -> dict[str, Any]:
-        """Return what the run was begun with: versions, model, task sets by stage."""
+        """Return what the run was begun with: versions, model, task sets by stage; errors as of `config`."""
+        found = self._manifest()
+        seal = found.pop(SEAL, None)
+        if seal is not None and seal.get("manifest") != _sha256(canonical_json(found)):
+            raise self._damaged("manifest.json", "it is not what was written when the run began")
+        return found
+
+    def _manifest(self) -> dict[str, Any]:
         text = self._read("manifest.json")
         try:
             found = json.loads(text)
-            if not isinstance(found, dict) or not isinstance(found.get("tasks"), dict):
-                raise ValueError("expected an object with tasks")
-            return found
         except (ValueError, RecursionError) as error:
             raise self._damaged("manifest.json", error) from None
+        if not _is_manifest(found):
+            raise self._damaged("manifest.json", "expected an object with model, versions, and tasks by stage")
+        return found
 
-    def _damaged(self, name: str, error: Exception) -> StoreError:
+    def refuse_lost_archive(self) -> None:
+        """Raise `StoreError` where a run came further than an archive that is not there: it would begin again."""
+        made = [name for name in ("data", "adapters", "answers") if (self.path / name).exists()]
+        if made and not (self.archive.exists() and self.archive.stat().st_size):
+            raise StoreError(
+                f"{self.archive} is missing or empty, but the run has made {' and '.join(made)} from it: put back a"
+                " copy of it, or start a new run directory"
+            )
+
+    def _damaged(self, name: str, why: object) -> StoreError:
         return StoreError(
-            f"{self.path / name} is damaged ({error}): put back a copy of it. The archive beside it is not touched"
+            f"{self.path / name} is damaged ({why}): put back a copy of it. The archive beside it is not touched"
         )
 
     def _read(self, name: str) -> str:
@@ -129,27 +155,60 @@ class RunDirectory:
             return (self.path / name).read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise self._damaged(name, error) from None
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
+            if self.archive.exists() or (name == "config.toml" and self.begun):
+                raise StoreError(f"{self.path / name} is missing, and the run was begun: put back a copy") from None
             raise ConfigError(f"{self.path} is not a run directory: it has no {name}") from None
+        except OSError as error:
+            raise StoreError(f"{self.path / name} cannot be read: {error}") from None
+
+
+def _is_manifest(found: object) -> bool:
+    """Return whether a JSON value has what a manifest must have, in its kinds."""
+    if not isinstance(found, dict) or not isinstance(found.get(SEAL, {}), dict):
+        return False
+    tasks = found.get("tasks")
+    return (
+        isinstance(found.get("model"), dict)
+        and isinstance(tasks, dict)
+        and all(
+            isinstance(entry, dict)
+            and isinstance(entry.get("hash"), str)
+            and isinstance(entry.get("ids"), list)
+            and all(isinstance(id_, str) for id_ in entry["ids"])
+            for entry in tasks.values()
+        )
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[RunDirectory]:
     """Make the run directory if needed and hold it; `StoreError` while another process does."""
-    if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / "lock").exists())):
-        raise ConfigError(f"{path} exists and is not a run directory: name another, or a new one")
     try:
+        if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / "lock").exists())):
+            raise ConfigError(f"{path} exists and is not a run directory: name another, or a new one")
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     except OSError as error:
         raise StoreError(f"cannot use {path} as a run directory: {error}") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(handle, path)
         yield RunDirectory(path)
-    except BlockingIOError:
-        raise StoreError(f"{path} is in use by another process: wait for it or stop it") from None
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreError(f"{path} is in use by another process: wait for it or stop it") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be locked: {error}; use a local disk") from None
 
 
 def freeze(
@@ -173,8 +232,14 @@ def freeze(
         now = {key: value for key, value in manifest.items() if key != "versions"}
         _refuse(DataError, directory.path, "tasks or model", differences(before, now))
         return kept
-    write_atomically(directory.path / "config.toml", tomli_w.dumps(config))
-    write_atomically(directory.path / "manifest.json", json.dumps(manifest, indent=1))
+    if directory.archive.exists():
+        raise StoreError(
+            f"{directory.path} has an archive, but no manifest.json says what it was begun with: put it back"
+        )
+    text = tomli_w.dumps(config)
+    seal = {"config.toml": _sha256(text), "manifest": _sha256(canonical_json(manifest))}
+    write_atomically(directory.path / "config.toml", text)
+    write_atomically(directory.path / "manifest.json", json.dumps({**manifest, SEAL: seal}, indent=1))
     return []
 
 

@@ -7,7 +7,6 @@ what they do is theirs.
 import asyncio
 import contextlib
 import platform
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -21,7 +20,7 @@ from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter, Tokens
 from soar.config import Config, free_settings, validated
 from soar.domains.task_set import task_set_hash
-from soar.errors import Interrupted
+from soar.errors import StoreError
 from soar.iterate import Run, iterate
 from soar.method import (
     contract,
@@ -37,6 +36,7 @@ from soar.report.progress import Progress, show_progress
 from soar.report.snapshot import Snapshot, snapshot
 from soar.report.view import RunView
 from soar.run import RunDirectory, freeze, locked, steps
+from soar.signals import until_signal
 from soar.task_sets import load_task_sets, source_of, tasks_with_ids
 from soar.types import Task
 
@@ -44,7 +44,7 @@ from soar.types import Task
 async def run(config: Config, path: Path, console: Console) -> bool:
     """Run or go on with a configuration in a run directory; return whether there was anything left to do.
 
-    `Interrupted` on SIGTERM or SIGINT, after what was paid for is stored.
+    `Interrupted` on a signal, after what was paid for is stored.
     """
     progress = Progress()
 
@@ -92,6 +92,7 @@ async def open_run(
             free = free_settings(config)
             for changed in freeze(directory, resolved(config, domain, backend), about, then=then, free=free):
                 say(f"continued with another setting: {changed}")
+            directory.refuse_lost_archive()
             writer = ArchiveWriter(directory.archive)
             reader = ArchiveReader(directory.archive)
             try:
@@ -104,7 +105,8 @@ async def open_run(
 
 def open_meter(config: Config, reader: ArchiveReader) -> Meter:
     """Return the run's meter, which has counted what earlier sessions spent."""
-    spent = {task_id: Tokens(*tokens) for task_id, tokens in reader.tokens_by_task().items()}
+    limited = any(value is not None for name, value in config.budget if name.startswith("max_"))
+    spent = {task_id: Tokens(*tokens) for task_id, tokens in reader.tokens_by_task().items()} if limited else {}
     seconds = sum(row.seconds + row.finetune_seconds for row in reader.iterations())
     return Meter(config.budget, spent, seconds)
 
@@ -115,7 +117,7 @@ def view_run(path: Path) -> Iterator[RunView]:
     directory = RunDirectory(path)
     config = _frozen_config(directory)
     domain = open_domain(config.tasks.domain)
-    ids = {name: entry["ids"] for name, entry in directory.manifest()["tasks"].items()}
+    ids = _ids(directory, config)
     reader = ArchiveReader(directory.archive)
     try:
         yield RunView(
@@ -138,7 +140,7 @@ def read_status(path: Path) -> Snapshot | None:
     """Return where a run stands, None if it has not begun to search."""
     directory = RunDirectory(path)
     config = _frozen_config(directory)
-    counts = {name: len(entry["ids"]) for name, entry in directory.manifest()["tasks"].items()}
+    counts = {name: len(ids) for name, ids in _ids(directory, config).items()}
     reader = ArchiveReader(directory.archive)
     try:
         per_task = config.search.samples + config.search.refinements
@@ -151,28 +153,20 @@ def _frozen_config(directory: RunDirectory) -> Config:
     return validated(directory.config(), str(directory.path / "config.toml"))
 
 
+def _ids(directory: RunDirectory, config: Config) -> dict[str, list[str]]:
+    """Return the ids of every stage's tasks, as the run was begun with them."""
+    tasks = directory.manifest()["tasks"]
+    if missing := [stage.name for stage in config.stages if stage.name not in tasks]:
+        raise StoreError(
+            f"{directory.path / 'manifest.json'} is damaged: no tasks of stage {missing[0]!r}; put back a copy"
+        )
+    return {name: entry["ids"] for name, entry in tasks.items()}
+
+
 async def until_stopped(opened: Run) -> None:
     """Iterate; a signal cancels the search or ends the training, and becomes `Interrupted`."""
-    work = asyncio.create_task(iterate(opened))
-    with _on_signals(lambda: (opened.stop.set(), work.cancel())):
-        try:
-            await work
-        except asyncio.CancelledError:
-            if not opened.stop.is_set():
-                raise
-            raise Interrupted(f"stopped; `soar run` on {opened.directory.path} goes on") from None
-
-
-@contextlib.contextmanager
-def _on_signals(action: Any) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, action)
-    try:
-        yield
-    finally:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(name)
+    said = f"stopped; `soar run` on {opened.directory.path} goes on"
+    await until_signal(iterate(opened), said, opened.stop.set)
 
 
 def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]]) -> dict[str, Any]:

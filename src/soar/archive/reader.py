@@ -1,32 +1,65 @@
 """Read-only questions to a run's archive, safe while the run goes on.
 
-Knows the tables and gives back `soar.types`; decides nothing. Answers of tasks are not in the archive.
+Knows the tables and gives back `soar.types`; decides nothing. Answers of tasks are not in the archive. Every row that
+is read is held against its checksum and the rows of an answer against their count, so that an archive that was damaged
+gives the answer that it always gave, or `StoreError`. Archives of the first layout have neither; they are read as they
+are.
 """
 
 import json
 import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from soar.archive.rows import CompletionRow, ExecutionRow, IterationRow, code_hash, decode_output
+from soar.archive.checks import COLUMNS, COUNTED_BY, KEYS, checksum, counted
+from soar.archive.refusal import WAIT_SECONDS, damaged, refusal
+from soar.archive.rows import (
+    CompletionRow,
+    ExecutionRow,
+    IterationRow,
+    SearchTotals,
+    code_hash,
+    decode_output,
+    output_hash,
+)
+from soar.archive.schema import CHECKED, layout
 from soar.errors import StoreError
 from soar.types import Completion, Origin, Output, Phase, Program
 
 _PLACE = "stage = ? AND iteration = ? AND task_id = ? AND phase = ? AND island = ?"
-_SAME_PROGRAM = "e.task_id = c.task_id AND e.code_hash = c.code_hash"
-_EXECUTION = "e.code, e.status, e.accuracy, e.train, e.test, e.ballot, e.behaviour, e.cpu_seconds"
-_ORIGIN = "c.stage, c.iteration, c.task_id, c.phase, c.island, c.step, c.place"
+_WITH_EXECUTIONS = (
+    "FROM completions c LEFT JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash WHERE c.stage = ?"
+)
+_NEEDED_FOR_TOTALS = {
+    "completions": ("task_id", "status", "code_hash", "prompt_tokens", "completion_tokens"),
+    "executions": ("task_id", "code_hash", "status", "accuracy"),
+}
+
+Columns: TypeAlias = Mapping[str, Any]
+"""One row by the names of its columns."""
 
 
 class ArchiveReader:
     """A read-only connection to an archive. Use from one thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the archive at `path`; `StoreError` if there is none."""
+    def __init__(self, path: Path, *, checked: bool = True) -> None:
+        """Open the archive at `path`; `StoreError` if there is none. Unchecked answers cost less and may be wrong."""
         if not path.exists():
             raise StoreError(f"no archive at {path}: is this a run directory?")
-        self._connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        self._path = path
+        self._connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=WAIT_SECONDS
+        )
         self._output = lru_cache(maxsize=65536)(self._read_output)
+        try:
+            self._checked = checked and layout(self._connection) >= CHECKED
+        except (sqlite3.Error, StoreError) as error:
+            self._connection.close()
+            raise refusal(path, "read", error) from error
 
     def close(self) -> None:
         """Close the connection."""
@@ -35,124 +68,253 @@ class ArchiveReader:
     def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple]:
         """Return the rows of any read-only statement."""
         try:
-            return self._connection.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"the archive cannot be read: {error}") from error
+            rows = self._connection.execute(sql, parameters).fetchall()
+        except (sqlite3.Error, ValueError) as error:
+            raise refusal(self._path, "read", error) from error
+        return rows
 
     def completions(self, stage: str, iteration: int, task_id: str, phase: Phase, island: int) -> list[CompletionRow]:
         """Return the stored completions of one task, phase and island, in order of step and place."""
-        rows = self.query(
-            f"SELECT {_ORIGIN}, text, finish_reason, prompt_tokens, completion_tokens, seconds,"
-            f" status, code_hash, parents, prompt_detail FROM completions c WHERE {_PLACE} ORDER BY step, place",
-            (stage, iteration, task_id, phase, island),
-        )
-        return [
-            CompletionRow(
-                Origin(*row[:7]),
-                Completion(*row[7:12]),
-                row[12],
-                row[13],
-                tuple(json.loads(row[14])),
-                json.loads(row[15]),
-            )
-            for row in rows
-        ]
+        place = (stage, iteration, task_id, phase, island)
+        with self._reading():
+            rows = self._rows("completions", f"FROM completions WHERE {_PLACE} ORDER BY step, place", place)
+            self._count("completions", rows, *place)
+            return [_completion(row) for row in rows]
 
     def unsent(self, stage: str, iteration: int, task_id: str, phase: Phase, island: int) -> set[int]:
         """Return the steps of one task, phase and island whose call was never made (no prompt fits)."""
-        rows = self.query(f"SELECT step FROM unsent WHERE {_PLACE}", (stage, iteration, task_id, phase, island))
-        return {row[0] for row in rows}
+        place = (stage, iteration, task_id, phase, island)
+        with self._reading():
+            rows = self._rows("unsent", f"FROM unsent WHERE {_PLACE}", place)
+            self._count("unsent", rows, *place)
+            return {row["step"] for row in rows}
 
     def execution(self, task_id: str, code: str) -> ExecutionRow | None:
         """Return what a program did on a task, None if it has not run."""
-        rows = self.query(
-            f"SELECT {_EXECUTION} FROM executions e WHERE task_id = ? AND code_hash = ?", (task_id, code_hash(code))
-        )
-        return self._execution(task_id, rows[0]) if rows else None
+        key = (task_id, code_hash(code))
+        with self._reading():
+            rows = self._rows("executions", "FROM executions WHERE task_id = ? AND code_hash = ?", key)
+            return self._execution(rows[0]) if rows else None
 
     def programs(self, task_id: str, stage: str, iteration: int | None = None) -> list[Program]:
         """Return a task's executed programs of a stage, one per completion, samples first; one iteration or all."""
-        rows = self.query(
-            f"SELECT {_ORIGIN}, c.parents, {_EXECUTION} FROM completions c"
-            f" JOIN executions e ON {_SAME_PROGRAM}"
-            " WHERE c.stage = ? AND c.task_id = ? AND (? IS NULL OR c.iteration = ?)",
-            (stage, task_id, iteration, iteration),
-        )
-        programs = [
-            self._execution(task_id, row[8:]).program(Origin(*row[:7]), tuple(json.loads(row[7]))) for row in rows
-        ]
+        which = "= ?" if iteration is not None else "IN (SELECT iteration FROM iterations WHERE stage = ?)"
+        with self._reading():
+            rows = list(
+                self._executed(
+                    f"{_WITH_EXECUTIONS} AND c.iteration {which} AND c.task_id = ?",
+                    (stage, stage if iteration is None else iteration, task_id),
+                )
+            )
+            self._count("completions", [row for row, _ in rows], stage, iteration, task_id)
+            self._miss({task_id: {row["code_hash"] for row, done in rows if row["status"] == "code" and not done}})
+            programs = [
+                self._execution(done).program(_origin(row), tuple(json.loads(row["parents"])))
+                for row, done in rows
+                if done
+            ]
         return sorted(programs, key=_search_order)
 
     def iterations(self) -> list[IterationRow]:
         """Return the iterations in the order in which they were begun."""
-        columns = "stage, iteration, seconds, finetune_seconds, finished"
-        rows = self.query(f"SELECT {columns} FROM iterations ORDER BY rowid")
-        return [IterationRow(stage, i, search, tuning, bool(done)) for stage, i, search, tuning, done in rows]
+        with self._reading():
+            rows = self._rows("iterations", "FROM iterations ORDER BY rowid")
+            self._count("iterations", rows)
+        return [
+            IterationRow(
+                stage=row["stage"],
+                iteration=row["iteration"],
+                seconds=row["seconds"],
+                finetune_seconds=row["finetune_seconds"],
+                finished=bool(row["finished"]),
+            )
+            for row in rows
+        ]
 
     def completion_counts(self, stage: str, iteration: int, task_id: str) -> tuple[int, int]:
         """Return how many completions one task has in one iteration, and how many of them are samples."""
-        rows = self.query(
-            "SELECT COUNT(*), COALESCE(SUM(phase = 'sample'), 0) FROM completions"
-            " WHERE stage = ? AND iteration = ? AND task_id = ?",
-            (stage, iteration, task_id),
-        )
-        return rows[0]
-
-    def tokens(self, stage: str, iteration: int) -> dict[str, int]:
-        """Return the tokens of one iteration: of its ``prompt`` and ``completion`` sides."""
-        rows = self.query(
-            "SELECT COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(completion_tokens), 0) FROM completions"
-            " WHERE stage = ? AND iteration = ?",
-            (stage, iteration),
-        )
-        return dict(zip(("prompt", "completion"), rows[0], strict=True))
+        with self._reading():
+            rows = self.query(
+                "SELECT phase, COUNT(*) FROM completions WHERE stage = ? AND iteration = ? AND task_id = ?"
+                " GROUP BY phase",
+                (stage, iteration, task_id),
+            )
+            for phase, count in rows:
+                self._compare("completions", count, stage, iteration, task_id, phase)
+            self._compare("completions", sum(count for _, count in rows), stage, iteration, task_id)
+        found = dict(rows)
+        return sum(found.values()), found.get("sample", 0)
 
     def tokens_by_task(self) -> dict[str, tuple[int, int]]:
         """Return the tokens of the prompt and of the completion side that each task of the run took."""
-        rows = self.query(
-            "SELECT task_id, SUM(prompt_tokens), SUM(completion_tokens) FROM completions GROUP BY task_id"
-        )
-        return {task_id: (prompt, completion) for task_id, prompt, completion in rows}
+        spent: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+        for done in self.iterations():
+            with self._reading():
+                rows = self._rows(
+                    "completions", "FROM completions WHERE stage = ? AND iteration = ?", (done.stage, done.iteration)
+                )
+                self._count("completions", rows, done.stage, done.iteration)
+            for row in rows:
+                prompt, completion = spent[row["task_id"]]
+                spent[row["task_id"]] = prompt + row["prompt_tokens"], completion + row["completion_tokens"]
+        return dict(spent)
 
-    def statuses(self, stage: str, iteration: int) -> dict[str, int]:
-        """Return how many completions of one iteration ended how: executed ones by their execution, others by why they
-        hold no code."""
-        rows = self.query(
-            "SELECT CASE WHEN c.status = 'code' THEN COALESCE(e.status, 'waiting') ELSE c.status END AS s, COUNT(*)"
-            f" FROM completions c LEFT JOIN executions e ON {_SAME_PROGRAM}"
-            " WHERE c.stage = ? AND c.iteration = ? GROUP BY s ORDER BY s",
-            (stage, iteration),
-        )
-        return dict(rows)
-
-    def tasks_solved_in_training(self, stage: str, iteration: int) -> int:
-        """Return how many tasks of one iteration have a program that is right on all training pairs."""
-        rows = self.query(
-            f"SELECT COUNT(DISTINCT c.task_id) FROM completions c JOIN executions e ON {_SAME_PROGRAM}"
-            " WHERE c.stage = ? AND c.iteration = ? AND e.accuracy = 1.0 AND e.status = 'ok'",
-            (stage, iteration),
-        )
-        return rows[0][0]
+    def totals(self, stage: str, iteration: int) -> SearchTotals:
+        """Return what one search came to, all tasks together."""
+        statuses, prompts, texts, solved = Counter[str](), 0, 0, set[str]()
+        waiting: defaultdict[str, set[str]] = defaultdict(set)
+        with self._reading():
+            for row, done in self._executed(f"{_WITH_EXECUTIONS} AND c.iteration = ?", (stage, iteration)):
+                status = row["status"]
+                if status == "code":
+                    status = done["status"] if done else "waiting"
+                if status == "waiting":
+                    waiting[row["task_id"]].add(row["code_hash"])
+                if done and done["status"] == "ok" and done["accuracy"] == 1.0:
+                    solved.add(row["task_id"])
+                statuses[status] += 1
+                prompts += row["prompt_tokens"]
+                texts += row["completion_tokens"]
+            self._compare("completions", statuses.total(), stage, iteration)
+            self._miss(waiting)
+        return SearchTotals(dict(sorted(statuses.items())), prompts, texts, len(solved))
 
     def requests(self) -> dict[str, int]:
         """Return the requests of all sessions: ``issued``, ``retried``, ``failed``."""
-        names = ("issued", "retried", "failed")
-        rows = self.query(f"SELECT {', '.join(f'COALESCE(SUM({name}), 0)' for name in names)} FROM requests")
-        return dict(zip(names, rows[0], strict=True))
+        with self._reading():
+            rows = self._rows("requests", "FROM requests")
+            self._count("requests", rows)
+        return {name: sum(row[name] for row in rows) for name in ("issued", "retried", "failed")}
 
-    def _execution(self, task_id: str, row: tuple) -> ExecutionRow:
-        """Return the execution in the columns `_EXECUTION`."""
-        code, status, accuracy, train, test, *rest = row
-        return ExecutionRow(task_id, code, status, accuracy, self._outputs(train), self._outputs(test), *rest)
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Let all questions inside see one state of the archive, which a run may be changing; what cannot be read is
+        `StoreError`."""
+        self.query("BEGIN")
+        try:
+            yield
+        except (ValueError, TypeError, KeyError) as error:
+            raise damaged(self._path, f"a row cannot be read ({type(error).__name__}: {error})") from error
+        finally:
+            self._connection.rollback()
+
+    def _executed(self, sql: str, parameters: tuple[object, ...]) -> Iterator[tuple[Columns, Columns | None]]:
+        """Yield completions, each with its execution if there is one, as they are read: a search has many."""
+        names = COLUMNS if self._checked or "task_id = ?" in sql else _NEEDED_FOR_TOTALS
+        ours, theirs = names["completions"], names["executions"]
+        columns = f"{self._columns('completions', 'c', ours)}, {self._columns('executions', 'e', theirs)}"
+        middle = len(ours) + 1
+        for values in self._stream(f"SELECT {columns} {sql}", parameters):
+            row = self._row("completions", ours, values[:middle])
+            done = None if values[middle] is None else self._row("executions", theirs, values[middle:])
+            if done and (done["task_id"], done["code_hash"]) != (row["task_id"], row["code_hash"]):
+                raise damaged(self._path, f"an execution of task {row['task_id']} is found under another's name")
+            yield row, done
+
+    def _rows(self, table: str, sql: str, parameters: tuple[object, ...] = ()) -> list[Columns]:
+        """Return rows of one table that are as they were stored."""
+        names = COLUMNS[table]
+        rows = self._stream(f"SELECT {self._columns(table, table, names)} {sql}", parameters)
+        return [self._row(table, names, values) for values in rows]
+
+    def _columns(self, table: str, alias: str, names: Sequence[str]) -> str:
+        """Return columns as SQL, with the checksum behind them where rows are held against it."""
+        with_checksum = f"{alias}.checksum" if self._checked and names == COLUMNS[table] else "NULL"
+        return ", ".join([*(f"{alias}.{name}" for name in names), with_checksum])
+
+    def _row(self, table: str, names: Sequence[str], values: Sequence[Any]) -> Columns:
+        """Return a row by its columns; `StoreError` unless it is as it was stored.
+
+        What is held against the checksum is what is used: SQLite takes some columns from the index, some from the row.
+        """
+        row = dict(zip(names, values, strict=False))
+        if self._checked and checksum(*values[:-1]) != values[-1]:
+            key = "/".join(str(row[name]) for name in KEYS[table])
+            raise damaged(self._path, f"a row of {table} was changed ({key[:200]})")
+        return row
+
+    def _stream(self, sql: str, parameters: tuple[object, ...]) -> Iterator[tuple]:
+        try:
+            for row in self._connection.execute(sql, parameters):  # noqa: UP028 — it would close a cursor whose
+                yield row  # connection may be closed, when a reader stops half-way
+        except sqlite3.Error as error:
+            raise refusal(self._path, "read", error) from error
+
+    def _count(self, table: str, rows: Sequence[Columns], *part: object) -> None:
+        """Refuse rows unless they are those that were stored: each once, all of the part that the columns name."""
+        where = _part(table, part)
+        if len({tuple(row[name] for name in KEYS[table]) for row in rows}) < len(rows) or any(
+            row[name] != value for row in rows for name, value in where.items()
+        ):
+            raise damaged(self._path, f"rows of {table} stand where others belong")
+        self._compare(table, len(rows), *part)
+
+    def _compare(self, table: str, found: int, *part: object) -> None:
+        """Compare how many rows were read with how many were stored, of the part that the leading columns name."""
+        if not self._checked:
+            return
+        where = _part(table, part)
+        try:
+            stored = counted(self._connection, table, where)
+        except sqlite3.Error as error:
+            raise refusal(self._path, "read", error) from error
+        if found != stored:
+            of = f" of {'/'.join(map(str, where.values()))}" if where else ""
+            raise damaged(self._path, f"{found} rows of {table}{of} were found, {stored} were stored")
+
+    def _miss(self, programs: Mapping[str, Set[str]]) -> None:
+        """Say that programs of tasks, named by their hashes, have no execution: they wait for it, unless it is there
+        and was not found."""
+        for task_id, hashes in programs.items() if self._checked else ():
+            if not hashes:
+                continue
+            rows = self._rows("executions", "FROM executions WHERE task_id = ?", (task_id,))
+            self._count("executions", rows, task_id)
+            if hashes & {row["code_hash"] for row in rows}:
+                raise damaged(self._path, f"executions of task {task_id} are not found by the hash of their program")
+
+    def _execution(self, row: Columns) -> ExecutionRow:
+        return ExecutionRow(
+            task_id=row["task_id"],
+            code=row["code"],
+            status=row["status"],
+            accuracy=row["accuracy"],
+            train=self._outputs(row["train"]),
+            test=self._outputs(row["test"]),
+            ballot=row["ballot"],
+            behaviour=row["behaviour"],
+            cpu_seconds=row["cpu_seconds"],
+        )
 
     def _outputs(self, hashes: str) -> tuple[Output, ...]:
         return tuple(self._output(name) for name in json.loads(hashes))
 
     def _read_output(self, name: str) -> Output:
         rows = self.query("SELECT value FROM outputs WHERE hash = ?", (name,))
-        if not rows:
-            raise StoreError(f"the archive is damaged: output {name} is missing; restore the file from a copy")
+        if not rows or output_hash(rows[0][0]) != name:
+            raise damaged(self._path, f"output {name} is {'changed' if rows else 'missing'}")
         return decode_output(rows[0][0])
+
+
+def _part(table: str, values: Sequence[object]) -> dict[str, object]:
+    """Return the columns that say which part of a table is meant, by name; None means all."""
+    return {name: value for name, value in zip(COUNTED_BY[table], values, strict=False) if value is not None}
+
+
+def _origin(row: Columns) -> Origin:
+    return Origin(*(row[name] for name in KEYS["completions"]))
+
+
+def _completion(row: Columns) -> CompletionRow:
+    names = ("text", "finish_reason", "prompt_tokens", "completion_tokens", "seconds")
+    return CompletionRow(
+        origin=_origin(row),
+        completion=Completion(*(row[name] for name in names)),
+        status=row["status"],
+        code_hash=row["code_hash"],
+        parents=tuple(json.loads(row["parents"])),
+        prompt_detail=json.loads(row["prompt_detail"]),
+    )
 
 
 def _search_order(program: Program) -> tuple:

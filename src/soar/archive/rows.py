@@ -81,6 +81,17 @@ class IterationRow:
     finished: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SearchTotals:
+    """One search as a whole: how many completions ended how (executed ones by their execution), the tokens they took,
+    and how many tasks have a program that is right on all training pairs."""
+
+    statuses: Mapping[str, int]
+    prompt_tokens: int
+    completion_tokens: int
+    solved_in_training: int
+
+
 Row = CompletionRow | ExecutionRow | UnsentRow
 
 
@@ -118,8 +129,13 @@ def code_hash(code: str) -> str:
 
 def encode_output(output: Output) -> tuple[str, str]:
     """Return ``(hash, text)`` of one output; a failure is a JSON object, which no canonical value is."""
-    value = {"failure": asdict(output)} if isinstance(output, Failure) else output
-    return content_hash(value), canonical_json(value)
+    text = canonical_json({"failure": asdict(output)} if isinstance(output, Failure) else output)
+    return output_hash(text), text
+
+
+def output_hash(text: str) -> str:
+    """Return the hash of a stored output, the `content_hash` of its value."""
+    return hashlib.blake2b(f"{text}\n".encode(), digest_size=16).hexdigest()
 
 
 def decode_output(text: str) -> Output:

@@ -1,11 +1,13 @@
 """The tables of a run's archive, as numbered migrations. Readable with any SQLite tool.
 
-Knows the layout and nothing of who writes or reads. Keys are `soar.types.Origin` fields; an output is stored once under
-the hash of its canonical JSON.
+Knows the layout and nothing of who writes or reads; what a checksum is, `checks` knows. Keys are `soar.types.Origin`
+fields; an output is stored once under the hash of its canonical JSON.
 """
 
 import sqlite3
+from collections.abc import Iterator
 
+from soar.archive.checks import seal
 from soar.errors import StoreError
 
 MIGRATIONS = (
@@ -45,13 +47,53 @@ MIGRATIONS = (
         session INTEGER PRIMARY KEY, issued INTEGER NOT NULL, retried INTEGER NOT NULL, failed INTEGER NOT NULL
     );
     """,
+    """
+    -- A row's checksum is the CRC-32 of the columns before it, as soar.archive.checks joins them.
+    ALTER TABLE completions ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE executions ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE unsent ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE iterations ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE requests ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE counts (                 -- rows stored, per table and part of a search
+        kind TEXT NOT NULL,               -- the table; '' and 0 in the columns that it does not have
+        stage TEXT NOT NULL, iteration INTEGER NOT NULL, task_id TEXT NOT NULL, phase TEXT NOT NULL,
+        island INTEGER NOT NULL, rows INTEGER NOT NULL,
+        PRIMARY KEY (kind, stage, iteration, task_id, phase, island)
+    ) WITHOUT ROWID;
+    """,
 )
+CHECKED = 2
+"""The first layout with checksums and counts."""
+
+
+def layout(connection: sqlite3.Connection) -> int:
+    """Return which layout an archive has, 0 for an empty one; `StoreError` if a newer version wrote it."""
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if not 0 <= found <= len(MIGRATIONS):
+        raise StoreError(f"the archive has layout {found}, this version knows {len(MIGRATIONS)}: update soar")
+    return found
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the archive to the newest layout; refuse one written by a newer version."""
-    found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found > len(MIGRATIONS):
-        raise StoreError(f"the archive has layout {found}, this version knows {len(MIGRATIONS)}: update soar")
-    for number, script in enumerate(MIGRATIONS[found:], start=found + 1):
-        connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT;")
+    """Bring the archive to the newest layout, whole or not at all; refuse one written by a newer version."""
+    if layout(connection) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    found = layout(connection)
+    for script in MIGRATIONS[found:]:
+        for statement in _statements(script):
+            connection.execute(statement)
+    if found < CHECKED:
+        seal(connection)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    connection.execute("COMMIT")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield a script's statements, comments and all: `executescript` would commit before the first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -5,23 +5,29 @@ power (WAL, synchronous=FULL).
 """
 
 import asyncio
-import json
 import queue
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from soar.archive.rows import CompletionRow, ExecutionRow, Row, UnsentRow, code_hash, encode_output
+from soar.archive.checks import Part, add_counts, offer_checksum
+from soar.archive.insert import insert, insert_iteration, insert_requests, update_iteration
+from soar.archive.refusal import WAIT_SECONDS, refusal
+from soar.archive.rows import Row
 from soar.archive.schema import migrate
 from soar.errors import StoreError
 
-SecondsColumn = Literal["seconds", "finetune_seconds"]
-Job = tuple[Callable[[sqlite3.Connection], None], Future[None]]
+Write: TypeAlias = Callable[[sqlite3.Connection, Counter[Part]], None]
+"""What is done in a transaction; it adds the rows that it stored to the counts."""
+
+Job: TypeAlias = tuple[Write, Future[None]]
+SecondsColumn: TypeAlias = Literal["seconds", "finetune_seconds"]
 
 
 class ArchiveWriter:
@@ -31,85 +37,102 @@ class ArchiveWriter:
         """Open or create the archive at `path`; `StoreError` if that is impossible."""
         self.path = path
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._gate = threading.Lock()
+        self._ended: StoreError | None = None
         opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._work, args=(opened,), name="archive", daemon=True)
         self._thread.start()
         opened.result()
 
     async def add(self, rows: Sequence[Row]) -> None:
-        """Store rows durably; returns once they are. `StoreError` when the disk refuses."""
+        """Store rows durably; returns once they are. `StoreError` when the disk refuses, or a row cannot be stored."""
         if rows:
-            await asyncio.shield(asyncio.wrap_future(self._submit(lambda connection: _insert(connection, rows))))
+            await self._done(lambda connection, stored: insert(connection, stored, rows))
 
     async def begin(self, stage: str, iteration: int) -> None:
         """Note that an iteration has begun; once is enough."""
-        sql = "INSERT INTO iterations (stage, iteration) VALUES (?, ?) ON CONFLICT DO NOTHING"
-        await self._execute(sql, stage, iteration)
+        await self._done(lambda connection, stored: insert_iteration(connection, stored, stage, iteration))
 
     @asynccontextmanager
-    async def timing(
-        self, stage: str, iteration: int, column: Literal["seconds", "finetune_seconds"]
-    ) -> AsyncIterator[None]:
+    async def timing(self, stage: str, iteration: int, column: SecondsColumn) -> AsyncIterator[None]:
         """Add the seconds that pass meanwhile to a column of an iteration's row, also when it is interrupted."""
         begun = time.monotonic()
         try:
             yield
         finally:
-            sql = f"UPDATE iterations SET {column} = {column} + ? WHERE stage = ? AND iteration = ?"
-            await self._execute(sql, time.monotonic() - begun, stage, iteration)
+            change, spent = f"{column} = {column} + ?", (time.monotonic() - begun,)
+            await self._done(lambda connection, _: update_iteration(connection, stage, iteration, change, spent))
 
     async def finish(self, stage: str, iteration: int) -> None:
         """Note that an iteration is finished: its answers are written."""
-        await self._execute("UPDATE iterations SET finished = 1 WHERE stage = ? AND iteration = ?", stage, iteration)
+        await self._done(lambda connection, _: update_iteration(connection, stage, iteration, "finished = ?", (1,)))
 
     async def add_requests(self, counts: Mapping[str, int]) -> None:
         """Add what a model counted: requests ``issued``, ``retried`` and ``failed``."""
-        sql = "INSERT INTO requests (issued, retried, failed) VALUES (?, ?, ?)"
-        await self._execute(sql, counts["issued"], counts["retried"], counts["failed"])
+        await self._done(lambda connection, stored: insert_requests(connection, stored, counts))
 
-    async def _execute(self, sql: str, *parameters: object) -> None:
-        def job(connection: sqlite3.Connection) -> None:
-            connection.execute(sql, parameters)
-
-        await asyncio.shield(asyncio.wrap_future(self._submit(job)))
+    async def _done(self, write: Write) -> None:
+        """Have something written; what was submitted is written also if the caller is cancelled."""
+        await asyncio.shield(asyncio.wrap_future(self._submit(write)))
 
     def close(self) -> None:
         """Write what was submitted and close the file."""
         self._jobs.put(None)
         self._thread.join()
 
-    def _submit(self, job: Callable[[sqlite3.Connection], None]) -> Future[None]:
-        if not self._thread.is_alive():
-            raise StoreError(f"the archive {self.path} is closed")
+    def _submit(self, write: Write) -> Future[None]:
         future: Future[None] = Future()
-        self._jobs.put((job, future))
+        with self._gate:
+            if self._ended:
+                raise self._ended
+            self._jobs.put((write, future))
         return future
 
     def _work(self, opened: Future[None]) -> None:
+        """Commit batches until closed: the body of the thread. However it ends, nobody waits for it for ever."""
+        batch: list[Job] = []
+        ended = StoreError(f"the archive {self.path} is closed")
         try:
-            connection = _open(self.path)
-        except (sqlite3.Error, OSError) as error:
-            opened.set_exception(StoreError(f"cannot open the archive {self.path}: {error}"))
-            return
+            with closing(_open(self.path)) as connection:
+                opened.set_result(None)
+                going = True
+                while going:
+                    batch, going = _take(self._jobs)
+                    _commit(connection, batch, self.path)
+                    batch = []
         except StoreError as error:
-            opened.set_exception(error)
-            return
-        opened.set_result(None)
-        going = True
-        while going:
-            batch, going = _take(self._jobs)
-            _commit(connection, batch, self.path)
-        connection.close()
+            ended = error
+        except BaseException as error:  # noqa: BLE001 — whatever ends the thread must reach those who wait for it
+            ended = refusal(self.path, "written" if opened.done() else "opened", error)
+        if not opened.done():
+            opened.set_exception(ended)
+        self._end(batch, ended)
+
+    def _end(self, batch: Sequence[Job], ended: StoreError) -> None:
+        """Take no more jobs; fail those that wait and those of `batch` that are not done."""
+        with self._gate:
+            self._ended = ended
+            left = list(batch)
+            while not self._jobs.empty():
+                left += [job for job in [self._jobs.get()] if job]
+        for _, future in left:
+            if not future.done():
+                future.set_exception(ended)
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode != "wal":
-        raise StoreError(f"{path} cannot use write-ahead logging (a network file system?): use a local disk")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_autocheckpoint = 32768")
-    migrate(connection)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=WAIT_SECONDS)
+    try:
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreError(f"{path} cannot use write-ahead logging (a network file system?): use a local disk")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 32768")
+        offer_checksum(connection)
+        migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -132,54 +155,16 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[Job], path: Path) ->
         return
     try:
         connection.execute("BEGIN IMMEDIATE")
-        for job, _ in batch:
-            job(connection)
+        stored: Counter[Part] = Counter()
+        for write, _ in batch:
+            write(connection, stored)
+        add_counts(connection, +stored)
         connection.execute("COMMIT")
-    except (sqlite3.Error, OSError) as error:
+    except Exception as error:  # noqa: BLE001 — a row that cannot be stored ends its batch, not the thread
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         for _, future in batch:
-            future.set_exception(StoreError(f"the archive {path} cannot be written: {error}; free space and go on"))
+            future.set_exception(refusal(path, "written", error))
         return
     for _, future in batch:
         future.set_result(None)
-
-
-def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    for row in rows:
-        if isinstance(row, CompletionRow):
-            _insert_completion(connection, row)
-        elif isinstance(row, ExecutionRow):
-            _insert_execution(connection, row)
-        else:
-            _insert_unsent(connection, row)
-
-
-def _insert_completion(connection: sqlite3.Connection, row: CompletionRow) -> None:
-    o, c = row.origin, row.completion
-    place = (o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, o.index)
-    answer = (c.text, c.finish_reason, c.prompt_tokens, c.completion_tokens, c.seconds)
-    connection.execute(
-        "INSERT INTO completions VALUES (?,?,?,?,?,?,?, ?,?, ?,?,?,?,?, ?,?) ON CONFLICT DO NOTHING",
-        (*place, json.dumps(row.parents), json.dumps(row.prompt_detail), *answer, row.status, row.code_hash),
-    )
-
-
-def _insert_execution(connection: sqlite3.Connection, row: ExecutionRow) -> None:
-    encoded = [encode_output(output) for output in (*row.train, *row.test)]
-    connection.executemany("INSERT INTO outputs VALUES (?,?) ON CONFLICT DO NOTHING", encoded)
-    hashes = [name for name, _ in encoded]
-    train, test = json.dumps(hashes[: len(row.train)]), json.dumps(hashes[len(row.train) :])
-    connection.execute(
-        "INSERT INTO executions VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-        (row.task_id, code_hash(row.code), row.code, row.status, row.accuracy)
-        + (train, test, row.ballot, row.behaviour, row.cpu_seconds),
-    )
-
-
-def _insert_unsent(connection: sqlite3.Connection, row: UnsentRow) -> None:
-    o = row.origin
-    connection.execute(
-        "INSERT INTO unsent VALUES (?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-        (o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, row.completions),
-    )

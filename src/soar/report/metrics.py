@@ -83,9 +83,9 @@ def iteration_record(
     known = [result for result in results if result.matched is not None]
     solved = {result.task_id for result in known if result.solved}
     outputs = [right for result in known for right in result.matched or ()]
+    totals = view.reader.totals(*step.key)
     fractions = [sum(result.matched or ()) / len(result.matched or (1,)) for result in known]
-    tokens = view.reader.tokens(*step.key)
-    spent = Tokens(tokens["prompt"], tokens["completion"])
+    spent = Tokens(totals.prompt_tokens, totals.completion_tokens)
     return {
         "stage": step.stage.name,
         "iteration": step.iteration,
@@ -103,13 +103,13 @@ def iteration_record(
         "score_mean": sum(fractions) if known else None,
         "oracle": _total(bool(result.oracle) for result in known) if known else None,
         "pass_at_k": pass_at_k(known, view.samples),
-        "tokens": tokens,
+        "tokens": {"prompt": spent.prompt, "completion": spent.completion},
         "tokens_per_task": spent.total / len(results) if results else None,
         "tokens_per_solved_task": spent.total / len(solved) if solved else None,
         "cost": view.budget.cost(spent),
         "seconds": row.seconds,
         "finetune_seconds": row.finetune_seconds,
-        "status": view.reader.statuses(*step.key),
+        "status": dict(totals.statuses),
         "filtered": {
             reason: _total(result.filtered[reason] for result in results)
             for reason in (results[0].filtered if results else ())

@@ -39,15 +39,16 @@ def snapshot(
 ) -> Snapshot | None:
     """Read where the run stands; None before its first search. `tasks`: how many per stage; `per_task`: completions.
 
-    Tokens and cost are those of the whole run.
+    Tokens and cost are those of the newest search.
     """
     begun = reader.iterations()
     if not begun:
         return None
     stage, iteration = begun[-1].stage, begun[-1].iteration
-    counts = reader.statuses(stage, iteration)
+    totals = reader.totals(stage, iteration)
+    counts = totals.statuses
     executed = {"ok", "failed", "syntax-error", "nondeterministic"}
-    spent = sum((Tokens(*tokens) for tokens in reader.tokens_by_task().values()), Tokens())
+    spent = Tokens(totals.prompt_tokens, totals.completion_tokens)
     done = sum(row.finished for row in begun)
     return Snapshot(
         stage=stage,
@@ -58,7 +59,7 @@ def snapshot(
         completions=sum(counts.values()),
         budget=tasks[stage] * per_task,
         programs_executed=sum(count for name, count in counts.items() if name in executed),
-        solved_train_pairs=reader.tasks_solved_in_training(stage, iteration),
+        solved_train_pairs=totals.solved_in_training,
         status=counts,
         finished=done == len(plan),
         tokens=spent.total,

@@ -25,9 +25,16 @@ def evaluator(context: SearchContext, task: Task) -> Evaluate:
     async def evaluate(code: str) -> ExecutionRow:
         if code not in known:
             known[code] = asyncio.create_task(_look_up_or_run(context, task, code))
+            known[code].add_done_callback(_seen)
         return await asyncio.shield(known[code])
 
     return evaluate
+
+
+def _seen(done: asyncio.Task[ExecutionRow]) -> None:
+    """Keep asyncio from printing an error for which nobody waits any more: the first one has stopped the search."""
+    if not done.cancelled():
+        done.exception()
 
 
 async def _look_up_or_run(context: SearchContext, task: Task, code: str) -> ExecutionRow:

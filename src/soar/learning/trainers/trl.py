@@ -104,6 +104,8 @@ def _trainer(
     whole = settings.method == "full" or not bf16
     dtype = torch.float32 if whole else torch.bfloat16
     model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, local_files_only=True)
+    if bad := _not_finite(model):
+        raise DataError(f"the weights in {base} hold values that are not finite, in {bad}: put back a copy of them")
     if not torch.cuda.is_available():
         attend_in_float32(model)
     trainer = _trainer_class()(
@@ -216,17 +218,33 @@ def _watch(on_log: OnLog, data: Mapping[str, object]) -> Any:
 
 
 def _save(trainer: Any, folder: Path, method: str, dtype: Any) -> None:
-    """Write the finetuned model in the base's number format, and its tokenizer; `StoreError` if not finite."""
+    """Write the finetuned model in the base's number format, and its tokenizer; `StoreError` if not finite.
+
+    The adapter is looked at by itself: merged, its values may vanish. So is the model in the base's format, which may
+    be too small for what was learnt in another.
+    """
     model = trainer.accelerator.unwrap_model(trainer.model)
+    _refuse_not_finite(model)
     if method == "lora":
         model.save_pretrained(folder / "adapter")
         model = model.merge_and_unload()
     model = model.to(dtype)
-    bad = [name for name, tensor in model.state_dict().items() if not bool(tensor.isfinite().all())]
-    if bad:
-        raise StoreError(f"finetuning ended with values that are not finite in {', '.join(bad[:3])}: not published")
+    _refuse_not_finite(model)
     model.save_pretrained(folder)
     trainer.processing_class.save_pretrained(folder)
+
+
+def _refuse_not_finite(model: Any) -> None:
+    if bad := _not_finite(model):
+        raise StoreError(
+            f"finetuning ended with values that are not finite, in {bad}: not published; lower finetune.lr"
+        )
+
+
+def _not_finite(model: Any) -> str:
+    """Return the names of a model's tensors that hold a value that is not finite, the first three."""
+    names = [name for name, tensor in model.state_dict().items() if not bool(tensor.isfinite().all())]
+    return ", ".join(names[:3])
 
 
 def _base_dtype(base: Path) -> Any:

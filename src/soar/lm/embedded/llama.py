@@ -74,6 +74,10 @@ def load_llama(folder: Path) -> Llama:
         tensors = load_file(folder / "model.safetensors")
     except (OSError, SafetensorError) as error:
         raise EndpointError(f"the weights in {folder} cannot be read: {error}") from None
+    if bad := [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]:
+        raise EndpointError(
+            f"the weights in {folder} hold values that are not finite, in {', '.join(sorted(bad)[:3])}: put back a copy"
+        )
     tensors = {name.removeprefix("model."): tensor.float() for name, tensor in tensors.items()}
     heads = config["num_attention_heads"]
     head_size = config.get("head_dim") or config["hidden_size"] // heads

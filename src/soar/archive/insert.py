@@ -1,0 +1,95 @@
+"""How rows go into the tables, each with its checksum, and the counts that go with them.
+
+Knows statements; knows neither threads nor transactions. A row that exists is left as it is and not counted again.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from soar.archive.checks import Part, checksum, checksum_sql
+from soar.archive.rows import CompletionRow, ExecutionRow, Row, UnsentRow, code_hash, encode_output
+from soar.errors import StoreError
+
+
+def insert(connection: sqlite3.Connection, stored: Counter[Part], rows: Sequence[Row]) -> None:
+    """Insert rows, and add to `stored` those that were not there."""
+    for row in rows:
+        if isinstance(row, CompletionRow):
+            _insert_completion(connection, stored, row)
+        elif isinstance(row, ExecutionRow):
+            _insert_execution(connection, stored, row)
+        else:
+            _insert_unsent(connection, stored, row)
+
+
+def _insert_completion(connection: sqlite3.Connection, stored: Counter[Part], row: CompletionRow) -> None:
+    o, c = row.origin, row.completion
+    values = (
+        *(o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, o.index),
+        *(json.dumps(row.parents), json.dumps(row.prompt_detail), c.text, c.finish_reason),
+        *(c.prompt_tokens, c.completion_tokens, float(c.seconds), row.status, row.code_hash),
+    )
+    _insert_checked(connection, stored, ("completions", o.stage, o.iteration, o.task_id, o.phase, o.island), values)
+
+
+def _insert_execution(connection: sqlite3.Connection, stored: Counter[Part], row: ExecutionRow) -> None:
+    encoded = [encode_output(output) for output in (*row.train, *row.test)]
+    found = connection.executemany("INSERT INTO outputs VALUES (?,?) ON CONFLICT DO NOTHING", encoded)
+    stored["outputs", "", 0, "", "", 0] += max(found.rowcount, 0)
+    hashes = [name for name, _ in encoded]
+    train, test = json.dumps(hashes[: len(row.train)]), json.dumps(hashes[len(row.train) :])
+    values = (
+        *(row.task_id, code_hash(row.code), row.code, row.status, float(row.accuracy)),
+        *(train, test, row.ballot, row.behaviour, float(row.cpu_seconds)),
+    )
+    _insert_checked(connection, stored, ("executions", "", 0, row.task_id, "", 0), values)
+
+
+def _insert_unsent(connection: sqlite3.Connection, stored: Counter[Part], row: UnsentRow) -> None:
+    o = row.origin
+    values = (o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, row.completions)
+    _insert_checked(connection, stored, ("unsent", o.stage, o.iteration, o.task_id, o.phase, o.island), values)
+
+
+def _insert_checked(
+    connection: sqlite3.Connection, stored: Counter[Part], part: Part, values: tuple[object, ...]
+) -> None:
+    marks = ",".join("?" * (len(values) + 1))
+    sql = f"INSERT INTO {part[0]} VALUES ({marks}) ON CONFLICT DO NOTHING"
+    stored[part] += connection.execute(sql, (*values, checksum(*values))).rowcount
+
+
+def insert_iteration(connection: sqlite3.Connection, stored: Counter[Part], stage: str, iteration: int) -> None:
+    """Insert an iteration that has begun."""
+    sql = "INSERT INTO iterations (stage, iteration) VALUES (?, ?) ON CONFLICT DO NOTHING"
+    if connection.execute(sql, (stage, iteration)).rowcount:
+        stored["iterations", "", 0, "", "", 0] += 1
+        _seal_iteration(connection, stage, iteration)
+
+
+def update_iteration(
+    connection: sqlite3.Connection, stage: str, iteration: int, change: str, values: tuple[object, ...]
+) -> None:
+    """Change an iteration's row, unless it is damaged: its new checksum would make that true."""
+    sql = f"UPDATE iterations SET {change} WHERE stage = ? AND iteration = ? AND checksum = {_ITERATION}"
+    if connection.execute(sql, (*values, stage, iteration)).rowcount != 1:
+        raise StoreError(f"the archive is damaged: the row of iteration {iteration} of {stage} was changed or is lost")
+    _seal_iteration(connection, stage, iteration)
+
+
+def insert_requests(connection: sqlite3.Connection, stored: Counter[Part], counts: Mapping[str, int]) -> None:
+    """Insert what one session asked of its model."""
+    sql = "INSERT INTO requests (issued, retried, failed) VALUES (?, ?, ?)"
+    session = connection.execute(sql, (counts["issued"], counts["retried"], counts["failed"])).lastrowid
+    stored["requests", "", 0, "", "", 0] += 1
+    connection.execute(f"UPDATE requests SET checksum = {checksum_sql('requests')} WHERE session = ?", (session,))
+
+
+_ITERATION = checksum_sql("iterations")
+
+
+def _seal_iteration(connection: sqlite3.Connection, stage: str, iteration: int) -> None:
+    sql = f"UPDATE iterations SET checksum = {_ITERATION} WHERE stage = ? AND iteration = ?"
+    connection.execute(sql, (stage, iteration))
