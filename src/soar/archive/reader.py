@@ -98,7 +98,8 @@ class ArchiveReader:
 
     def programs(self, task_id: str, stage: str, iteration: int | None = None) -> list[Program]:
         """Return a task's executed programs of a stage, one per completion, samples first; one iteration or all."""
-        which = "= ?" if iteration is not None else "IN (SELECT iteration FROM iterations WHERE stage = ?)"
+        known = "counts WHERE kind = 'completions' AND" if self._checked else "iterations WHERE"
+        which = "= ?" if iteration is not None else f"IN (SELECT iteration FROM {known} stage = ?)"
         with self._reading():
             rows = list(
                 self._executed(

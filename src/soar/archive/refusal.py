@@ -24,7 +24,9 @@ def refusal(path: Path, doing: str, error: BaseException) -> StoreError:
         )
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or isinstance(error, OSError):
         return StoreError(f"the archive {path} cannot be {doing}: {error}; free space, look at the disk, and go on")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if code == sqlite3.SQLITE_NOTADB:
+        return StoreError(f"cannot open the archive {path}: {error}. Put back a copy of it")
+    if code == sqlite3.SQLITE_CORRUPT:
         return damaged(path, str(error))
     if isinstance(error, sqlite3.OperationalError | sqlite3.InternalError | UnicodeDecodeError):
         # No such table, no such column, text that is none: our statements are right, so what they read is not.
