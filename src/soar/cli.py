@@ -32,6 +32,7 @@ def run(
     config: Annotated[Path, typer.Argument(help="A TOML file; examples lie in configs/.", show_default=False)],
     run_dir: Annotated[Path, typer.Argument(help="Where everything goes; a begun run goes on.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a source that holds what is no task.")] = False,
 ) -> None:
     """Search, learn, search again. The same command on the same directory goes on where it stopped."""
     import asyncio
@@ -48,7 +49,7 @@ def run(
         def on_broken_pipe(self) -> None:
             self.quiet = True
 
-    settings = load_config(config, overrides or [])
+    settings = load_config(config, [*(overrides or []), *(["tasks.strict=true"] if strict else [])])
     console = Lasting()
     with printing():
         console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)

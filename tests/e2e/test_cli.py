@@ -110,8 +110,13 @@ def test_an_unreadable_task_is_told_with_its_file_and_reason(config, tmp_path, t
     (task_folder / "flip.json").write_text(
         '{"train": [{"input": [[1], [2, 3]], "output": [[1]]}], "test": [{"input": [[1]]}]}'
     )
-    code, _, errors = call("run", config, tmp_path / "run")
+    code, _, errors = call("run", config, tmp_path / "run", "--strict")
     assert code == 3
+    assert "flip" in errors
+    assert "ragged" in errors
+    assert not (tmp_path / "run").exists()
+    code, _, errors = call("run", config, tmp_path / "run")
+    assert code == 0
     assert "flip" in errors
     assert "ragged" in errors
 

@@ -255,6 +255,9 @@ def test_a_task_whose_every_program_is_right_is_searched_without_a_crash(searche
 
 
 def test_truncated_completions_are_kept_and_never_executed(searched, task):
-    reader = searched(lambda prompt, seed: Completion(MIRROR, "length"), task)
-    assert {row[7] for row in calls(reader)} == {"truncated"}
-    assert reader.query("SELECT COUNT(*) FROM executions") == [(0,)]
+    def reply(prompt, seed):
+        return NOTHING if seed % 9 == 0 else Completion(MIRROR, "length")
+
+    reader = searched(reply, task)
+    assert {row[7] for row in calls(reader)} == {"truncated", "code"}
+    assert reader.query("SELECT COUNT(*) FROM executions") == [(1,)]
