@@ -66,7 +66,7 @@ async def collect(lm, prompt: Prompt, seeds: Sequence[int], sampling: Sampling =
     return [found[index] for index in range(len(seeds))]
 
 
-def use(folder: Path, action, **settings):
+def use(folder: Path, action, **settings) -> Any:
     """Open a model, await `action` on it, close it."""
 
     async def run():
