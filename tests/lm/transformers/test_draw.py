@@ -9,8 +9,7 @@ LOGITS = torch.log(torch.tensor([0.5, 0.3, 0.02, 0.18]))
 
 
 def drawn(count, temperature=1.0, min_p=0.0):
-    places = torch.tensor(numbers(7, count))
-    found = draw(LOGITS.expand(count, -1), places, torch.full((count,), temperature), torch.full((count,), min_p))
+    found = draw(LOGITS.expand(count, -1), list(numbers(7, count)), [temperature] * count, [min_p] * count)
     return np.bincount(found, minlength=4) / count
 
 
@@ -32,8 +31,7 @@ def test_min_p_is_a_share_of_the_most_probable_token():
 
 def test_the_ends_of_the_interval_are_tokens_that_may_be_drawn():
     logits = torch.tensor([[0.0, 5.0, -9.0]] * 2)
-    found = draw(logits, torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64), torch.ones(2), torch.full((2,), 0.1))
-    assert found == [1, 1]
+    assert draw(logits, [0.0, 1 - 2**-53], [1.0, 1.0], [0.1, 0.1]) == [1, 1]
 
 
 def test_fewer_numbers_of_a_seed_are_the_first_of_more():
@@ -43,4 +41,4 @@ def test_fewer_numbers_of_a_seed_are_the_first_of_more():
 
 def test_values_that_are_not_finite_end_the_search():
     with pytest.raises(EndpointError, match="not finite"):
-        draw(torch.tensor([[1.0, float("nan")]]), torch.zeros(1).double(), torch.ones(1), torch.zeros(1))
+        draw(torch.tensor([[1.0, float("nan")]]), [0.0], [1.0], [0.0])

@@ -174,15 +174,7 @@ class Decoder:
         rows = [(run.job, row) for run in runs for row in run.rows]
         places = [row.numbers[len(row.tokens)] if row else 0.0 for _, row in rows]
         temperatures, min_p = [job.temperature for job, _ in rows], [job.min_p for job, _ in rows]
-        device = logits.device
-        tokens = iter(
-            draw(
-                logits,
-                torch.tensor(np.array(places), device=device),
-                torch.tensor(temperatures, device=device),
-                torch.tensor(min_p, device=device),
-            )
-        )
+        tokens = iter(draw(logits, places, temperatures, min_p))
         return [done for run in runs for done in self._ended(run, [next(tokens) for _ in run.rows])]
 
     def _ended(self, run: _Run, tokens: Sequence[int]) -> list[Done]:
