@@ -25,6 +25,7 @@ BACKENDS = {
     "embedded": "soar.lm.embedded:Backend",
     "openai": "soar.lm.openai:Backend",
     "scripted": "soar.lm.scripted:Backend",
+    "transformers": "soar.lm.transformers:Backend",
 }
 EXECUTORS = {"local": "soar.execution.places:Local"}
 TRAINERS = {"trl": "soar.learning.trainers.trl:Trl", "scripted": "soar.learning.trainers.scripted:Scripted"}

@@ -1,0 +1,212 @@
+"""A model of transformers as a language model: requests of all callers wait in one line, one thread decodes them.
+
+Knows text, threads and how much fits; how samples are decoded together is `decode`'s. A completion depends on its
+prompt, its own seed and the machine, and not on what else is in flight: on a CPU in 32-bit floats because rows of a
+batch do not meet (see `decode`), elsewhere because each request is decoded by itself, in batches of one fixed shape.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from soar.errors import EndpointError, PromptTooLong
+from soar.lm.transformers.decode import GRANULE, Decoder, Done, Job, Memory, rows_are_alike
+from soar.lm.transformers.load import Dtype, context_of, device_of, free_bytes, load
+from soar.lm.transformers.repeated import Repeated
+from soar.lm.transformers.shared import SharedPrefix, can_share
+from soar.lm.transformers.text import Text
+from soar.types import Completion, Prompt, Sampling
+
+logger = logging.getLogger(__name__)
+
+SHARE = 0.4
+"""How much of the memory that is free once the model is loaded the samples' own tokens may take; half as much again
+goes to prompts that are remembered, the rest to what is computed on the way."""
+
+
+@dataclass(eq=False)
+class _Request:
+    """One caller's wish. `arrived` gets ``(index, completion)``, or an error that ends it."""
+
+    loop: asyncio.AbstractEventLoop
+    arrived: "asyncio.Queue[tuple[int, Completion] | Exception]"
+    begun: float = field(default_factory=time.monotonic)
+    cancelled: bool = False
+
+    def put(self, item: tuple[int, Completion] | Exception) -> None:
+        """Hand something to the caller, who may be gone with his loop."""
+        if not self.cancelled and not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.arrived.put_nowait, item)
+
+
+class Transformers:
+    """A causal language model in this process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "auto",
+        dtype: Dtype = "auto",
+        context: int | None = None,
+        batch: int = 64,
+        exact: bool = True,
+    ) -> None:
+        """Load the model in `folder`; see `soar.lm.transformers.Backend` for the settings."""
+        place = device_of(device)
+        self._text = Text(folder)
+        model = load(folder, place, dtype)
+        self._context = context_of(model, context)
+        self._rows = -(-batch // GRANULE) * GRANULE
+        self._alone = exact and not rows_are_alike(model, self._rows)
+        reason = can_share(model)
+        if reason is not None:
+            logger.warning("%s: each sample gets its own copy of the prompt, which is slower: %s", folder, reason)
+        per_token = _bytes_per_token(model)
+        room = free_bytes(place) / per_token
+        self._most_tokens = int(SHARE * room)
+        self._memory: Memory = Repeated(model) if reason else SharedPrefix(model, int(SHARE / 2 * room))
+        self._decoder = Decoder(self._memory, self._text.stops(model), self._rows if self._alone else GRANULE)
+        self._waiting: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._issued = 0
+        self._thread = threading.Thread(target=self._decode, name="decode", daemon=True)
+        self._thread.start()
+
+    def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
+        """Return whether the prompt and that many new tokens fit the context."""
+        return len(self._text.tokens(prompt)) + max_new_tokens <= self._context
+
+    async def generate(
+        self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
+    ) -> AsyncIterator[tuple[int, Completion]]:
+        """Yield one completion per seed as it is there; each depends on its own seed alone."""
+        tokens = self._text.tokens(prompt)
+        if len(tokens) + sampling.max_new_tokens > self._context:
+            raise PromptTooLong(
+                f"{len(tokens)} + {sampling.max_new_tokens} tokens exceed the context of {self._context}"
+            )
+        request = _Request(asyncio.get_running_loop(), asyncio.Queue())
+        how = (sampling.temperature, sampling.min_p, sampling.max_new_tokens)
+        with self._wake:
+            if self._closed:
+                raise EndpointError("the model is closed")
+            self._issued += 1
+            self._waiting.append(Job(tokens, tuple(enumerate(seeds)), *how, tag=request))
+            self._wake.notify()
+        try:
+            for _ in seeds:
+                item = await request.arrived.get()
+                if isinstance(item, EndpointError):
+                    raise item
+                if isinstance(item, Exception):
+                    raise EndpointError(f"the model failed: {item!r}") from item
+                yield item
+        finally:
+            request.cancelled = True
+
+    def requests(self) -> dict[str, int]:
+        """Return the calls made so far; there is nothing to retry."""
+        return {"issued": self._issued, "retried": 0, "failed": 0}
+
+    async def close(self) -> None:
+        """End the thread and free the model; what is being decoded is given up."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+        if hasattr(self, "_memory"):
+            del self._memory, self._decoder
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _decode(self) -> None:
+        """Decode requests until closed: the body of the thread. An error goes to those whose requests it broke."""
+        held: list[Job] = []
+        while True:
+            held = [job for job in held if not job.tag.cancelled]
+            job = self._take()
+            if self._closed:
+                break
+            held += [job] if job else []
+            try:
+                self._decoder.drop(lambda job: job.tag.cancelled)
+                if job is not None:
+                    self._deliver(self._decoder.admit(job))
+                    job = None
+                self._deliver(self._decoder.step())
+            except Exception as error:  # noqa: BLE001 — whatever it is, the callers must not wait for ever
+                held = self._again(held, job, error)
+        for job in [*held, *self._waiting]:
+            job.tag.put(EndpointError("the model was closed"))
+
+    def _take(self) -> Job | None:
+        """Return what to decode next, of the request that waits longest; wait for one while there is nothing to do."""
+        with self._wake:
+            while not (self._closed or self._decoder.rows or self._waiting):
+                self._wake.wait()
+            while self._waiting and self._waiting[0].tag.cancelled:
+                self._waiting.popleft()
+            if self._closed or not self._waiting or (self._alone and self._decoder.rows):
+                return None
+            first = self._waiting[0]
+            room = min(self._rows - self._decoder.rows, self._room(first.max_new_tokens))
+            if room < GRANULE:
+                return None
+            self._waiting.popleft()
+            if len(first.samples) > room:
+                self._waiting.appendleft(replace(first, samples=first.samples[room:]))
+            return replace(first, samples=first.samples[:room])
+
+    def _room(self, max_new_tokens: int) -> int:
+        """Return how many more rows' own tokens fit the memory, if they become as many as they may."""
+        free = (self._most_tokens - self._decoder.tokens) // max_new_tokens // GRANULE * GRANULE
+        return free if self._decoder.rows else max(free, GRANULE)
+
+    def _again(self, held: list[Job], job: Job | None, error: Exception) -> list[Job]:
+        """Empty the batch after an error. Out of memory: decode what was in it again, fewer side by side from now on;
+        otherwise its callers get the error. Return the jobs that are still held."""
+        given_up = [*self._decoder.give_up(), *([job] if job else ())]
+        self._memory.forget()
+        if not _out_of_memory(error) or self._rows <= GRANULE:
+            for each in held:
+                each.tag.put(error)
+            return []
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self._rows = max(GRANULE, self._rows // 2 // GRANULE * GRANULE)
+        logger.warning("out of memory: at most %d samples side by side from now on", self._rows)
+        self._decoder.granule = self._rows if self._alone else GRANULE
+        with self._wake:
+            self._waiting.extendleft(reversed(given_up))
+        return held
+
+    def _deliver(self, decoded: Sequence[Done]) -> None:
+        """Hand decoded samples to their callers."""
+        for done in decoded:
+            request: _Request = done.job.tag
+            count = len(done.tokens) + (done.finish_reason == "stop")
+            seconds = time.monotonic() - request.begun
+            text = self._text.text(done.tokens)
+            request.put((done.index, Completion(text, done.finish_reason, len(done.job.prompt), count, seconds)))
+
+
+def _bytes_per_token(model: object) -> int:
+    """Return the size of one token's keys and values in all layers."""
+    config = model.config.get_text_config()  # type: ignore[attr-defined]
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize  # type: ignore[attr-defined]
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory ran out, on a GPU or in torch's allocator of the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

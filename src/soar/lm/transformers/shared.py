@@ -1,0 +1,123 @@
+"""A model that reads a prompt once and writes many samples of it, and what it remembers of prompts read lately.
+
+Knows forward passes and token ids; knows neither text nor how tokens are drawn. Two prompts that begin alike, as all of
+one task do, are read once as far as they agree.
+
+**Exactness.** What a prompt leaves behind does not depend on what was remembered: prompts are read in blocks of a fixed
+number of tokens, only whole blocks are remembered, and a block is computed by the same operations on the same shapes
+whoever computed those before it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from soar.lm.transformers.attention import NAME, Own, Prefix, Reading, Writing, register
+
+BLOCK = {"cpu": 64, "cuda": 256}
+"""How many tokens of a prompt are read in one pass, by kind of device."""
+
+
+class SharedPrefix:
+    """A model whose attention is replaced by one that keeps a prompt once. Use from one thread."""
+
+    def __init__(self, model: Any, kept_tokens: int) -> None:
+        """Take a model for which `can_share` holds; remember at least the last prompt, and up to `kept_tokens`."""
+        register()
+        model.set_attn_implementation(NAME)
+        self._model = model
+        self._kept_tokens = kept_tokens
+        self._block = BLOCK.get(model.device.type, 64)
+        self._known: list[Prefix] = []
+
+    @torch.inference_mode()
+    def read(self, prompt: tuple[int, ...]) -> Prefix:
+        """Return what a prompt leaves behind."""
+        known, common = self._alike(prompt)
+        if known is not None and known.tokens == prompt:
+            return known
+        room = -(-len(prompt) // self._block) * self._block
+        reading = Reading(room, known, common)
+        padded = torch.tensor([*prompt, *[0] * (room - len(prompt))], device=self._model.device)
+        logits = padded
+        while reading.read < room:
+            places = torch.arange(reading.read, reading.read + self._block, device=padded.device)[None]
+            last = torch.tensor([min(self._block, len(prompt) - reading.read) - 1], device=padded.device)
+            logits = self._forward(padded[places], places, reading, logits_to_keep=last)[0, 0]
+            reading.read += self._block
+        keys, values = ([each[:, : len(prompt)] for each in every] for every in (reading.keys, reading.values))
+        return self._remembered(Prefix(prompt, keys, values, logits))
+
+    def begin(self, prefix: Prefix, rows: int) -> Own:
+        """Return the state of so many samples of a prompt, none of which has a token yet."""
+        return Own(prefix, rows)
+
+    @torch.inference_mode()
+    def step(self, groups: Sequence[Own], tokens: Sequence[int]) -> Tensor:
+        """Append a token to every row of the groups; return the logits of those that follow, ``(rows, vocabulary)``."""
+        places = [group.prefix.length + group.count for group in groups for _ in range(group.rows)]
+        given = torch.tensor([tokens, places], device=self._model.device)[..., None]
+        logits = self._forward(given[0], given[1], Writing(groups))[:, 0]
+        for group in groups:
+            group.count += 1
+        return logits
+
+    def forget(self) -> None:
+        """Free what is remembered of prompts."""
+        self._known.clear()
+
+    def _forward(self, tokens: Tensor, places: Tensor, each: Reading | Writing, **more: Any) -> Tensor:
+        return self._model(input_ids=tokens, position_ids=places, use_cache=False, soar_pass=each, **more).logits
+
+    def _alike(self, prompt: tuple[int, ...]) -> tuple[Prefix | None, int]:
+        """Return the prompt among those known that begins most alike, and how many whole blocks' tokens are the same;
+        the last token of `prompt` is never among them, for what follows it must be read."""
+        known = max(self._known, key=lambda each: common(each.tokens, prompt), default=None)
+        alike = min(common(known.tokens, prompt), len(prompt) - 1) if known else 0
+        if known is None or (alike < self._block and known.tokens != prompt):
+            return None, 0
+        self._known.remove(known)
+        self._known.append(known)
+        return known, alike - alike % self._block
+
+    def _remembered(self, prefix: Prefix) -> Prefix:
+        """Keep a prompt, and forget those not asked for longest."""
+        self._known.append(prefix)
+        while len(self._known) > 1 and sum(each.length for each in self._known) > self._kept_tokens:
+            self._known.pop(0)
+        return prefix
+
+
+def common(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens two prompts begin with in common."""
+    for place, (a, b) in enumerate(zip(one, other, strict=False)):
+        if a != b:
+            return place
+    return min(len(one), len(other))
+
+
+@torch.inference_mode()
+def can_share(model: Any) -> str | None:
+    """Return why a model's attention cannot be replaced, None where it can: tried on a few tokens, and compared with
+    what the model itself says. Its attention is as before afterwards."""
+    config = model.config.get_text_config()
+    if getattr(config, "sliding_window", None) or set(getattr(config, "layer_types", None) or ()) - {"full_attention"}:
+        return "not all of its layers attend to all tokens"
+    before = model.config._attn_implementation
+    tokens = tuple(token % config.vocab_size for token in range(3, 15))
+    try:
+        expected = model(input_ids=torch.tensor([tokens], device=model.device), use_cache=False).logits[0, -1].float()
+        shared = SharedPrefix(model, 0)
+        if model.config._attn_implementation != NAME:
+            return "it does not let its attention be replaced"
+        own = shared.begin(shared.read(tokens[:9]), 4)
+        found = [shared.step([own], [token] * 4) for token in tokens[9:]][-1][0].float()
+    except (TypeError, KeyError, ValueError, AttributeError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        model.set_attn_implementation(before)
+    bound = 1e-3 if model.dtype == torch.float32 else 0.1
+    apart = float((found - expected).abs().max() / expected.std())
+    return None if apart <= bound else f"with shared attention its logits differ by {apart:.2g} standard deviations"

@@ -1,0 +1,107 @@
+"""What ``lm.model`` names: a folder, a GGUF file, or a name in the user's cache of Hugging Face. Never the network.
+
+Ends in a folder that transformers loads, whatever was named. Knows files; knows nothing of what is in a model.
+"""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from soar.errors import ConfigError, EndpointError
+from soar.files import is_published, publish, sha256
+
+SAMPLED = 1 << 20
+"""How many bytes of the beginning and of the end of each file of weights are hashed: all of them would take minutes."""
+
+
+def folder_of(model: str) -> Path:
+    """Return the folder of a model; a GGUF file is converted into one in the user's cache, once. `ConfigError` says
+    where it was looked for."""
+    path = Path(model).expanduser()
+    if path.suffix == ".gguf":
+        return _converted(path)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            adapter = (path / "adapter_config.json").is_file()
+            what = "an adapter, not a whole model: name the folder of merged weights" if adapter else "no config.json"
+            raise ConfigError(f"lm.model: {path} holds {what}")
+        return path
+    return _cached(model)
+
+
+def fingerprint(model: str) -> str:
+    """Return a hash that names a model's weights: of the names and sizes of its files of weights, the first and last
+    MiB of each, and its configuration (the whole of it)."""
+    path = Path(model).expanduser()
+    files = [path] if path.suffix == ".gguf" else _weights(folder_of(model))
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.name}\0{size}\0".encode())
+        with file.open("rb") as content:
+            digest.update(content.read(SAMPLED if file.suffix != ".json" else -1))
+            content.seek(max(0, size - SAMPLED))
+            digest.update(content.read())
+    return digest.hexdigest()
+
+
+def _weights(folder: Path) -> list[Path]:
+    found = sorted(file for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind))
+    return [folder / "config.json", *found]
+
+
+def _cached(name: str) -> Path:
+    """Return the folder of a name in the user's cache of Hugging Face."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (OSError, ValueError) as error:  # what is not there is an OSError, what is no name a ValueError
+        raise ConfigError(
+            f"lm.model = {name!r} is neither a folder, nor a .gguf file, nor in the cache of Hugging Face"
+            f" ({type(error).__name__}); fetch it beforehand (hf download {name}) or name a folder"
+        ) from None
+
+
+def _converted(file: Path) -> Path:
+    """Return the folder that a GGUF file was converted into, by the hash of its content."""
+    from soar.settings import require
+
+    require("a .gguf file", "train", "gguf")
+    if not file.is_file():
+        raise ConfigError(f"lm.model: there is no file {file}")
+    name = sha256(file)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soar" / "gguf"
+    out = cache / name
+    if not is_published(out):
+        aside = cache / f"{name}.{os.getpid()}.tmp"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        try:
+            _convert(file, aside)
+            publish(aside, out, {"gguf_sha256": name})
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    return out
+
+
+def _convert(file: Path, out: Path) -> None:
+    """Write a GGUF file's model and tokenizer as transformers keeps them, in 32-bit floats."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from soar.lm.transformers.load import quiet
+
+    named: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
+    with quiet():
+        try:
+            model: Any = AutoModelForCausalLM.from_pretrained(file.parent, **named)
+            tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, **named)
+        except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+            raise EndpointError(f"{file} cannot be loaded: {error}") from None
+        # It is no longer quantized, and what says so would be saved along and believed.
+        del model.config.quantization_config
+        model.hf_quantizer = None
+        model.save_pretrained(out)
+        tokenizer.save_pretrained(out)
