@@ -9,6 +9,7 @@ from small_models import save_small_model
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
+from soar.budget import BudgetSettings, Meter
 from soar.domains.arc.domain import Arc
 from soar.heuristics import accuracy
 from soar.lm.transformers.engine import Transformers
@@ -44,7 +45,9 @@ def ask(folder, path, context, parents):
         writer, reader = ArchiveWriter(path), ArchiveReader(path)
         run: Any = None  # a model that writes at random writes no program to run
         how = (SearchSettings(), SAMPLING, SAMPLING, rex, accuracy, Arc().parse, CHAT)
-        search = SearchContext(SearchMethod(0, run, ("refine",), *how), "train", 0, lm, lm, run, writer, reader)
+        search = SearchContext(
+            SearchMethod(0, run, ("refine",), *how), "train", 0, lm, lm, run, writer, reader, Meter(BudgetSettings())
+        )
         call = Call(TASK, ORIGIN, 2, lambda detail: prompt(detail, parents), SAMPLING, parents)
         try:
             await complete(search, call, {}, run)
