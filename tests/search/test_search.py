@@ -7,9 +7,11 @@ import pytest
 from searching import block, calls, grid
 
 from soar.domains.arc.compact import Compact
+from soar.domains.arc.domain import Arc
 from soar.errors import EndpointError
 from soar.lm.embedded.engine import Embedded
 from soar.lm.scripted import Scripted
+from soar.prompts.chat import Chat
 from soar.search.settings import SamplingSettings
 from soar.seeds import rng
 from soar.types import Completion, Example, Execution, Task
@@ -261,3 +263,16 @@ def test_truncated_completions_are_kept_and_never_executed(searched, task):
     reader = searched(reply, task)
     assert {row[7] for row in calls(reader)} == {"truncated", "code"}
     assert reader.query("SELECT COUNT(*) FROM executions") == [(1,)]
+
+
+def test_a_stored_program_stays_what_it_was_when_texts_are_read_otherwise(searched, task):
+    reply = variants(NOTHING, MIRROR)
+    before = searched(reply, task).query("SELECT code_hash, code FROM executions ORDER BY code_hash")
+
+    class Otherwise(Chat):
+        def extract(self, text):
+            found = super().extract(text)
+            return replace(found, code=f"{found.code}\n# read otherwise")
+
+    after = searched(reply, task, rendering=Otherwise(Arc()))
+    assert after.query("SELECT code_hash, code FROM executions ORDER BY code_hash") == before

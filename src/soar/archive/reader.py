@@ -91,7 +91,11 @@ class ArchiveReader:
 
     def execution(self, task_id: str, code: str) -> ExecutionRow | None:
         """Return what a program did on a task, None if it has not run."""
-        key = (task_id, code_hash(code))
+        return self.execution_named(task_id, code_hash(code))
+
+    def execution_named(self, task_id: str, name: str) -> ExecutionRow | None:
+        """Return what the program with this hash did on a task, None if it has not run."""
+        key = (task_id, name)
         with self._reading():
             rows = self._rows("executions", "FROM executions WHERE task_id = ? AND code_hash = ?", key)
             return self._execution(rows[0]) if rows else None

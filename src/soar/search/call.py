@@ -38,7 +38,7 @@ async def complete(
     """
     for row in stored.values():
         context.replies.note(row.status)
-    programs = [asyncio.create_task(_program(context.method.rendering, row, evaluate)) for row in stored.values()]
+    programs = [asyncio.create_task(_stored(context, row, evaluate)) for row in stored.values()]
     missing = [place for place in range(call.count) if place not in stored]
     if missing:
         programs += await _generate(context, call, missing, evaluate)
@@ -111,6 +111,13 @@ async def _keep(context: SearchContext, row: CompletionRow, evaluate: Evaluate) 
     await context.writer.add([row])
     context.replies.note(row.status)
     return await _program(context.method.rendering, row, evaluate)
+
+
+async def _stored(context: SearchContext, row: CompletionRow, evaluate: Evaluate) -> Program | None:
+    """Return the program of a completion of an earlier session, as it was executed then: what is read out of a text may
+    have changed with the software since. One that was not executed is read again."""
+    done = row.code_hash and context.reader.execution_named(row.origin.task_id, row.code_hash)
+    return done.program(row.origin, row.parents) if done else await _program(context.method.rendering, row, evaluate)
 
 
 async def _program(rendering: Rendering, row: CompletionRow, evaluate: Evaluate) -> Program | None:
