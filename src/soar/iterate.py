@@ -17,7 +17,7 @@ from soar.ensemble import Answering
 from soar.errors import BudgetReached, Interrupted
 from soar.learning.learn import LearningMethod, learn
 from soar.protocols import Executor
-from soar.run import RunDirectory, Stage, Step, base_of
+from soar.run import RunDirectory, Step, base_of
 from soar.search import SearchMethod, search
 from soar.search.few_shot import solved_examples
 from soar.types import Task, Value
@@ -73,33 +73,24 @@ async def iterate(run: Run) -> None:
             weights, data = directory.weights(step.number), directory.data(step.number)
             theta0 = base or method.theta0
             assert theta0 is not None, "a method with something to learn has a model to begin from"
-            shown = visible(step.stage, tasks)
+            shown = step.stage.visible(tasks)
             async with writer.timing(*step.key, "finetune_seconds"):
                 log = partial(_on_log, run)
                 await learn(method.learning, step.key, theta0, shown, reader, data=data, out=weights, on_log=log)
         past = [(done.key, run.tasks[done.stage.name]) for done in method.steps[: step.number] if done.stage.known]
         few_shot = solved_examples(reader, past) if method.few_shot else ()
+        reached: BudgetReached | None = None
         try:
             async with writer.timing(*step.key, "seconds"):
                 held = run.executor, writer, reader, run.meter
                 await search(method.search, step.key, weights, tasks, *held, few_shot)
-        except BudgetReached:
-            answer(run, step)  # what was found until then has answers
-            raise
-        answer(run, step)
+        except BudgetReached as limit:
+            reached = limit  # what was found until then has answers
+        answers = method.answering.answers(tasks, lambda id_, key=step.key: reader.programs(id_, *key))
+        directory.write_answers(step.number, method.submission(tasks, answers))
+        if reached:
+            raise reached
         await writer.finish(*step.key)
-
-
-def answer(run: Run, step: Step) -> None:
-    """Write the answers of a search, voted by the programs that it has found."""
-    tasks = run.tasks[step.stage.name]
-    answers = run.method.answering.answers(tasks, lambda id_: run.reader.programs(id_, *step.key))
-    run.directory.write_answers(step.number, run.method.submission(tasks, answers))
-
-
-def visible(stage: Stage, tasks: Sequence[Task]) -> list[Task]:
-    """Return tasks as learning may see them: the one door where hidden answers stay behind."""
-    return [task if stage.known else task.without_answers() for task in tasks]
 
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:

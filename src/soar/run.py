@@ -24,7 +24,7 @@ import tomli_w
 
 from soar.errors import ConfigError, DataError, StoreError
 from soar.files import write_atomically
-from soar.types import canonical_json
+from soar.types import Task, canonical_json
 
 SEAL = "sha256"
 """The manifest's entry with the hashes of the configuration and of the rest of the manifest."""
@@ -43,6 +43,10 @@ class Stage:
     def known(self) -> bool:
         """Whether learning may see the answers."""
         return self.answers == "known"
+
+    def visible(self, tasks: Sequence[Task]) -> list[Task]:
+        """Return tasks as learning may see them: the one door where hidden answers stay behind."""
+        return [task if self.known else task.without_answers() for task in tasks]
 
 
 @dataclass(frozen=True, slots=True)
