@@ -96,13 +96,13 @@ def test_an_answer_ends_at_every_token_that_the_model_or_its_template_names(tmp_
 
 
 def test_completions_are_counted_and_say_why_they_ended(small):
-    completions = use(small, lambda lm: collect(lm, CHAT, range(64), replace(SAMPLING, max_new_tokens=200)))
+    completions = use(small, lambda lm: collect(lm, CHAT, range(24), replace(SAMPLING, max_new_tokens=100)))
     tokenizer = Text(small)
     prompt = len(tokenizer.tokens(CHAT))
     assert {each.prompt_tokens for each in completions} == {prompt}
     assert {each.finish_reason for each in completions} == {"stop", "length"}
-    assert all(each.completion_tokens == 200 for each in completions if each.finish_reason == "length")
-    assert all(each.completion_tokens <= 200 for each in completions)
+    assert all(each.completion_tokens == 100 for each in completions if each.finish_reason == "length")
+    assert all(each.completion_tokens <= 100 for each in completions)
     assert not any("<|" in each.text or "<eos>" in each.text for each in completions)
 
 
@@ -118,7 +118,7 @@ def test_what_does_not_fit_the_context_is_refused_before_anything_is_generated(s
 
 
 def test_out_of_memory_fewer_are_decoded_side_by_side_and_nothing_is_lost(small, caplog):
-    expected = use(small, lambda lm: collect(lm, CHAT, range(30)))
+    expected = use(small, lambda lm: collect(lm, CHAT, range(20)))
 
     async def action(lm):
         step, sizes = lm._memory.step, []
@@ -130,7 +130,7 @@ def test_out_of_memory_fewer_are_decoded_side_by_side_and_nothing_is_lost(small,
             return step(groups, tokens)
 
         lm._memory.step = narrow
-        found = await collect(lm, CHAT, range(30))
+        found = await collect(lm, CHAT, range(20))
         assert max(sizes[2:]) <= 8
         return found
 
