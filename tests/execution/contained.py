@@ -26,12 +26,12 @@ EVIL = "soar-evil*"
 def descendants(pid: int | None = None) -> set[int]:
     """Return the processes that this one has started, and they."""
     found: set[int] = set()
-    for task in Path(f"/proc/{pid or os.getpid()}/task").glob("*/children"):
-        try:
+    try:
+        for task in Path(f"/proc/{pid or os.getpid()}/task").glob("*/children"):
             children = {int(child) for child in task.read_text().split()}
-        except OSError:
-            continue
-        found |= children.union(*map(descendants, children))
+            found |= children.union(*map(descendants, children))
+    except OSError:
+        pass  # a process that has ended meanwhile
     return found
 
 
