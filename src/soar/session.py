@@ -18,7 +18,7 @@ from rich.console import Console
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter, Tokens
-from soar.config import Config, free_settings, validated
+from soar.config import PARTS, Config, free_settings, validated
 from soar.domains.task_set import task_set_hash
 from soar.errors import StoreError
 from soar.iterate import Run, iterate
@@ -88,7 +88,7 @@ async def open_run(
     async with executors.open(contract(config, domain)) as executor:
         with locked(path) as directory:
             about = manifest(identity(config, backend), tasks)
-            then = resolved(_frozen_config(directory), domain, backend) if directory.begun else None
+            then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
             free = free_settings(config)
             for changed in freeze(directory, resolved(config, domain, backend), about, then=then, free=free):
                 say(f"continued with another setting: {changed}")
@@ -149,8 +149,11 @@ def read_status(path: Path) -> Snapshot | None:
         reader.close()
 
 
-def _frozen_config(directory: RunDirectory) -> Config:
-    return validated(directory.config(), str(directory.path / "config.toml"))
+def _frozen_config(directory: RunDirectory, *, parts: bool = False) -> Config:
+    """Return what a run was begun with. Without `parts` the model, executor and trainer are left out: whoever reads a
+    run needs none of them, and may not have them."""
+    raw = {name: section for name, section in directory.config().items() if parts or name not in PARTS}
+    return validated(raw, str(directory.path / "config.toml"))
 
 
 def _ids(directory: RunDirectory, config: Config) -> dict[str, list[str]]:
