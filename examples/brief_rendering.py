@@ -21,8 +21,7 @@ class Brief:
         return self._ask("Write", [f"{show(e.input)} becomes {show(e.output)}" for e in pairs])
 
     def refinement(self, task: Task, parents: Sequence[Program], detail: Detail = Detail()) -> tuple[Message, ...]:
-        outputs = list(zip(task.train, parents[0].train, strict=True))[: detail.pairs]
-        show = self._domain.show
+        show, outputs = self._domain.show, list(zip(task.train, parents[0].train, strict=True))[: detail.pairs]
         wrong = [f"{show(e.input)} became {show(y)}, not {show(e.output)}" for e, y in outputs if y != e.output]
         return self._ask("Improve", [fenced(parents[0].code), *wrong])
 
