@@ -3,7 +3,7 @@
 ``python -m benchmarks.sampling --model FOLDER_OR_GGUF``: one request of n samples after the other, no stop tokens, so
 that each sample has as many tokens; the two ways take turns in one process and compute with the same number of threads.
 A prompt is new in every round: nothing that is remembered of the one before helps. Prints samples/s as median with
-range, and the median of the rounds' ratios. On two cores the defaults take half an hour; ``--tokens 16`` a few minutes.
+range, and the median of the rounds' ratios.
 """
 
 import argparse
