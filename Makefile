@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-fast test-slow lint format bench bench-sandbox clean distclean
+.PHONY: demo test test-fast test-slow test-model lint format bench bench-sandbox clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run configs/demo.toml runs/demo
@@ -15,7 +15,10 @@ test-fast: $(READY)
 	$(BIN)/pytest -q -m "not slow and not gpu"
 
 test-slow: $(READY)
-	$(BIN)/pytest -q -m "slow and not gpu"
+	$(BIN)/pytest -q -m "slow and not gpu and not model"
+
+test-model: $(READY)
+	$(BIN)/pytest -q -m model
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -122,6 +122,7 @@ def soar(*arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.model
 def test_the_loop_runs_on_a_real_model_and_its_numbers_make_sense(folder, tmp_path):
     run, small = tmp_path / "run", ("stages.0.count=2", "stages.1.count=1", "finetune.max_steps=2")
     soar(
