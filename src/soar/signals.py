@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from soar.errors import Interrupted
 
 Found = TypeVar("Found")
+# Noted as well as raised: what is raised while a library probes for an attribute or a module may be swallowed there.
+_came: list[bool] = []
 
 
 class Stopped(SystemExit):
@@ -22,6 +24,7 @@ class Stopped(SystemExit):
 
 def stop_on_signals() -> None:
     """Raise `Stopped` wherever the program is when a signal comes, from now on: while it imports, reads, opens."""
+    _came.clear()
     if threading.current_thread() is threading.main_thread():
         for name in _heeded():
             signal.signal(name, _raise)
@@ -31,35 +34,39 @@ async def until_signal(work: Coroutine[Any, Any, Found], said: str, first: Calla
     """Do some work; a signal calls `first`, cancels the work, and becomes `Interrupted` with the text `said`."""
     import asyncio  # here, so that `soar --help` does not wait for it
 
-    task, stopped = asyncio.create_task(work), asyncio.Event()
+    task, loop = asyncio.create_task(work), asyncio.get_running_loop()
 
     def stop() -> None:
-        stopped.set()
         if first:
             first()
         task.cancel()
 
-    with _watched(asyncio.get_running_loop(), stop):
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if not stopped.is_set():
-                raise
-            raise Interrupted(said) from None
+    def note(*_: object) -> None:
+        _came.append(True)
+        loop.call_soon_threadsafe(stop)
+
+    with _handled(note):
+        if _came:
+            stop()
+        await asyncio.gather(task, return_exceptions=True)
+    # Also where the work was done by then: a signal that was heard and not obeyed would be lost.
+    if _came and (task.cancelled() or not task.exception()):
+        _came.clear()
+        raise Interrupted(said)
+    return task.result()
 
 
 @contextmanager
-def _watched(loop: Any, action: Callable[[], object]) -> Iterator[None]:
-    """Let the event loop call `action` when a signal comes, between two steps of it; afterwards all is as before."""
+def _handled(handler: Callable[..., object]) -> Iterator[None]:
+    """Let a function handle what ends a command; afterwards all is as before."""
     before = {name: signal.getsignal(name) for name in _heeded()}
     for name in before:
-        loop.add_signal_handler(name, action)
+        signal.signal(name, handler)
     try:
         yield
     finally:
-        for name, handler in before.items():
-            loop.remove_signal_handler(name)
-            signal.signal(name, handler)
+        for name, earlier in before.items():
+            signal.signal(name, earlier)
 
 
 def _heeded() -> list[signal.Signals]:
@@ -68,4 +75,5 @@ def _heeded() -> list[signal.Signals]:
 
 
 def _raise(*_: object) -> None:
+    _came.append(True)
     raise Stopped(Interrupted.exit_code)

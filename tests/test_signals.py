@@ -1,0 +1,75 @@
+"""A signal is heard whenever it comes: also where what it raised was swallowed, and in the last step of the work."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+
+from soar.errors import Interrupted
+from soar.signals import until_signal
+
+SWALLOWED = """
+import asyncio, os, signal, time
+from contextlib import suppress
+from soar.errors import Interrupted
+from soar.signals import stop_on_signals, until_signal
+
+stop_on_signals()
+with suppress(BaseException):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+begun = []
+async def work():
+    begun.append(True)
+    await asyncio.sleep(30)
+try:
+    asyncio.run(until_signal(work(), "said", lambda: begun.append(False)))
+except Interrupted as error:
+    print(error, begun)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_in_the_last_step_of_the_work_is_not_lost(name):
+    async def work():
+        os.kill(os.getpid(), getattr(signal, name))
+
+    before = signal.getsignal(getattr(signal, name))
+    for _ in range(3):  # one that was obeyed is over: the next work begins
+        with pytest.raises(Interrupted, match="said"):
+            asyncio.run(until_signal(work(), "said"))
+    assert signal.getsignal(getattr(signal, name)) is before
+
+
+def test_what_a_library_swallowed_stops_the_work_that_follows():
+    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("said [False]\n", "")
+
+
+def test_work_that_fails_says_so_and_work_that_is_given_up_ends():
+    ended = []
+
+    async def fails():
+        raise ValueError("of its own")
+
+    async def lasts():
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.append(True)
+
+    async def given_up():
+        outer = asyncio.create_task(until_signal(lasts(), "said"))
+        await asyncio.sleep(0.01)
+        outer.cancel()
+        with suppress(asyncio.CancelledError):
+            await outer
+
+    with pytest.raises(ValueError, match="of its own"):
+        asyncio.run(until_signal(fails(), "said"))
+    asyncio.run(given_up())
+    assert ended == [True]
