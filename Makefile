@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Many tests wait for processes. A file's tests stay together: they share what is dear to make.
+PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test test-fast test-slow test-model lint format bench bench-sandbox clean distclean
 
@@ -12,10 +14,10 @@ demo: $(READY)
 test: lint test-fast test-slow
 
 test-fast: $(READY)
-	$(BIN)/pytest -q -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 test-slow: $(READY)
-	$(BIN)/pytest -q -m "slow and not gpu and not model"
+	$(PYTEST) -m "slow and not gpu and not model"
 
 test-model: $(READY)
 	$(BIN)/pytest -q -m model

@@ -11,6 +11,8 @@ import pytest
 from soar.errors import ConfigError
 from soar.execute import refuse_inputs
 
+pytestmark = pytest.mark.slow  # every test starts commands
+
 FLIP = "def transform(grid):\n    return [row[::-1] for row in grid]"
 
 

@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from comparing import everything
 
+pytestmark = pytest.mark.slow  # every test starts commands
+
 CONFIG = """
 [search]
 samples = 12

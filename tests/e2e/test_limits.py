@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from comparing import everything
 
+pytestmark = pytest.mark.slow  # every test starts commands
+
 CONFIG = """
 [search]
 samples = 8
@@ -89,7 +91,6 @@ def test_a_limit_of_seconds_ends_a_search(tmp_path, run):
     assert (tmp_path / "search/answers/0.json").exists()
 
 
-@pytest.mark.slow
 def test_a_limit_of_seconds_ends_a_finetuning(tmp_path, run, report):
     (tmp_path / "sleepy.py").write_text(SLEEPY)
     code, errors = run("tuning", "budget.max_seconds=20", trainer="sleepy:Sleepy")

@@ -19,6 +19,8 @@ from soar.doctor import examine_run
 from soar.errors import StoreError
 from soar.run import RunDirectory
 
+pytestmark = pytest.mark.slow  # every test starts commands
+
 SECTIONS = """
 [search]
 samples = 4
@@ -83,7 +85,6 @@ def search(config, path):
     asyncio.run(session.run(load_config(config), path, Console(file=io.StringIO())))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_ends_a_run_with_75_also_while_it_starts_and_the_same_command_goes_on(
     config, tmp_path, soar, environment, call, name

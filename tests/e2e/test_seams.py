@@ -68,6 +68,7 @@ def replies(tmp_path):
     return write
 
 
+@pytest.mark.slow
 def test_a_whole_domain_of_lists_is_run_executed_and_reported(tmp_path, call, replies):
     domain, source = "examples.list_functions:ListFunctions", "examples/list_functions.jsonl"
     config, model = tmp_path / "lists.toml", replies(LISTS.values(), "transform(xs)")
@@ -131,6 +132,7 @@ def test_the_smallest_domain_solves_what_its_programs_solve(tmp_path, call, repl
     assert record["status"]["failed"] > 0, "4.0 is no integer"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -183,6 +183,7 @@ class Breaking(Embedded):
             yield item
 
 
+@pytest.mark.slow
 def test_distinct_completions_do_not_repeat_each_other_and_stay_the_same_when_a_search_is_resumed(searched, task):
     drawn = SamplingSettings(temperature=0.6, min_p=0, sample_tokens=48, refine_tokens=48, distinct=True)
     settings = {"sampling": drawn, "rendering": Compact(), "budget": {"samples": 24, "samples_per_request": 12}}

@@ -41,12 +41,14 @@ def made(grids, real):
     return _shard(0, 60, grids, real)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_shard_and_another_shard_is_another(made, grids, real):
     again, other = _shard(0, 60, grids, real), _shard(1, 5, grids, real)
     assert again == made
     assert other[0][0] not in made[0]
 
 
+@pytest.mark.slow
 def test_every_exercise_reproduces_its_outputs_and_its_parents(made):
     async def check():
         async with open_sandbox(workers=1, cpu_seconds=2, level="weak", codec="arc") as sandbox:

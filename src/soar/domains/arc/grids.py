@@ -39,6 +39,8 @@ def parse(value: object) -> Grid:
     Only exact lists, tuples and ints count: a boolean or a float is no cell, even where it equals one.
     """
     rows = _items(value)
+    if rows and (grid := _quickly(rows)):
+        return grid
     if rows is None:
         raise ValueError(f"not a grid: expected a list of rows, found {_kind(value)}")
     if not 1 <= len(rows) <= MAX_SIDE:
@@ -74,14 +76,26 @@ def _items(value: object) -> Sequence[object] | None:
     return cast(Sequence[object], value) if type(value) is list or type(value) is tuple else None
 
 
+def _quickly(rows: Sequence[object]) -> Grid | None:
+    """Return the grid if nothing is wrong with it, in a fifth of the time that it takes to say what is."""
+    if not {list, tuple}.issuperset(map(type, rows)):
+        return None
+    lines = cast(Sequence[Sequence[object]], rows)
+    if len(rows) > MAX_SIDE or not 1 <= len(lines[0]) <= MAX_SIDE or len(set(map(len, lines))) > 1:
+        return None
+    cells = list(chain.from_iterable(lines))
+    # Types first: what only equals an integer, or has a hash of its own, is never compared.
+    if set(map(type, cells)) != {int} or not CELLS.issuperset(cells):
+        return None
+    return cast(Grid, tuple(map(tuple, lines)))
+
+
 def _row(y: int, row: object) -> tuple[int, ...]:
     cells = _items(row)
     if cells is None:
         raise ValueError(f"row [{y}] is {_kind(row)}, expected a list of ints")
     if not 1 <= len(cells) <= MAX_SIDE:
         raise ValueError(f"row [{y}] has {len(cells)} cells, expected 1 to {MAX_SIDE}")
-    if set(map(type, cells)) == {int} and CELLS.issuperset(cells):
-        return tuple(cast(Sequence[int], cells))
     return tuple(_cell(y, x, cell) for x, cell in enumerate(cells))
 
 
