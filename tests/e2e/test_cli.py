@@ -67,6 +67,7 @@ def test_a_run_its_report_its_status_and_a_second_run_that_finds_nothing_to_do(c
     assert json.loads(call("report", tmp_path / "run", "--json")[1]) == report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", ["sample", "refine"])
 def test_an_operator_that_is_not_learnt_is_served_by_the_model_itself(config, tmp_path, call, operator):
     """The scripted model, once finetuned, adds no half to a cell."""
@@ -99,6 +100,7 @@ def test_a_wrong_name_is_told_with_the_choices_and_begins_no_run(config, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_another_configuration_is_refused_with_the_difference(config, tmp_path, call):
     call("run", config, tmp_path / "run", "--set", "stages.0.iterations=1")
     code, _, errors = call("run", config, tmp_path / "run", "--set", "search.samples=12")
@@ -106,6 +108,7 @@ def test_another_configuration_is_refused_with_the_difference(config, tmp_path, 
     assert "search.samples was 8, now 12" in errors
 
 
+@pytest.mark.slow
 def test_an_unreadable_task_is_told_with_its_file_and_reason(config, tmp_path, task_folder, call):
     (task_folder / "flip.json").write_text(
         '{"train": [{"input": [[1], [2, 3]], "output": [[1]]}], "test": [{"input": [[1]]}]}'
@@ -121,6 +124,7 @@ def test_an_unreadable_task_is_told_with_its_file_and_reason(config, tmp_path, t
     assert "ragged" in errors
 
 
+@pytest.mark.slow
 def test_a_run_directory_that_cannot_be_made_is_told(config, call):
     code, _, errors = call("run", config, "/dev/full/run")
     assert code == 5
@@ -130,6 +134,7 @@ def test_a_run_directory_that_cannot_be_made_is_told(config, call):
 FLIP = "def transform(grid):\n    return [row[::-1] for row in grid]"
 
 
+@pytest.mark.slow
 def test_exec_gives_a_line_for_each_line_in_their_order(tmp_path, task_folder, call):
     entries = [
         {"task_id": "flip", "code": FLIP, "mark": [1, {"a": None}]},

@@ -145,6 +145,7 @@ def test_a_search_over_a_misbehaving_endpoint_solves_tasks_and_accounts_for_ever
     assert all(set(attempt) == {"attempt_1", "attempt_2"} for task in answers.values() for attempt in task)
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_not_there_ends_with_its_exit_code_and_one_message(tmp_path, environment, soar):
     command = [*soar, "run", "configs/endpoint.toml", str(tmp_path / "run")]
     for setting in ("lm.base_url=http://127.0.0.1:9/v1", "lm.give_up_seconds=0", "tasks.count=2"):

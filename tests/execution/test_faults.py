@@ -27,6 +27,8 @@ from soar.types import Failure
 HERE = Path(__file__).parent
 LOOP = "def transform(g):\n    while True: pass"
 
+OTHER_SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGSTOP
+
 LINEAR = {
     "products": "X = np.eye(10)[g.ravel()]; return (X @ X.T).astype(int)[:30, :30]",
     "eigh": "return np.round(np.linalg.eigh(np.diag(np.arange(26.0)))[0]).astype(int)[None] // 3",
@@ -188,7 +190,9 @@ class Harm(threading.Thread):
                 self.left -= 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSTOP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, *(pytest.param(each, marks=pytest.mark.slow) for each in OTHER_SIGNALS)]
+)
 def test_what_befalls_a_process_from_outside_is_not_judged_as_the_program_s(number):
     slow = "def transform(g):\n    x = 0\n    for i in range(10 ** 6): x += i\n    return g"
 

@@ -29,8 +29,15 @@ def task():
     return Task("mirror", train, (Example(grid("456"), grid("654")),))
 
 
+@pytest.fixture(scope="module")
+def sandbox():
+    """One for all of a file's searches: it takes longer to open than they do."""
+    with open_sandbox(workers=1, codec="arc") as opened:
+        yield opened
+
+
 @pytest.fixture
-def searched(tmp_path):
+def searched(tmp_path, sandbox):
     """Return a function that searches tasks with a scripted model and gives back the archive's reader."""
     readers = []
 
@@ -42,36 +49,35 @@ def searched(tmp_path):
             readers.append(reader)
             lm = changes.pop("lm", None) or Scripted(reply)
             sampling = changes.pop("sampling", SamplingSettings())
-            async with open_sandbox(workers=1, codec="arc") as sandbox:
-                wrap = changes.pop("wrap", lambda inner: inner)
-                method = SearchMethod(
-                    seed=0,
-                    open_lm=lambda _: lm,
-                    operators=("sample", "refine"),
-                    budget=BUDGET.model_copy(update=changes.pop("budget", {})),
-                    when_sampling=sampling.sampling(sampling.sample_tokens),
-                    when_refining=sampling.sampling(sampling.refine_tokens),
-                    selector=changes.pop("selector", rex),
-                    heuristic=accuracy,
-                    parse=Arc().parse,
-                    rendering=changes.pop("rendering", Chat(Arc())),
-                )
-                refiner = changes.pop("refiner", lm)
-                context = SearchContext(
-                    method,
-                    "train",
-                    0,
-                    lm,
-                    refiner,
-                    wrap(sandbox),
-                    writer,
-                    reader,
-                    changes.pop("meter", Meter(BudgetSettings())),
-                )
-                try:
-                    await search_tasks(replace(context, **changes), tasks)
-                finally:
-                    writer.close()
+            wrap = changes.pop("wrap", lambda inner: inner)
+            method = SearchMethod(
+                seed=0,
+                open_lm=lambda _: lm,
+                operators=("sample", "refine"),
+                budget=BUDGET.model_copy(update=changes.pop("budget", {})),
+                when_sampling=sampling.sampling(sampling.sample_tokens),
+                when_refining=sampling.sampling(sampling.refine_tokens),
+                selector=changes.pop("selector", rex),
+                heuristic=accuracy,
+                parse=Arc().parse,
+                rendering=changes.pop("rendering", Chat(Arc())),
+            )
+            refiner = changes.pop("refiner", lm)
+            context = SearchContext(
+                method,
+                "train",
+                0,
+                lm,
+                refiner,
+                wrap(sandbox),
+                writer,
+                reader,
+                changes.pop("meter", Meter(BudgetSettings())),
+            )
+            try:
+                await search_tasks(replace(context, **changes), tasks)
+            finally:
+                writer.close()
 
         asyncio.run(work())
         return readers[-1]

@@ -64,11 +64,13 @@ def test_an_idiom_writes_python_of_the_one_style(name):
         assert "  \n" not in code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IDIOMS)
 def test_an_idiom_yields_a_program_that_changes_every_grid_of_a_scene(name, ran):
     assert ran[name]
 
 
+@pytest.mark.slow
 def test_most_programs_of_the_grammar_run(ran):
     assert ran["ran"] > 0.6 * ran["drawn"]
 
