@@ -18,8 +18,9 @@ WORD = 8
 _AFTER_HEADER = 16
 """Bytes before an object's own fields: its reference count, which changes all the time, and its type."""
 
-_USED, _KEYS, _VALUES = 16, 32, 40
-"""A dict's number of items, its table, and the array of values that instances of one class have instead."""
+_USED, _VERSION, _KEYS, _VALUES = 16, 24, 32, 40
+"""A dict's number of items, its version, its table, and the array of values that instances of one class have
+instead."""
 
 _TABLE_HEADER, _LOG_INDEX_BYTES = 32, 9
 _SIZE, _ITEMS = 16, 24
@@ -31,16 +32,28 @@ _MOST_ARRAY_BYTES = 1 << 16
 _MOST_SHARED_KEYS = 64
 
 
+def _has_versions() -> bool:
+    """Return whether a dict has a version that no dict ever had before, anew whenever it changes (PEP 509; CPython to
+    3.12)."""
+    tried: dict[object, object] = {number: object() for number in range(9)}
+    found = {_word(id(tried) + _VERSION)}
+    for change in (lambda: tried.update({3: 1}), lambda: tried.pop(4), lambda: tried.setdefault("x", 1), tried.clear):
+        change()
+        found.add(_word(id(tried) + _VERSION))
+    before = _word(id(tried) + _VERSION)
+    return len(found) == 5 and all(found) and _word(id(tried) + _VERSION) == before
+
+
 class Words:
     """Objects to watch: `add` notes how each is now, `changed` tells which is no longer so."""
 
     def __init__(self) -> None:
         self._addresses: list[int] = []
+        self._quick: list[int] = []
         self._labels: list[tuple[int, str]] = []
         self._slow: list[tuple[str, Any, object]] = []
         self._kept: list[Any] = []
-        self._order = self._at = np.zeros(0, np.int64)
-        self._memory, self._then = np.zeros(0, np.uint64), b""
+        self._all = self._fewer = _Noted([])
 
     def add(self, label: str, thing: Any, omit: Collection[str] = ()) -> None:
         """Watch a dict (but for the keys in `omit`), a list, a set, an array, a function or a cell."""
@@ -50,6 +63,7 @@ class Words:
         found = _places(thing, omit)
         if found is not None:
             self._addresses += found
+            self._quick += [id(thing) + _VERSION] if VERSIONS and not omit and _is_combined(thing) else found
         elif not omit:
             self._slow.append((label, thing, _state(thing)))
 
@@ -68,37 +82,56 @@ class Words:
             self._labels.append((len(self._addresses), label))
             self._kept += [thing, *values]
             self._addresses += places
+            self._quick += places
 
     def seal(self) -> None:
         """Note how all is now. What is added later is watched from the next time on."""
-        first = min(self._addresses, default=0)
-        count = (max(self._addresses, default=0) - first) // WORD + 1
-        # One array over all the memory between: nothing is allocated, and only what is asked for is ever read.
-        whole = (ctypes.c_uint64 * count).from_address(first) if self._addresses else (ctypes.c_uint64 * 1)()
-        self._memory = np.frombuffer(memoryview(whole), np.uint64)
-        self._memory.setflags(write=False)
-        # In the order of memory: read in any other, words lie too far apart for the processor's caches.
-        self._order = np.argsort(self._addresses)
-        self._at = ((np.array(self._addresses, np.int64) - first) // WORD)[self._order]
-        self._then = self._memory[self._at].tobytes()
+        self._all, self._fewer = _Noted(self._addresses), _Noted(self._quick)
 
     def unchanged(self) -> bool:
-        """Return whether everything is as it was."""
-        return self._memory[self._at].tobytes() == self._then and all(
+        """Return whether everything is as it was. Where no dict has been touched that is seen by fewer words."""
+        return (self._fewer.unchanged() or self._all.unchanged()) and all(
             _state(thing) == then for _, thing, then in self._slow
         )
 
     def changed(self) -> set[str]:
         """Return the labels of what is not as it was."""
         found = {label for label, thing, then in self._slow if _state(thing) != then}
-        now, then = self._memory[self._at], np.frombuffer(self._then, np.uint64)
         starts = [start for start, _ in self._labels]
-        for place in self._order[now != then]:
+        for place in self._all.changed():
             found.add(self._labels[int(np.searchsorted(starts, place, side="right")) - 1][1])
         return found
 
     def __len__(self) -> int:
         return len(self._addresses)
+
+
+class _Noted:
+    """Words of memory, as they were when this was made."""
+
+    def __init__(self, addresses: list[int]) -> None:
+        first = min(addresses, default=0)
+        count = (max(addresses, default=0) - first) // WORD + 1
+        # One array over all the memory between: nothing is allocated, and only what is asked for is ever read.
+        whole = (ctypes.c_uint64 * count).from_address(first) if addresses else (ctypes.c_uint64 * 1)()
+        self._memory = np.frombuffer(memoryview(whole), np.uint64)
+        self._memory.setflags(write=False)
+        # In the order of memory: read in any other, words lie too far apart for the processor's caches.
+        self._order = np.argsort(addresses)
+        self._at = ((np.array(addresses, np.int64) - first) // WORD)[self._order]
+        self._then = self._memory[self._at].tobytes()
+
+    def unchanged(self) -> bool:
+        return self._memory[self._at].tobytes() == self._then
+
+    def changed(self) -> np.ndarray:
+        """Return which of the addresses, by their place in the list, hold something else."""
+        return self._order[self._memory[self._at] != np.frombuffer(self._then, np.uint64)]
+
+
+def _is_combined(thing: Any) -> bool:
+    """Return whether an object is a dict with its values in its own table: only these are known to note each change."""
+    return isinstance(thing, dict) and not _word(id(thing) + _VALUES)
 
 
 def _items(thing: Any) -> tuple:
@@ -180,3 +213,6 @@ def _read(places: range) -> list[int]:
 
 def _word(address: int) -> int:
     return ctypes.c_uint64.from_address(address).value
+
+
+VERSIONS = _has_versions()
