@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Many tests wait for processes. A file's tests stay together: they share what is dear to make.
 PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-fast test-slow test-model lint format bench bench-sandbox clean distclean
+.PHONY: demo test test-fast test-slow test-model lint format bench bench-sandbox bench-gpu clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run configs/demo.toml runs/demo
@@ -36,6 +36,9 @@ bench: bench-sandbox
 
 bench-sandbox: $(READY)
 	$(BIN)/python -m benchmarks.sandbox
+
+bench-gpu: $(READY)
+	$(BIN)/python -m benchmarks.gpu
 
 clean:
 	rm -rf runs .pytest_cache .ruff_cache .hypothesis build dist

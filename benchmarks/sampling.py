@@ -61,7 +61,7 @@ def seconds(action: Any, *arguments: Any) -> float:
     return time.perf_counter() - begun
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     parser = argparse.ArgumentParser(description="Samples per second against transformers' generate.")
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/sampling.jsonl"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     folder = folder_of(options.model)
     lm = Transformers(folder, device=options.device)
     lm._decoder._stops = frozenset()  # every sample shall have as many tokens

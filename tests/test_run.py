@@ -1,8 +1,8 @@
 import pytest
 
 from soar.errors import ConfigError, DataError, StoreError
-from soar.files import write_atomically
-from soar.run import RunDirectory, differences, freeze, locked
+from soar.files import is_published, publish, write_atomically
+from soar.run import RunDirectory, Stage, differences, freeze, locked, steps, superseded
 
 MANIFEST = {"model": {"name": "a"}, "tasks": {"train": {"hash": "x", "ids": ["1", "2"]}}, "versions": {"soar": "1"}}
 
@@ -90,3 +90,35 @@ def test_differences_name_the_leaves():
         "c was null, now 4",
     ]
     assert differences({"a": [1]}, {"a": [1]}) == []
+
+
+def test_weights_that_a_later_stage_begins_from_and_the_newest_are_needed():
+    train = Stage("train", iterations=4)
+    plan = steps([train, Stage("a", iterations=3, base="train"), Stage("b", iterations=2, base="a")])
+    assert [superseded(plan, step.number, keep=1) for step in plan] == [
+        [],  # train 0 has no weights of its own
+        [],
+        [1],
+        [1, 2],
+        [1, 2],  # 3 is what a begins from
+        [1, 2],
+        [1, 2, 3, 5],  # 6 is what b begins from, and the newest
+        [1, 2, 3, 5],
+        [1, 2, 3, 5, 6],
+    ]
+    assert superseded(plan, 3, keep=2) == [1]
+
+
+def test_pruned_weights_leave_their_adapter_and_no_damage(tmp_path):
+    directory = RunDirectory(tmp_path)
+    aside = tmp_path / "aside"
+    for name in ("model.safetensors", "tokenizer.json", "adapter/adapter_model.safetensors", "more/x"):
+        (aside / name).parent.mkdir(parents=True, exist_ok=True)
+        (aside / name).write_text(name)
+    directory.weights(1).parent.mkdir()
+    publish(aside, directory.weights(1), {"seed": 3})
+    directory.prune([1, 2])
+    left = sorted(str(file.relative_to(directory.weights(1))) for file in directory.weights(1).rglob("*"))
+    assert left == ["adapter", "adapter/adapter_model.safetensors", "manifest.json"]
+    assert is_published(directory.weights(1), {"seed": 3, "kept": "adapter"})
+    directory.prune([1])

@@ -104,6 +104,17 @@ def seal(folder: Path, about: Mapping[str, object]) -> None:
         raise StoreError(f"cannot seal {folder}: {error}; free space and go on") from None
 
 
+def keep_only(folder: Path, name: str) -> None:
+    """Leave of a published folder one folder in it, and the manifest, which says so."""
+    about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    left = {file: sha for file, sha in about["sha256"].items() if Path(file).parts[0] == name}
+    # The manifest first: interrupted in between, what is left over is not missed.
+    write_atomically(folder / MANIFEST, json.dumps({**about, "sha256": left, "kept": name}, indent=1, sort_keys=True))
+    for each in folder.iterdir():
+        if each.name not in (name, MANIFEST):
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+
+
 def is_published(path: Path, about: Mapping[str, object] | None = None) -> bool:
     """Return whether a folder was sealed, and with `about` where that is given; `StoreError` names the files that were
     damaged since."""

@@ -17,7 +17,7 @@ from soar.ensemble import Answering
 from soar.errors import BudgetReached, Interrupted
 from soar.learning.learn import LearningMethod, learn
 from soar.protocols import Executor
-from soar.run import RunDirectory, Step, base_of
+from soar.run import RunDirectory, Step, base_of, superseded
 from soar.search import SearchMethod, search
 from soar.search.few_shot import solved_examples
 from soar.types import Task, Value
@@ -91,6 +91,8 @@ async def iterate(run: Run) -> None:
         if reached:
             raise reached
         await writer.finish(*step.key)
+        if method.learning.keep is not None:
+            directory.prune(superseded(method.steps, step.number, method.learning.keep))
 
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:

@@ -137,6 +137,7 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
             examples=partial(examples_of, _teaching(config, domain, rendering, answering.filters)),
             replay=partial(replay_examples, theta0 or Path(), learning.replay),
             finetune=_finetune(config, theta0),
+            keep=getattr(config.finetune, "keep", None),
         ),
         theta0=theta0,
     )

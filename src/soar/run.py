@@ -23,7 +23,7 @@ from typing import Any, Literal
 import tomli_w
 
 from soar.errors import ConfigError, DataError, StoreError
-from soar.files import write_atomically
+from soar.files import keep_only, write_atomically
 from soar.types import Task, canonical_json
 
 SEAL = "sha256"
@@ -78,6 +78,15 @@ def base_of(plan: Sequence[Step], stage: Stage) -> Step | None:
     return last if last.iteration > 0 else base_of(plan, last.stage)
 
 
+def superseded(plan: Sequence[Step], done: int, keep: int) -> list[int]:
+    """Return the searches up to number `done` whose weights nothing needs any more: not the newest `keep`, and no θ0 of
+    a stage that goes on."""
+    learnt = [step.number for step in plan[: done + 1] if step.iteration > 0]
+    bases = [base_of(plan, step.stage) for step in plan[done + 1 :]]
+    needed = {base.number for base in bases if base is not None}
+    return [number for number in learnt[:-keep] if number not in needed]
+
+
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
     """The paths of one run."""
@@ -96,6 +105,12 @@ class RunDirectory:
     def weights(self, number: int) -> Path:
         """The folder of the weights that search `number` uses, if it does not use its stage's base."""
         return self.path / "adapters" / str(number)
+
+    def prune(self, numbers: Sequence[int]) -> None:
+        """Remove the whole weights of searches; what was learnt with an adapter keeps it."""
+        for number in numbers:
+            if self.weights(number).exists():
+                keep_only(self.weights(number), "adapter")
 
     def answers(self, number: int) -> Path:
         """The answers of search `number`."""

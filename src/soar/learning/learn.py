@@ -23,7 +23,8 @@ class LearningMethod:
     """How every model of a run is learnt.
 
     `from_all` searches of the stage, or from the last one. `examples` makes rows of finetuning data of a task's
-    programs, `replay` draws some of the data that θ0 was made from, `finetune` publishes θi.
+    programs, `replay` draws some of the data that θ0 was made from, `finetune` publishes θi. `keep`: of how many models
+    the whole weights stay on the disk, None for all.
     """
 
     seed: int
@@ -31,6 +32,7 @@ class LearningMethod:
     examples: Callable[[Task, Sequence[Program], int], list[Row]]
     replay: Callable[[Generator], list[Row]]
     finetune: Callable[[Path, Path, Path, int, OnLog], None]
+    keep: int | None = None
 
 
 async def learn(

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from soar.errors import DataError, Interrupted, StoreError
 from soar.files import MANIFEST, is_published, sha256
 from soar.learning.trainers.scripted import Scripted
 from soar.learning.trainers.settings import FinetuneSettings
-from soar.learning.trainers.trl import Trl, _trainer, newest_checkpoint
+from soar.learning.trainers.training import _trainer, train
+from soar.learning.trainers.trl import new_job, newest_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -35,8 +37,10 @@ def equal(first, second):
 
 
 def run(rows, base, out, settings=SETTINGS, seed=1, on_log=None):
-    log = []
-    Trl(settings).finetune(rows, base, out, seed, on_log or log.append)
+    """Finetune in this process, as a job's own process does."""
+    log, job = [], new_job(rows, base, out, seed, settings)
+    train(replace(job, resume=newest_checkpoint(job.work, job.data)), on_log or log.append)
+    shutil.rmtree(job.work)
     return log
 
 
@@ -44,7 +48,7 @@ def test_the_loss_falls_and_the_published_folder_loads_and_knows_the_rows(rows, 
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     log = run(rows, base, tmp_path / "out")
-    assert log[0] == {"examples": 48, "too_long": 0}
+    assert log[0] == {"examples": 48, "too_long": 0, "processes": 1}
     assert log[-1]["loss"] < 0.5 * log[1]["loss"]
     assert log[-1]["step"] == log[-1]["of"] == 48
     assert is_published(tmp_path / "out")
@@ -58,7 +62,7 @@ def test_the_loss_falls_and_the_published_folder_loads_and_knows_the_rows(rows, 
 def test_the_loss_is_that_of_trl(rows, base, tmp_path):
     from trl.trainer.sft_trainer import SFTTrainer
 
-    trainer, _ = _trainer(rows, base, tmp_path / "work", SETTINGS, 0)
+    trainer, _, _ = _trainer(new_job(rows, base, tmp_path / "out", 0, SETTINGS))
     for inputs in list(trainer.get_train_dataloader())[:3]:
         assert (inputs["attention_mask"] == 0).any()
         ours = trainer.compute_loss(trainer.model, inputs)

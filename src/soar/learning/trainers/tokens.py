@@ -23,10 +23,11 @@ CHUNK = 50
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One example: its token ids, the first `masked` of which are the prompt's."""
+    """One example: its token ids, the first `masked` of which are the prompt's, and its place in its file."""
 
     ids: Sequence[int]
     masked: int
+    line: int = 0
 
     @property
     def labels(self) -> list[int]:
@@ -49,6 +50,13 @@ def read_tokens(path: Path, tokenizer: Any, max_length: int) -> tuple[list[Token
     return short, len(every) - len(short)
 
 
+def read_prompts(path: Path, examples: Sequence[Tokens]) -> list[Any]:
+    """Return the prompts of some examples as their file has them: a text or messages."""
+    wanted = {example.line for example in examples}
+    found = {number: row["prompt"] for number, row in _rows(path) if number in wanted}
+    return [found[example.line] for example in examples]
+
+
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
@@ -66,14 +74,14 @@ def _tokens(path: Path, number: int, row: Mapping[str, Any], tokenizer: Any) -> 
     if isinstance(prompt, str):
         before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         after = tokenizer(completion, add_special_tokens=False)["input_ids"]
-        return Tokens([*before, *after, tokenizer.eos_token_id], len(before))
+        return Tokens([*before, *after, tokenizer.eos_token_id], len(before), number)
     before = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)
     whole = tokenizer.apply_chat_template([*prompt, *completion], return_dict=False)
     if whole[: len(before)] != before:
         raise DataError(
             "the chat template of this model changes the prompt once it is answered: it cannot be finetuned on chat"
         )
-    return Tokens(whole, len(before))
+    return Tokens(whole, len(before), number)
 
 
 def order(lengths: Sequence[int], *, batch_size: int, epochs: float, rng: Generator) -> list[int]:

@@ -19,6 +19,7 @@ import torch
 from soar.errors import EndpointError, PromptTooLong
 from soar.lm.transformers.decode import GRANULE, Decoder, Done, Job, Memory, rows_are_alike
 from soar.lm.transformers.load import Dtype, context_of, device_of, free_bytes, load
+from soar.lm.transformers.probe import refuse_other_weights
 from soar.lm.transformers.repeated import Repeated
 from soar.lm.transformers.shared import SharedPrefix, can_share
 from soar.lm.transformers.text import Text
@@ -63,6 +64,7 @@ class Transformers:
         place = device_of(device)
         self._text = Text(folder)
         model = load(folder, place, dtype)
+        refuse_other_weights(folder, self._text, model)
         self._context = context_of(model, context)
         self._rows = -(-batch // GRANULE) * GRANULE
         self._alone = exact and not rows_are_alike(model, self._rows)

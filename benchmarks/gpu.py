@@ -1,0 +1,186 @@
+"""What a 7B model costs on one GPU: finetuning and sampling, against plain TRL and transformers' ``generate``.
+
+``make bench-gpu``. The model has the shape of Qwen2.5-7B and random weights, so nothing is fetched: speed and memory do
+not depend on what weights say. Finetuning: tokens per second, model FLOPs utilisation (6 × weights × tokens, plus
+attention, over what the GPU can do in bfloat16) and the most memory, at the paper's rank of 256, ours and plain TRL's
+with the same numbers. Sampling: `benchmarks.sampling` at n = 50. Without a GPU it says so and measures nothing,
+unless ``--shape tiny`` tries it on a CPU.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import sampling
+from soar.files import MANIFEST
+from soar.learning.trainers.settings import FinetuneSettings
+from soar.learning.trainers.trl import Trl
+
+SHAPES = {
+    "7b": {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+        "max_position_embeddings": 32768,
+    },
+    "tiny": {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 512,
+        "max_position_embeddings": 4096,
+    },
+}
+PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "RTX 4090": 165e12}
+"""What GPUs can do in bfloat16 without sparsity, FLOP/s, from their data sheets."""
+
+
+def save_model(folder: Path, shape: dict[str, int]) -> None:
+    """Write a Qwen2 of random weights in bfloat16, and a tokenizer of bytes."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+    letters = ["<eos>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<eos>").save_pretrained(folder)
+    torch.manual_seed(0)
+    settings: dict[str, Any] = {"tie_word_embeddings": False, "eos_token_id": 0, "bos_token_id": None, **shape}
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model: Any = Qwen2ForCausalLM(Qwen2Config(**settings, dtype="bfloat16"))
+    model.bfloat16().save_pretrained(folder)
+
+
+def write_rows(path: Path, count: int, length: int) -> None:
+    """Write examples whose prompts and completions are two thirds and one third of so many tokens."""
+    rows = [
+        {"prompt": f"{n:04d}" + "a" * (2 * length // 3 - 4), "completion": "b" * (length // 3)} for n in range(count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def finetuned(folder: Path, rows: Path, settings: FinetuneSettings, out: Path) -> list[float]:
+    """Finetune with ours and return when each step was done, seconds."""
+    times: list[float] = []
+    Trl(settings).finetune(
+        rows, folder, out, 0, lambda entry: times.append(time.monotonic()) if "step" in entry else None
+    )
+    return times
+
+
+def plain_trl(folder: Path, rows: Path, settings: FinetuneSettings, out: Path) -> list[float]:
+    """Finetune as TRL's manual says, with the same numbers, and return when each step was done."""
+    from datasets import load_dataset
+    from peft import LoraConfig
+    from transformers import TrainerCallback
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *_: Any, **more: Any) -> None:
+            del more
+            times.append(time.monotonic())
+
+    gpu = torch.cuda.is_available()
+    trainer = SFTTrainer(
+        model=str(folder),
+        args=SFTConfig(
+            output_dir=str(out),
+            per_device_train_batch_size=settings.batch_size,
+            gradient_accumulation_steps=settings.accumulation,
+            max_steps=settings.max_steps or -1,
+            learning_rate=settings.lr,
+            max_length=settings.max_length,
+            bf16=gpu,
+            use_cpu=not gpu,
+            gradient_checkpointing=gpu,
+            model_init_kwargs={"dtype": "bfloat16"},
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=load_dataset("json", data_files=str(rows), split="train"),
+        peft_config=LoraConfig(
+            r=settings.rank, lora_alpha=settings.alpha, use_rslora=True, target_modules="all-linear"
+        ),
+        callbacks=[Clock()],
+    )
+    trainer.train()
+    return times
+
+
+def flops_per_token(shape: dict[str, int], length: int) -> float:
+    """Return the FLOPs of learning from one token: 6 per weight of a matrix, and attention's own; LoRA computes no
+    gradient of the base's weights, 4 instead of 6, which is not counted in its favour."""
+    hidden, kv = (
+        shape["hidden_size"],
+        shape["hidden_size"] // shape["num_attention_heads"] * shape["num_key_value_heads"],
+    )
+    layer = 2 * hidden * hidden + 2 * hidden * kv + 3 * hidden * shape["intermediate_size"]
+    weights = shape["num_hidden_layers"] * layer + hidden * shape["vocab_size"]
+    return 6.0 * weights + 6.0 * shape["num_hidden_layers"] * hidden * length
+
+
+def say(name: str, times: list[float], tokens: int, shape: dict[str, int], length: int) -> None:
+    """Print how fast a finetuning was, the first step left out."""
+    rate = tokens * (len(times) - 1) / (times[-1] - times[0])
+    kind = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    peak = next((value for known, value in PEAK.items() if known in kind), None)
+    used = f"{rate * flops_per_token(shape, length) / peak:.0%} MFU" if peak else "MFU unknown"
+    print(f"finetuning, {name}: {rate:.0f} tokens/s, {used} ({kind})", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Finetuning and sampling with a 7B-shaped model on a GPU.")
+    parser.add_argument("--shape", choices=SHAPES, default="7b")
+    parser.add_argument("--length", type=int, default=4096, help="tokens of an example")
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--accumulation", type=int, default=8, help="examples of a step")
+    parser.add_argument("--rank", type=int, default=256)
+    options = parser.parse_args()
+    if not torch.cuda.is_available() and options.shape != "tiny":
+        sys.exit("bench-gpu needs a GPU, and torch finds none here: nothing was measured")
+    shape = SHAPES[options.shape]
+    with tempfile.TemporaryDirectory() as folder:
+        model, rows = Path(folder, "model"), Path(folder, "rows.jsonl")
+        save_model(model, shape)
+        write_rows(rows, options.steps * options.accumulation, options.length)
+        settings = FinetuneSettings(
+            rank=options.rank,
+            batch_size=1,
+            accumulation=options.accumulation,
+            epochs=1.0,
+            max_length=options.length + 8,
+            max_steps=options.steps,
+        )
+        ways: dict[str, Callable[..., list[float]]] = {"ours": finetuned, "plain TRL": plain_trl}
+        for name, way in ways.items():
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            times = way(model, rows, settings, Path(folder, name.replace(" ", "-")))
+            say(name, times, options.accumulation * options.length, shape, options.length)
+        ours = json.loads(Path(folder, "ours", MANIFEST).read_text())["most_gpu_bytes"]
+        theirs = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+        for name, used in (("ours", ours), ("plain TRL", theirs)):
+            print(f"most memory, {name}: {f'{used / 2**30:.1f} GiB' if used else 'not measured'}", flush=True)
+        out = str(Path(folder, "sampling.jsonl"))
+        sampling.main(["--model", str(model), "--samples", "50", "--rounds", "2", "--out", out])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,399 @@
+"""Finetuning by TRL's SFTTrainer: always from θ0, on the completion's tokens only (App. D.4).
+
+Knows a job: rows of prompt and completion, a folder with the base model, and where the result goes. Does not know the
+search, nor who began it. Weights are published whole, with hashes, and never with a value that is not finite. Run as
+the main module it does one job, as one of its processes (`soar.learning.trainers.process`).
+"""
+
+import gc
+import importlib.util
+import math
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from soar.errors import DataError, Interrupted, StoreError
+from soar.files import publish, seal
+from soar.learning.trainers.precision import attend_in_float32, has_fast_bf16
+from soar.learning.trainers.process import Job, take_part
+from soar.learning.trainers.settings import FinetuneSettings
+from soar.learning.trainers.tokens import IGNORED, Tokens, order, read_prompts, read_tokens
+from soar.lm.transformers.probe import Probe, note_probes
+from soar.protocols import OnLog
+from soar.seeds import rng, seed_of
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+"""All attention and MLP projections, as in the released code."""
+
+PROBES, PROBE_TOKENS = 3, 1024
+"""How many examples' probabilities are noted with the weights, and how long they may be: enough to tell weights apart,
+little beside a training."""
+
+
+def train(job: Job, on_log: OnLog) -> None:
+    """Do one job: finetune the model in `base` on the rows and publish a folder that loads like it in `out`.
+
+    LoRA is merged into the weights, which every engine reads alike; the adapter by itself lies in ``adapter/``. With
+    several processes each calls this; the first alone writes. Raises `DataError` when no row fits `max_length` or the
+    loss stops being finite, and what `on_log` raises after a checkpoint.
+    """
+    import torch
+
+    with _quiet(), _all_threads(job.settings.processes):
+        trainer, counts, examples = _trainer(job)
+        first = trainer.is_world_process_zero()
+        if first:
+            on_log(counts)
+        watch = _watch(on_log, job.data)
+        trainer.add_callback(watch)
+        trainer.train(resume_from_checkpoint=job.resume)
+        if watch.interrupted:
+            raise watch.interrupted
+        aside = job.out.with_name(job.out.name + ".tmp")
+        if first:
+            shutil.rmtree(aside, ignore_errors=True)
+        trainer.accelerator.wait_for_everyone()
+        how = {
+            "micro_batch": job.micro,
+            "computed_in": str(torch.bfloat16 if trainer.args.bf16 else torch.float32),
+            "most_gpu_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
+        }
+        _save(trainer, aside, job.base, job.settings.method)
+        trainer.accelerator.wait_for_everyone()
+        del trainer, watch
+        if first:
+            gc.collect()
+            prompts = read_prompts(job.rows, examples)
+            probes = [Probe(prompt, each.ids, each.masked) for prompt, each in zip(prompts, examples, strict=True)]
+            note_probes(aside, job.base, None if job.settings.method == "full" else job.settings.rank, probes)
+            publish(aside, job.out, {**job.data, **counts, **how})
+
+
+def _trainer(job: Job) -> tuple[Any, dict[str, int], list[Tokens]]:
+    """Return the trainer of one finetuning; how many examples it takes and leaves out; and a few of them."""
+    import torch
+    from datasets import Dataset
+    from transformers import AutoTokenizer, PrinterCallback
+
+    settings = job.settings
+    tokenizer = AutoTokenizer.from_pretrained(job.base, local_files_only=True)
+    examples, dropped = read_tokens(job.rows, tokenizer, settings.max_length)
+    sequence = order(
+        [len(tokens.ids) for tokens in examples],
+        batch_size=settings.batch_size,
+        epochs=settings.epochs,
+        rng=rng(job.seed, "order"),
+    )
+    columns = {"input_ids": [list(e.ids) for e in examples], "labels": [e.labels for e in examples]}
+    torch.manual_seed(seed_of(job.seed, "initial"))
+    bf16 = settings.dtype == "bfloat16" and has_fast_bf16("cuda" if torch.cuda.is_available() else "cpu")
+    if settings.processes > 1 and settings.sharding == "fsdp" and not torch.cuda.is_available():
+        _let_processors_share()
+    trainer = _trainer_class()(
+        model=_model(job, bf16=bf16),
+        args=_arguments(job, bf16=bf16),
+        train_dataset=Dataset.from_dict(columns).select(sequence),
+        processing_class=tokenizer,
+        peft_config=None if settings.method == "full" else _lora(settings),
+    )
+    trainer.remove_callback(PrinterCallback)
+    counts = {"examples": len(examples), "too_long": dropped, "processes": trainer.accelerator.num_processes}
+    return trainer, counts, _spread(examples)
+
+
+def _let_processors_share() -> None:
+    """Have accelerate share a model out among processes on a CPU too, which torch can: it does so on accelerators only.
+    Slow, and for trying out what a run on GPUs would do."""
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedType
+
+    begin: Any = AcceleratorState.__init__
+
+    def shared(self: Any, *given: Any, fsdp_plugin: Any = None, **more: Any) -> None:
+        begin(self, *given, fsdp_plugin=fsdp_plugin, **more)
+        if fsdp_plugin is not None:
+            self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
+
+    AcceleratorState.__init__ = shared  # type: ignore[method-assign]
+
+
+def _spread(examples: list[Tokens]) -> list[Tokens]:
+    """Return a few examples from all over, none of them long."""
+    short = [each for each in examples if len(each.ids) <= PROBE_TOKENS]
+    return short[:: max(1, len(short) // PROBES)][:PROBES]
+
+
+def _model(job: Job, *, bf16: bool) -> Any:
+    """Return the base to be finetuned: in 32-bit floats where all of it learns, else as small as what is asked for."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    settings = job.settings
+    more: dict[str, Any] = {"dtype": torch.bfloat16 if bf16 and settings.method != "full" else torch.float32}
+    if settings.method == "qlora":
+        more |= {"quantization_config": _four_bits(more["dtype"]), "device_map": _one_device()}
+    model = AutoModelForCausalLM.from_pretrained(job.base, local_files_only=True, **more)
+    if bad := _not_finite(model.state_dict()):
+        raise DataError(f"the weights in {job.base} hold values that are not finite, in {bad}: put back a copy of them")
+    if not torch.cuda.is_available():
+        attend_in_float32(model)
+    return model
+
+
+def _four_bits(computed_in: Any) -> Any:
+    """Return how the base is kept for QLoRA (Dettmers et al. 2023, arXiv 2305.14314): NF4, its constants quantized
+    too."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=computed_in,
+    )
+
+
+def _one_device() -> dict[str, Any]:
+    """Return where a process has its model: all of it on its own device."""
+    import torch
+
+    return {"": int(os.environ.get("LOCAL_RANK", "0")) if torch.cuda.is_available() else "cpu"}
+
+
+def _trainer_class() -> Any:
+    """Return TRL's SFTTrainer; without a GPU, with the same loss computed only where it is asked for.
+
+    TRL itself scores every position there, the prompt's too: a quarter of a small model's time.
+    """
+    import torch
+    from torch.nn import functional
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    class CompletionTrainer(SFTTrainer):
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            del return_outputs
+            labels = inputs["labels"][:, 1:]
+            asked = labels != IGNORED
+            columns = asked.any(dim=0).nonzero().flatten()
+            # Rows are padded behind, where causal attention does not look: no mask is needed.
+            logits = model(input_ids=inputs["input_ids"], logits_to_keep=columns, use_cache=False).logits
+            chosen = asked[:, columns]
+            loss = functional.cross_entropy(logits[chosen].float(), labels[:, columns][chosen], reduction="sum")
+            if num_items_in_batch is None:
+                return loss / asked.sum()
+            # Counted over all processes, whose gradients are averaged, not summed.
+            return loss * self.accelerator.num_processes / num_items_in_batch
+
+    return SFTTrainer if torch.cuda.is_available() else CompletionTrainer
+
+
+def _arguments(job: Job, *, bf16: bool) -> Any:
+    """Return TRL's settings. The rows come in the order of learning, all epochs in one."""
+    import torch
+    from trl.trainer.sft_config import SFTConfig
+
+    settings, gpu = job.settings, torch.cuda.is_available()
+    together = settings.batch_size * settings.accumulation
+    sharded = settings.processes > 1 and settings.sharding == "fsdp"
+    return SFTConfig(
+        output_dir=str(job.work),
+        per_device_train_batch_size=job.micro,
+        gradient_accumulation_steps=together // (job.micro * settings.processes),
+        num_train_epochs=1,
+        max_steps=settings.max_steps or -1,
+        train_sampling_strategy="sequential",
+        learning_rate=settings.lr,
+        warmup_steps=settings.warmup,
+        lr_scheduler_type=settings.schedule,
+        weight_decay=settings.weight_decay,
+        optim="adamw_8bit" if _in_eight_bits(settings.optimizer, gpu) else "adamw_torch",
+        max_length=None,
+        completion_only_loss=True,
+        pad_to_multiple_of=16,
+        bf16=bf16,
+        use_cpu=not gpu,
+        activation_checkpointing=gpu and not sharded,
+        **(_fsdp(gpu) if sharded else {}),
+        ddp_find_unused_parameters=False,
+        dataloader_pin_memory=gpu,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+        save_strategy="steps",
+        save_steps=settings.checkpoint_steps,
+        save_total_limit=2,
+        seed=job.seed & 0x7FFFFFFF,
+    )
+
+
+def _in_eight_bits(optimizer: str, gpu: bool) -> bool:
+    if optimizer == "auto":
+        return gpu and importlib.util.find_spec("bitsandbytes") is not None
+    return optimizer == "adamw_8bit"
+
+
+def _fsdp(gpu: bool) -> dict[str, Any]:
+    """Return how a model is shared out: FSDP2, layer by layer."""
+    config = {
+        "version": 2,
+        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "reshard_after_forward": True,
+        "state_dict_type": "SHARDED_STATE_DICT",
+        "activation_checkpointing": gpu,
+    }
+    return {"fsdp": True, "fsdp_config": config}
+
+
+def _lora(settings: FinetuneSettings) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.rank, lora_alpha=settings.alpha, use_rslora=True, lora_dropout=0.0, target_modules=TARGETS
+    )
+
+
+def _watch(on_log: OnLog, data: Mapping[str, object]) -> Any:
+    """Return a callback that passes log entries on, seals checkpoints, and ends the training when the loss is not
+    finite or `on_log` raises `Interrupted`: then after a checkpoint, with the exception in its ``interrupted``. The
+    first process decides for all."""
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+    from transformers import TrainerCallback
+
+    processes = PartialState()
+
+    class Watch(TrainerCallback):
+        interrupted: Interrupted | None = None
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **more: Any) -> None:
+            del args, more
+            numbers = {name: float(logs[name]) for name in ("loss", "grad_norm") if name in (logs or {})}
+            if not all(math.isfinite(number) for number in numbers.values()):
+                raise DataError(f"finetuning diverged ({numbers}): nothing was published; lower finetune.lr")
+            if not numbers:
+                return
+            stop: list[Interrupted | None] = [None]
+            if processes.is_main_process:
+                try:
+                    on_log({"step": state.global_step, "of": state.max_steps, **numbers})
+                except Interrupted as wish:
+                    stop = [wish]
+            if processes.num_processes > 1:
+                broadcast_object_list(stop)
+            if stop[0]:
+                self.interrupted = stop[0]
+                control.should_save = control.should_training_stop = True
+
+        def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            del control, more
+            processes.wait_for_everyone()  # each writes a part
+            if processes.is_main_process:
+                seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", data)
+
+    return Watch()
+
+
+def _save(trainer: Any, folder: Path, base: Path, method: str) -> None:
+    """Write the finetuned model in the base's number format, and its tokenizer; `StoreError` if not finite.
+
+    The base is loaded anew, whole and in its own format, however it was kept while it learnt; LoRA is merged into it.
+    The adapter is looked at by itself: merged, its values may vanish. So is the model in the base's format, which may
+    be too small for what was learnt in another.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+    from transformers import AutoModelForCausalLM
+
+    state = _whole_state(trainer)
+    if not trainer.is_world_process_zero():
+        return
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    learnt = state if method == "full" else get_peft_model_state_dict(trained, state_dict=state)
+    _refuse_not_finite(learnt)
+    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype="auto", local_files_only=True)
+    if method == "full":
+        model.load_state_dict(learnt)
+    else:
+        trained.save_pretrained(folder / "adapter", state_dict=state)
+        model = PeftModel.from_pretrained(model, str(folder / "adapter")).merge_and_unload()
+    _refuse_not_finite(model.state_dict())
+    model.save_pretrained(folder)
+    trainer.processing_class.save_pretrained(folder)
+
+
+def _whole_state(trainer: Any) -> Mapping[str, Any]:
+    """Return a model's tensors, gathered where it was shared out; then only the first process has them."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    if trainer.is_fsdp_enabled:
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        return get_model_state_dict(trainer.model_wrapped, options=options)
+    return trainer.accelerator.get_state_dict(trainer.model)
+
+
+def _refuse_not_finite(state: Mapping[str, Any]) -> None:
+    if bad := _not_finite(state):
+        raise StoreError(
+            f"finetuning ended with values that are not finite, in {bad}: not published; lower finetune.lr"
+        )
+
+
+def _not_finite(state: Mapping[str, Any]) -> str:
+    """Return the names of the tensors that hold a value that is not finite, the first three."""
+    names = [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]
+    return ", ".join(names[:3])
+
+
+@contextmanager
+def _all_threads(processes: int) -> Iterator[None]:
+    """Compute on every core meanwhile, shared with the other processes, unless the environment sets the threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' progress bars and their warnings to each other off the terminal, and everyone off the
+    network, meanwhile."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import datasets
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        if shown[0]:
+            logging.enable_progress_bar()
+        if not shown[1]:
+            datasets.enable_progress_bars()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out, on a GPU or in torch's allocator of the CPU."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(take_part(train, _out_of_memory))
