@@ -1,7 +1,7 @@
 """`soar run --dry-run`: checks what a run needs, as the run would, and says what it will take. Writes nothing.
 
-Knows the parts of a run, and where sizes and measured speeds are read; the arithmetic is `soar.report.estimate`'s. Loads
-no weights and asks no endpoint: whether the model loads or answers is not tried.
+Knows the parts of a run, and where sizes and measured speeds are read; the arithmetic is `soar.report.estimate`'s.
+Loads no weights and asks no endpoint: whether the model loads or answers is not tried.
 """
 
 import asyncio
@@ -64,8 +64,10 @@ class DryRun:
 
 
 def dry_run(config: Config, path: Path | None = None) -> DryRun:
-    """Check all parts and return what a run will take; errors as those of the run itself. `path` may be the directory of
-    a run that has begun: what its finished searches took is then the measure of time."""
+    """Check all parts and return what a run will take; errors as those of the run itself.
+
+    `path` may be the directory of a run that has begun: what its finished searches took is then the measure of time.
+    """
     parts = asyncio.run(try_parts(config, path))
     measured = measured_in(path, parts.method.steps) if path is not None else Measured()
     return estimated(config, parts, measured, path or Path())
@@ -138,9 +140,7 @@ def _prompt_sizes(
         for name, tasks in parts.tasks.items()
     }
     number = sum(each.counted for each in sizes.values())
-    how = (
-        f"by {counter} over the sampling prompts of {number} tasks, and refinement prompts with a made-up wrong parent"
-    )
+    how = f"by {counter} over sampling prompts of {number} tasks, and refinement prompts of a made-up wrong parent"
     return sizes, how
 
 

@@ -104,7 +104,7 @@ async def open_run(
             reader = ArchiveReader(directory.archive)
             try:
                 meter = open_meter(config, reader)
-                yield Run(parts.method, directory, parts.tasks, writer, reader, executor, meter, notify)
+                yield Run(parts.method, directory, parts.tasks, writer, reader, executor, meter, notify, say)
             finally:
                 reader.close()
                 writer.close()
