@@ -149,8 +149,8 @@ def _said(sizes: Mapping[str, PromptSizes], parts: Parts) -> list[str]:
     lines = []
     for name, each in sizes.items():
         line = (
-            f"{name}: prompts of {each.counted} of {len(parts.tasks[name])} tasks counted, {each.sampling:.0f} tokens to"
-            f" sample, {each.refinement:.0f} to refine, the longest {each.longest}"
+            f"{name}: prompts of {each.counted} of {len(parts.tasks[name])} tasks counted: {each.sampling:.0f} tokens"
+            f" to sample, {each.refinement:.0f} to refine, the longest {each.longest}"
         )
         lines.append(line + (f"; {each.shortened} shortened to fit" if each.shortened else ""))
         if each.unsent:
@@ -171,7 +171,9 @@ def _memory_figures(
         said = [inference_figure(shape, number=0, batch=None, new=0, prompt=0, device="CPU or GPU", free=None)]
         more = [finetune_memory_figure(shape, device="CPU or GPU", what="", free=None)] if learns else []
         return said + more
-    device, free, number = _device(config)
+    device, free = _device(getattr(config.lm, "device", "cpu"))
+    dtype = getattr(config.lm, "dtype", "auto")
+    number = 2 if dtype == "bfloat16" or (dtype == "auto" and device == "GPU") else 4
     figure = inference_figure(
         shape,
         number=number,
@@ -186,17 +188,15 @@ def _memory_figures(
     if finetune is None:
         reason = f'finetune.trainer = "{config.finetune.trainer}" has settings of its own'
         return [figure, finetune_memory_figure(reason, device=device, what="", free=None)]
-    return [figure, _finetune_memory(shape, finetune, device, free, config.sampling.sample_tokens)]
+    return [figure, _finetune_memory(shape, finetune, *_device("auto"), config.sampling.sample_tokens)]
 
 
-def _device(config: Config) -> tuple[str, int, int]:
-    """Return what computes, its free bytes, and the bytes of a number of the model there."""
+def _device(name: str) -> tuple[str, int]:
+    """Return what a device by that name is, and its free bytes."""
     from soar.lm.transformers.load import device_of, free_bytes
 
-    device = device_of(getattr(config.lm, "device", "auto" if config.lm.backend != "embedded" else "cpu"))
-    dtype = getattr(config.lm, "dtype", "auto")
-    half = dtype == "bfloat16" or (dtype == "auto" and device.type != "cpu")
-    return "CPU" if device.type == "cpu" else "GPU", free_bytes(device), 2 if half else 4
+    device = device_of(name)
+    return "CPU" if device.type == "cpu" else "GPU", free_bytes(device)
 
 
 def _finetune_memory(shape: Shape, settings: FinetuneSettings, device: str, free: int, completion: int) -> Figure:
