@@ -35,9 +35,10 @@ def test_the_means_are_those_of_the_prompts_that_a_search_would_send():
 def test_a_prompt_that_does_not_fit_is_counted_as_it_would_be_shortened_or_left_out():
     chat, tasks = Chat(Arc()), [task("a"), task("b", rows=9)]
     whole = [letters(chat.sampling(each.without_answers())) for each in tasks]
-    found = prompt_sizes(chat, tasks, letters, **WORDS, context=whole[0] + 200)
+    found = prompt_sizes(chat, tasks, letters, **WORDS, context=whole[1] + 199)
     assert (found.shortened, found.unsent) == (1, 0)
-    assert found.longest <= whole[0] + 100
+    assert found.sampling < sum(whole) / 2
+    assert found.longest <= whole[1] + 99
     assert prompt_sizes(chat, tasks, letters, **WORDS, context=300).unsent == 2
 
 
