@@ -14,6 +14,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from soar.archive.reader import ArchiveReader
 from soar.budget import Tokens
@@ -39,6 +40,8 @@ from soar.report.prompt_sizes import PromptSizes, drawn, prompt_sizes, token_cou
 from soar.run import RunDirectory, Step
 from soar.session import Parts, try_parts
 
+UNTRIED = "loading the model, asking an endpoint, finetuning"
+
 
 @dataclass(frozen=True)
 class DryRun:
@@ -56,6 +59,7 @@ class DryRun:
         return {
             "version": 1,
             "checked": dict(self.checked),
+            "not_tried": UNTRIED,
             "searches": [asdict(search) for search in self.searches],
             "prompts": list(self.prompts),
             "figures": figures,
@@ -78,7 +82,7 @@ def estimated(config: Config, parts: Parts, measured: Measured, where: Path) -> 
     folder: Path | None = getattr(parts.backend, "folder", None)
     repeated = folder is not None  # a model in this process notes the whole prompt with each completion
     folder = folder if folder is not None and folder.is_dir() else None
-    shape = _shape(folder)
+    shape = _shape(folder, config.lm.backend)
     sizes, counted = _prompt_sizes(config, parts, folder, None if isinstance(shape, str) else shape.context)
     finetune = config.finetune if isinstance(config.finetune, FinetuneSettings) else None
     known = config.search, config.sampling, config.learning, finetune
@@ -98,7 +102,7 @@ def estimated(config: Config, parts: Parts, measured: Measured, where: Path) -> 
 
 
 def _checked(config: Config, parts: Parts, searches: Sequence[SearchEstimate]) -> dict[str, str]:
-    """Return the names of the parts that were opened, and what was not tried."""
+    """Return the names of the parts that were opened."""
     learns = any(search.examples for search in searches)
     return {
         "domain": config.tasks.domain,
@@ -106,14 +110,13 @@ def _checked(config: Config, parts: Parts, searches: Sequence[SearchEstimate]) -
         "rendering": rendering_of(config, parts.backend),
         "executor": config.executor.kind,
         **({"trainer": config.finetune.trainer} if learns else {}),
-        "not tried": "loading the model, or asking its endpoint",
     }
 
 
-def _shape(folder: Path | None) -> Shape | str:
+def _shape(folder: Path | None, backend: str) -> Shape | str:
     """Return the sizes of the model in a folder, or why they are not known."""
     if folder is None:
-        return "the backend names no folder with a model"
+        return f'lm.backend = "{backend}" has no folder with a model here'
     try:
         return read_shape(folder)
     except DataError as error:
@@ -133,28 +136,32 @@ def _prompt_sizes(
             count,
             signature=parts.domain.signature,
             sample_tokens=config.sampling.sample_tokens,
-            refine_tokens=config.sampling.refine_tokens,
+            refine_tokens=config.sampling.refine_tokens if config.search.refinements else None,
             context=min(caps, default=None),
             few_shot=config.prompt.few_shot,
         )
         for name, tasks in parts.tasks.items()
     }
     number = sum(each.counted for each in sizes.values())
-    how = f"by {counter} over sampling prompts of {number} tasks, and refinement prompts of a made-up wrong parent"
-    return sizes, how
+    how = f"by {counter}, over sampling prompts of {number} tasks"
+    how += ", and refinement prompts of a made-up wrong parent" if config.search.refinements else ""
+    chat = getattr(parts.method.search.rendering, "writes", "chat") == "chat"
+    return sizes, how + (", without what a chat template adds" if chat else "")
 
 
 def _said(sizes: Mapping[str, PromptSizes], parts: Parts) -> list[str]:
     """Return one line per stage: how long its prompts are, and which do not fit."""
     lines = []
     for name, each in sizes.items():
-        line = (
+        parts_of_it = [
             f"{name}: prompts of {each.counted} of {len(parts.tasks[name])} tasks counted: {each.sampling:.0f} tokens"
-            f" to sample, {each.refinement:.0f} to refine, the longest {each.longest}"
-        )
-        lines.append(line + (f"; {each.shortened} shortened to fit" if each.shortened else ""))
-        if each.unsent:
-            lines[-1] += f"; {each.unsent} fit in no form"
+            " to sample",
+            *([f"{each.refinement:.0f} to refine"] if each.refinement else []),
+            f"the longest {each.longest}",
+            *([f"{each.shortened} are shortened to fit"] if each.shortened else []),
+            *([f"{each.unsent} fit in no form"] if each.unsent else []),
+        ]
+        lines.append(", ".join(parts_of_it))
     return lines
 
 
@@ -178,7 +185,7 @@ def _memory_figures(
         shape,
         number=number,
         batch=getattr(config.lm, "batch", None),
-        new=max(config.sampling.sample_tokens, config.sampling.refine_tokens),
+        new=max(config.sampling.sample_tokens, config.sampling.refine_tokens if config.search.refinements else 0),
         prompt=max((each.longest for each in sizes.values()), default=0),
         device=device,
         free=free,
@@ -270,7 +277,9 @@ SEARCH_COLUMNS = ("stage", "iteration", "tasks", "requests", "completions", "exa
 
 def show(found: DryRun, console: Console) -> None:
     """Print a dry run: what was checked, a table of searches, a table of figures, the limits."""
-    console.print("checked: " + ", ".join(f"{name} {value}" for name, value in found.checked.items()), highlight=False)
+    checked = ", ".join(f"{name} {value}" for name, value in found.checked.items())
+    for line in (f"checked: {checked}", f"not tried: {UNTRIED}"):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     searches = Table(box=box.SIMPLE, padding=0)
     for name in SEARCH_COLUMNS:
         searches.add_column(name, justify="left" if name == "stage" else "right")
@@ -283,10 +292,10 @@ def show(found: DryRun, console: Console) -> None:
     figures.add_column("", justify="right", no_wrap=True)
     figures.add_column("how it was estimated")
     for figure in found.figures:
-        figures.add_row(figure.name, _shown(figure), figure.how)
+        figures.add_row(*(Text(text) for text in (figure.name, _shown(figure), figure.how)))
     console.print(figures)
     for line in (*found.prompts, *found.limits):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _shown(figure: Figure) -> str:

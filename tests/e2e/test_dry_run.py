@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import struct
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_the_figures_of_a_small_run_are_exact(write_config, tmp_path):
     assert (second.examples, second.steps) == (6 * 7, 32)
     figures = {figure.name: figure for figure in found.figures}
     assert figures["money"].value == pytest.approx(2 * 2 * first.completion_tokens / 1e6)
-    assert "names no folder" in figures["CPU or GPU memory, search"].how
+    assert "has no folder" in figures["CPU or GPU memory, search"].how
     assert figures["disk"].value is None
     assert all(figure.how for figure in found.figures)
     assert all(figure.value is not None or figure.how.startswith("unknown") for figure in found.figures)
@@ -153,6 +154,54 @@ def test_a_directory_that_a_run_would_refuse_is_refused(write_config, tmp_path, 
 def test_without_dry_run_a_run_needs_its_directory(write_config, call):
     code, _, errors = call("run", write_config(CONFIG))
     assert (code, "RUN_DIR" in errors) == (2, True)
+
+
+LOCAL = """
+[lm]
+backend = "transformers"
+model = "{model}"
+device = "cpu"
+dtype = "bfloat16"
+batch = 8
+[search]
+samples = 8
+refinements = 0
+samples_per_request = 4
+enough = 0
+[sampling]
+sample_tokens = 100
+[finetune]
+rank = 2
+max_length = 512
+[learning]
+samples_per_task = 2
+[[stages]]
+name = "train"
+iterations = 2
+answers = "hidden"
+"""
+
+
+def test_memory_is_that_of_a_models_headers(task_folder, tmp_path):
+    """The weights themselves are not there: nothing can have loaded them."""
+    config_json = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    (tmp_path / "config.json").write_text(json.dumps({**config_json, "vocab_size": 1000}))
+    tensors = {"embed_tokens": (1000, 64), "layers.0.mlp.up_proj": (96, 64), "layers.1.mlp.up_proj": (96, 64)}
+    entries = {f"{name}.weight": {"shape": shape} for name, shape in tensors.items()}
+    header = json.dumps(entries).encode()
+    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    path = tmp_path / "local.toml"
+    path.write_text(f'[tasks]\nsource = "{task_folder}"\n' + LOCAL.format(model=tmp_path))
+    config = load_config(path)
+    found = estimated(config, open_parts(config), Measured(), tmp_path)
+    figures = {figure.name: figure for figure in found.figures}
+    parameters, cache, longest = 64_000 + 2 * 96 * 64, 2 * 2 * 64, int(found.prompts[0].rpartition(" ")[2])
+    searching = 2 * parameters + 2 * cache * (8 * 100 + longest)
+    assert figures["CPU memory, search"].value == pytest.approx(searching / (1 << 30))
+    finetuning = next(figure for name, figure in figures.items() if name.endswith("memory, finetuning"))
+    assert "lora of rank 2, 1 × 512 tokens at once" in finetuning.how
+    assert figures["disk"].value is not None
+    assert (found.searches[1].examples, found.searches[1].steps) == (12, 1)
 
 
 EMBEDDED = """

@@ -28,6 +28,7 @@ def test_the_means_are_those_of_the_prompts_that_a_search_would_send():
     assert found.sampling == sum(asked) / 2
     assert found.refinement > found.sampling
     assert (found.counted, found.shortened, found.unsent) == (2, 0, 0)
+    assert prompt_sizes(chat, tasks, letters, **{**WORDS, "refine_tokens": None}).refinement == 0
     assert found.longest > max(asked)
     assert prompt_sizes(chat, tasks, letters, **WORDS, few_shot=True).sampling > found.sampling
 
@@ -56,7 +57,8 @@ def test_some_tasks_stand_for_many_and_always_the_same():
 
 def test_tokens_are_counted_by_the_models_tokenizer_where_there_is_one(tmp_path):
     count, how = token_count(tmp_path)
-    assert (count("x" * 9), how) == (3, "4 characters taken as a token")
+    assert (count("x" * 9), count("12\nx")) == (3, 3)
+    assert how == "every digit and every 4 other characters taken as a token"
     count, how = token_count(SHIPPED)
     assert how == "the model's tokenizer"
     assert 0 < count("<task>a<write>") < math.inf

@@ -274,7 +274,7 @@ def _limit(name: str, limit: float | None, expected: float | None, said: str) ->
 
 
 def _gib(size: float) -> str:
-    return f"{size / GIB:.2f} GiB" if size >= GIB / 100 else f"{size / (1 << 20):.1f} MiB"
+    return f"{size / GIB:.2f} GiB" if size >= GIB / 10 else f"{size / (1 << 20):.1f} MiB"
 
 
 def _free(free: int | None) -> str:

@@ -19,7 +19,7 @@ DRAWN = 50
 """How many tasks of a stage have their prompts counted; all, where there are no more."""
 
 CHARACTERS = 4
-"""Characters of a prompt per token, where no tokenizer is at hand."""
+"""Characters of a prompt per token, where no tokenizer is at hand. Digits are apart: to many models each is a token."""
 
 PARENT = 600
 """Characters of the parent in a counted refinement prompt, where its limit of tokens does not make it shorter."""
@@ -54,11 +54,17 @@ def token_count(folder: Path | None) -> tuple[Count, str]:
     there. What a chat template adds, a few tokens per message, is left out."""
     file = folder / "tokenizer.json" if folder else None
     if file is None or not file.is_file():
-        return lambda prompt: math.ceil(len(_text(prompt)) / CHARACTERS), f"{CHARACTERS} characters taken as a token"
+        return _rough_count, f"every digit and every {CHARACTERS} other characters taken as a token"
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
     return lambda prompt: len(tokenizer.encode(_text(prompt), add_special_tokens=False).ids), "the model's tokenizer"
+
+
+def _rough_count(prompt: Prompt) -> int:
+    text = _text(prompt)
+    digits = sum(map(str.isdigit, text))
+    return digits + math.ceil((len(text) - digits) / CHARACTERS)
 
 
 def _text(prompt: Prompt) -> str:
@@ -79,12 +85,15 @@ def prompt_sizes(
     *,
     signature: str,
     sample_tokens: int,
-    refine_tokens: int,
+    refine_tokens: int | None,
     context: int | None = None,
     few_shot: bool = False,
 ) -> PromptSizes:
-    """Return the tokens of the prompts of `tasks`; a prompt is shortened until it fits the context
-    beside its completion. With `few_shot` each shows another of the tasks with a made-up program."""
+    """Return the tokens of the prompts of `tasks`; one is shortened until it fits the context beside its completion.
+
+    `refine_tokens` is None where nothing is refined. With `few_shot` each shows another of the tasks with a made-up
+    program.
+    """
     code = made_up(signature, min(PARENT, CHARACTERS * sample_tokens))
     sampling: list[tuple[int, bool]] = []
     refinement: list[tuple[int, bool]] = []
@@ -96,7 +105,8 @@ def prompt_sizes(
         better = partial(rendering.refinement, hidden, (typical_parent(hidden, code),))
         details = rendering.details(hidden)
         sampling += _fullest(ask, details, count, _room(context, sample_tokens))
-        refinement += _fullest(better, details, count, _room(context, refine_tokens))
+        if refine_tokens is not None:
+            refinement += _fullest(better, details, count, _room(context, refine_tokens))
     return PromptSizes(
         counted=len(tasks),
         sampling=_mean(sampling),
