@@ -1,8 +1,10 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from soar.budget import BudgetSettings, Meter, Tokens
+from soar.budget import BudgetSettings, Meter, Tokens, search_seconds
 from soar.errors import BudgetReached
 
 
@@ -51,3 +53,28 @@ def test_a_task_that_has_taken_what_one_may_is_exhausted():
     assert not meter.exhausted("a")
     meter.count("a", Tokens(0, 1))
     assert [meter.exhausted(name) for name in ("a", "b")] == [True, False]
+
+
+def test_searches_divide_the_seconds_that_are_left_by_their_completions():
+    assert search_seconds(100.0, [10, 30], 0, None, 0.25) == 25.0
+    assert search_seconds(100.0, [10, 30], 1, None, 0.25) == pytest.approx(0.75 * 25)
+    assert search_seconds(100.0, [10, 30], 2, 20.0, 0.25) == pytest.approx(60 * 0.25)
+    assert search_seconds(100.0, [10, 30], 2, 999.0, 0.25) == pytest.approx(50 * 0.25), "half is for searching"
+
+
+def test_the_last_search_and_one_without_a_limit_end_by_themselves():
+    assert search_seconds(100.0, [10], 0, 5.0, 0.25) is None
+    assert search_seconds(None, [10, 10], 1, 5.0, 0.25) is None
+    assert search_seconds(0.0, [10, 10], 1, 5.0, 0.25) is None
+
+
+@given(st.floats(1, 1e6), st.lists(st.integers(1, 1000), min_size=2, max_size=6), st.floats(0, 1e6), st.floats(0, 0.99))
+def test_whatever_is_left_every_search_to_come_gets_some_of_it(left, completions, last, share):
+    for timed in (None, last):
+        rest, searched = left, 0.0
+        for place in range(len(completions) - 1):
+            seconds = search_seconds(rest, completions[place:], len(completions) - place - 1, timed, share)
+            assert seconds is not None
+            assert 0 < seconds < rest
+            rest, searched = rest - seconds, searched + seconds
+        assert rest > 0

@@ -143,8 +143,3 @@ def test_what_no_result_depends_on_is_known_by_name():
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
     (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbfseed = 5\n")
     assert load_config(tmp_path / "config.toml").seed == 5
-
-
-@pytest.mark.parametrize("path", sorted(Path("configs").glob("*.toml")), ids=lambda path: path.name)
-def test_every_shipped_configuration_is_valid(path):
-    load_config(path)

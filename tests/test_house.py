@@ -23,7 +23,16 @@ def test_no_file_outside_the_archive_holds_sql():
 
 
 def test_nothing_below_the_method_reads_a_configuration():
-    readers = ("config.py", "method.py", "task_sets.py", "session.py", "execute.py", "doctor.py", "cli.py")
+    readers = (
+        "config.py",
+        "method.py",
+        "task_sets.py",
+        "session.py",
+        "execute.py",
+        "doctor.py",
+        "cli.py",
+        "dry_run.py",
+    )
     assert naming(r"soar\.config\b", but_in=readers) == []
 
 

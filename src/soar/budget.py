@@ -6,7 +6,7 @@ limits hold over all sessions of a run, and may be raised for the next one.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import Field
@@ -19,12 +19,14 @@ class BudgetSettings(Section):
     """Limits of a whole run; one that is not set does not hold. All of them may be raised on resume.
 
     `max_cost` is in the currency of the prices, which are per million tokens. `max_seconds` counts searching and
-    finetuning, over all sessions. `max_tokens_per_task`: a task that has taken as many is searched no further.
+    finetuning, over all sessions; before any finetuning was timed, `finetune_share` of what is left is set aside for
+    those to come (`search_seconds`). `max_tokens_per_task`: a task that has taken as many is searched no further.
     """
 
     max_cost: float | None = Field(default=None, gt=0, json_schema_extra=FREE)
     max_tokens: Positive | None = Field(default=None, json_schema_extra=FREE)
     max_seconds: float | None = Field(default=None, gt=0, json_schema_extra=FREE)
+    finetune_share: float = Field(default=0.25, ge=0, lt=1, json_schema_extra=FREE)
     max_tokens_per_task: Positive | None = Field(default=None, json_schema_extra=FREE)
     price_per_million_prompt_tokens: float = Field(default=0.0, ge=0, json_schema_extra=FREE)
     price_per_million_completion_tokens: float = Field(default=0.0, ge=0, json_schema_extra=FREE)
@@ -52,6 +54,23 @@ class Tokens:
     def total(self) -> int:
         """All of them."""
         return self.prompt + self.completion
+
+
+def search_seconds(
+    left: float | None, completions: Sequence[int], finetunings: int, last: float | None, share: float
+) -> float | None:
+    """Return the seconds after which a search ends so that what follows it has time too; None where only the run's own
+    limit ends it: nothing follows, nothing is left, or there is no limit.
+
+    `left` are the seconds of the run; `completions` what this search may take and each that follows; `finetunings` how
+    many follow, `last` what the last one took. For each of them as much is set aside as the last one took, but at most
+    half of what is left; before the first, `share` of what is left for all of them. Searches divide the rest in
+    proportion to their completions.
+    """
+    if not left or len(completions) < 2 or not completions[0]:
+        return None
+    aside = 0.0 if not finetunings else share * left if last is None else min(finetunings * last, left / 2)
+    return (left - aside) * completions[0] / sum(completions)
 
 
 class Meter:

@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from soar.errors import SoarError, StoreError
+from soar.errors import ConfigError, SoarError, StoreError
 from soar.files import printing
 from soar.signals import Stopped, stop_on_signals
+
+if TYPE_CHECKING:
+    from soar.config import Config
 
 app = typer.Typer(
     name="soar",
@@ -30,9 +33,15 @@ RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=
 @app.command()
 def run(
     config: Annotated[Path, typer.Argument(help="A TOML file; examples lie in configs/.", show_default=False)],
-    run_dir: Annotated[Path, typer.Argument(help="Where everything goes; a begun run goes on.", show_default=False)],
+    run_dir: Annotated[
+        Path | None, typer.Argument(help="Where everything goes; a begun run goes on.", show_default=False)
+    ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a source that holds what is no task.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Check all parts, say what the run would take; write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON instead of tables.")] = False,
 ) -> None:
     """Search, learn, search again. The same command on the same directory goes on where it stopped."""
     import asyncio
@@ -50,6 +59,11 @@ def run(
             self.quiet = True
 
     settings = load_config(config, [*(overrides or []), *(["tasks.strict=true"] if strict else [])])
+    if dry:
+        _dry_run(settings, run_dir, as_json)
+        return
+    if run_dir is None or as_json:
+        raise ConfigError("--json goes with --dry-run only" if run_dir else "RUN_DIR is missing: name a directory")
     console = Lasting()
     with printing():
         console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)
@@ -59,6 +73,20 @@ def run(
             said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
             console.print(said, highlight=False, soft_wrap=True)
         show_run(view, console)
+
+
+def _dry_run(settings: "Config", run_dir: Path | None, as_json: bool) -> None:
+    """Print what a run would take."""
+    from rich.console import Console
+
+    from soar.dry_run import dry_run, show
+
+    found = dry_run(settings, run_dir)
+    with printing():
+        if as_json:
+            typer.echo(json.dumps(found.as_json()))
+        else:
+            show(found, Console())
 
 
 @app.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
-from soar.budget import Meter
+from soar.budget import Meter, search_seconds
 from soar.ensemble import Answering
 from soar.errors import BudgetReached, Interrupted
 from soar.learning.learn import LearningMethod, learn
@@ -44,7 +44,8 @@ class Method:
 class Run:
     """An open run: its method and directory, the tasks of each stage (with answers), what is held open meanwhile.
 
-    `notify` gets a line of progress now and then; `stop` is set when training should end soon.
+    `notify` gets a line of progress now and then, `say` what the user should know; `stop` is set when training should
+    end soon.
     """
 
     method: Method
@@ -55,6 +56,7 @@ class Run:
     executor: Executor
     meter: Meter
     notify: Callable[[str], None]
+    say: Callable[[str], None]
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -83,7 +85,9 @@ async def iterate(run: Run) -> None:
         try:
             async with writer.timing(*step.key, "seconds"):
                 held = run.executor, writer, reader, run.meter
-                await search(method.search, step.key, weights, tasks, *held, few_shot)
+                seconds = _seconds_of(run, step)
+                if not await search(method.search, step.key, weights, tasks, *held, few_shot, seconds):
+                    _note_cut(run, step, seconds)
         except BudgetReached as limit:
             reached = limit  # what was found until then has answers
         answers = method.answering.answers(tasks, lambda id_, key=step.key: reader.programs(id_, *key))
@@ -93,6 +97,29 @@ async def iterate(run: Run) -> None:
         await writer.finish(*step.key)
         if method.learning.keep is not None:
             directory.prune(superseded(method.steps, step.number, method.learning.keep))
+
+
+def _seconds_of(run: Run, step: Step) -> float | None:
+    """Return the seconds after which a search ends, so that there is time for the steps that follow."""
+    following = [each for each in run.method.steps if each.number >= step.number]
+    timed = [row.finetune_seconds for row in run.reader.iterations() if row.finetune_seconds]
+    return search_seconds(
+        run.meter.seconds_left(),
+        [run.method.search.budget.per_task * len(run.tasks[each.stage.name]) for each in following],
+        sum(each.iteration > 0 for each in following[1:]),
+        timed[-1] if timed else None,
+        run.meter.limits.finetune_share,
+    )
+
+
+def _note_cut(run: Run, step: Step, seconds: float | None) -> None:
+    """Say that a search ended early for the steps that follow; `BudgetReached` where it found nothing by then: nothing
+    could be learnt from it."""
+    stage, iteration = step.key
+    said = f"search {iteration} of stage {stage!r} ended after {seconds:.0f} s"
+    if not run.reader.totals(stage, iteration).statuses:
+        raise BudgetReached(f"{said} without any completion; raise budget.max_seconds with --set to continue")
+    run.say(f"{said}: the rest of budget.max_seconds is for the steps that follow")
 
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:

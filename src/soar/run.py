@@ -204,12 +204,17 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def refuse_other(path: Path) -> None:
+    """Raise `ConfigError` where something else than a run directory, or an empty one, has this name."""
+    if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / "lock").exists())):
+        raise ConfigError(f"{path} exists and is not a run directory: name another, or a new one")
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[RunDirectory]:
     """Make the run directory if needed and hold it; `StoreError` while another process does."""
     try:
-        if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / "lock").exists())):
-            raise ConfigError(f"{path} exists and is not a run directory: name another, or a new one")
+        refuse_other(path)
         path.mkdir(parents=True, exist_ok=True)
         handle = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     except OSError as error:
@@ -238,10 +243,28 @@ def freeze(
     then: Mapping[str, Any] | None = None,
     free: Collection[str] = (),
 ) -> list[str]:
-    """Write what a run is begun with; on resume refuse another configuration, model or task set, with the difference.
+    """Write what a run is begun with, where it is a new one; otherwise as `compare`."""
+    changed = compare(directory, config, manifest, then=then, free=free)
+    if then is None:
+        text = tomli_w.dumps(config)
+        seal = {"config.toml": _sha256(text), "manifest": _sha256(canonical_json(manifest))}
+        write_atomically(directory.path / "config.toml", text)
+        write_atomically(directory.path / "manifest.json", json.dumps({**manifest, SEAL: seal}, indent=1))
+    return changed
 
-    `then` is the configuration that the run was begun with, None for a new one. Settings named in `free` may differ,
-    and are returned with what they were and are; so may the manifest's ``versions``.
+
+def compare(
+    directory: RunDirectory,
+    config: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    *,
+    then: Mapping[str, Any] | None = None,
+    free: Collection[str] = (),
+) -> list[str]:
+    """Refuse another configuration, model or task set than the run was begun with, with the difference.
+
+    `then` is the configuration that it was begun with, None for a new run. Settings named in `free` may differ, and are
+    returned with what they were and are; so may the manifest's ``versions``.
     """
     if then is not None:
         differing = differences(then, config)
@@ -255,10 +278,6 @@ def freeze(
         raise StoreError(
             f"{directory.path} has an archive, but no manifest.json says what it was begun with: put it back"
         )
-    text = tomli_w.dumps(config)
-    seal = {"config.toml": _sha256(text), "manifest": _sha256(canonical_json(manifest))}
-    write_atomically(directory.path / "config.toml", text)
-    write_atomically(directory.path / "manifest.json", json.dumps({**manifest, SEAL: seal}, indent=1))
     return []
 
 

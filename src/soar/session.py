@@ -9,6 +9,7 @@ import contextlib
 import platform
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from soar.budget import Meter, Tokens
 from soar.config import PARTS, Config, free_settings, validated
 from soar.domains.task_set import task_set_hash
 from soar.errors import StoreError
-from soar.iterate import Run, iterate
+from soar.iterate import Method, Run, iterate
 from soar.method import (
     contract,
     identity,
@@ -32,13 +33,25 @@ from soar.method import (
     open_method,
     resolved,
 )
+from soar.protocols import Backend, Domain, Executors
 from soar.report.progress import Progress, show_progress
 from soar.report.snapshot import Snapshot, snapshot
 from soar.report.view import RunView
-from soar.run import RunDirectory, freeze, locked, steps
+from soar.run import RunDirectory, compare, freeze, locked, refuse_other, steps
 from soar.signals import until_signal
 from soar.task_sets import load_task_sets, source_of, tasks_with_ids
 from soar.types import Task
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a configuration names, opened as far as costs nothing, with the tasks of each stage."""
+
+    domain: Domain
+    backend: Backend
+    executors: Executors
+    method: Method
+    tasks: Mapping[str, Sequence[Task]]
 
 
 async def run(config: Config, path: Path, console: Console) -> bool:
@@ -82,25 +95,51 @@ async def open_run(
     `notify` gets lines of progress, `say` what the user should know once: a setting that is not as it was. `tasks` by
     stage stand in for those that the configuration names.
     """
-    domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
-    method = open_method(config, domain, backend)
-    tasks = load_task_sets(config, domain) if tasks is None else tasks
-    async with executors.open(contract(config, domain)) as executor:
+    parts = open_parts(config, tasks)
+    async with parts.executors.open(contract(config, parts.domain)) as executor:
         with locked(path) as directory:
-            about = manifest(identity(config, backend), tasks)
-            then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
-            free = free_settings(config)
-            for changed in freeze(directory, resolved(config, domain, backend), about, then=then, free=free):
+            for changed in _keep_to_what_was_begun(config, parts, directory, freeze):
                 say(f"continued with another setting: {changed}")
-            directory.refuse_lost_archive()
             writer = ArchiveWriter(directory.archive)
             reader = ArchiveReader(directory.archive)
             try:
                 meter = open_meter(config, reader)
-                yield Run(method, directory, tasks, writer, reader, executor, meter, notify)
+                yield Run(parts.method, directory, parts.tasks, writer, reader, executor, meter, notify, say)
             finally:
                 reader.close()
                 writer.close()
+
+
+def open_parts(config: Config, tasks: Mapping[str, Sequence[Task]] | None = None) -> Parts:
+    """Resolve and check everything that a configuration names; nothing is written but a .gguf file's conversion, which
+    lies in the user's cache. `tasks` by stage stand in for those that the configuration names."""
+    domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
+    method = open_method(config, domain, backend)
+    return Parts(domain, backend, executors, method, load_task_sets(config, domain) if tasks is None else tasks)
+
+
+def _keep_to_what_was_begun(
+    config: Config, parts: Parts, directory: RunDirectory, how: Callable[..., list[str]]
+) -> list[str]:
+    """Hold a run against what it was begun with, by `freeze`, or by `compare` where nothing may be written."""
+    domain, backend = parts.domain, parts.backend
+    about = manifest(identity(config, backend), parts.tasks)
+    then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
+    changed = how(directory, resolved(config, domain, backend), about, then=then, free=free_settings(config))
+    directory.refuse_lost_archive()
+    return changed
+
+
+async def try_parts(config: Config, path: Path | None) -> Parts:
+    """Check all that `open_run` checks before it writes, in the same order, and return what was opened on the way."""
+    parts = open_parts(config)
+    async with parts.executors.open(contract(config, parts.domain)):
+        if path is None:
+            identity(config, parts.backend)
+        else:
+            refuse_other(path)
+            _keep_to_what_was_begun(config, parts, RunDirectory(path), compare)
+    return parts
 
 
 def open_meter(config: Config, reader: ArchiveReader) -> Meter:

@@ -28,20 +28,28 @@ async def search(
     reader: ArchiveReader,
     meter: Meter,
     few_shot: Sequence[tuple[Task, str]] = (),
-) -> None:
+    seconds: float | None = None,
+) -> bool:
     """Search every task by θi, whose `weights` are a folder (None: the configured model), at a `place`, stage and
-    iteration; the programs are in the archive afterwards. What arrived before an error is stored."""
+    iteration; the programs are in the archive afterwards. What arrived before an error is stored.
+
+    Return whether it took all that it may: with `seconds`, it ends when these are over. `BudgetReached` at the run's
+    own limits.
+    """
     learnt = {phase: weights if phase in method.operators else None for phase in ("sample", "refine")}
     models = {each: method.open_lm(each) for each in set(learnt.values())}
     sampler, refiner = models[learnt["sample"]], models[learnt["refine"]]
     context = SearchContext(method, *place, sampler, refiner, executor, writer, reader, meter, tuple(few_shot))
-    deadline = asyncio.timeout(meter.seconds_left())
+    deadline = asyncio.timeout(meter.seconds_left() if seconds is None else seconds)
     try:
         async with deadline:
             await search_tasks(context, tasks)
+        return True
     except TimeoutError:
         if not deadline.expired():
             raise
+        if seconds is not None:
+            return False
         reached = f"budget.max_seconds = {meter.limits.max_seconds:g} is reached"
         raise BudgetReached(f"{reached}; raise it with --set to continue") from None
     finally:

@@ -43,3 +43,8 @@ class SearchSettings(Section):
     heuristic: str = "accuracy"
     rex_c: float = Field(default=20.0, gt=0)
     tasks_in_flight: Annotated[Positive, Field(json_schema_extra=FREE)] = 32
+
+    @property
+    def per_task(self) -> int:
+        """The completions that a search may take for one task."""
+        return self.samples + self.refinements

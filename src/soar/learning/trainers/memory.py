@@ -1,0 +1,178 @@
+"""How much memory finetuning takes, from what a model's folder says of itself. No weights are loaded.
+
+Knows the sizes of a model's parts and how AdamW, LoRA and checkpointed activations use memory; knows no device, no
+library and no trainer, which may need more for what it does on the side.
+"""
+
+import json
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+from soar.errors import DataError
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The layers that LoRA adapts and that 4 bits hold: all attention and MLP projections (App. D.4)."""
+
+NF4_BYTES = 4.127 / 8
+"""Bytes of one weight in 4 bits: 4, and for the scales of its block 8 / 64 and 32 / (64 · 256) bits (double
+quantization, Dettmers et al. 2023, §3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A model's sizes. `projections` holds the (outputs, inputs) of every matrix that LoRA adapts; `cache` is how many
+    numbers the keys and values of one token take in all layers; `stored` the bytes of its files of weights."""
+
+    parameters: int
+    projections: tuple[tuple[int, int], ...]
+    layers: int
+    hidden: int
+    intermediate: int
+    vocabulary: int
+    cache: int
+    context: int | None
+    stored: int
+
+    @property
+    def projected(self) -> int:
+        """The number of weights in the projections."""
+        return sum(map(prod, self.projections))
+
+    def adapter(self, rank: int) -> int:
+        """Return the number of trainable weights of LoRA at a rank: rank · (outputs + inputs) per projection."""
+        return rank * sum(map(sum, self.projections))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What finetuning takes at its peak, in bytes, part by part."""
+
+    weights: int
+    trainable: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        """All parts together."""
+        return self.weights + self.trainable + self.gradients + self.optimizer + self.activations + self.logits
+
+
+def estimate(
+    shape: Shape,
+    *,
+    method: Literal["lora", "qlora", "full"],
+    rank: int,
+    batch_size: int,
+    length: int,
+    bf16: bool = True,
+    optimizer_bytes: int | None = None,
+    checkpointing: bool = True,
+    scored: int | None = None,
+) -> Memory:
+    """Return the memory of finetuning on one device, for `batch_size` examples of `length` tokens at once.
+
+    With p bytes per number that is computed with (2 in bfloat16, else 4), P parameters, A of them in the adapter, N the
+    weights of all projections, B = batch_size · length tokens, h the hidden and i the intermediate size, L layers:
+
+    - weights that do not change: lora p·P; qlora `NF4_BYTES`·N + p·(P − N); full 0.
+    - trainable: full 4·P, and 2·P more in bfloat16, for autocast keeps a copy; lora 4·A, and 2·A more in bfloat16
+      (PEFT holds adapters in float32); qlora p·A (TRL holds these in bfloat16).
+    - gradients: as many numbers, in the format of what is trained.
+    - optimizer: AdamW's two moments per trained number, in its format; with `optimizer_bytes` that many bytes for both
+      (2 for AdamW in 8 bits).
+    - activations: of one layer p·B·(8·h + 4·i), and 7·p·B·rank where there is an adapter. With `checkpointing` one
+      layer at a time, and p·B·h per layer for what it is recomputed from; without, all layers. Attention is taken to
+      hold no matrix of length × length.
+    - logits: of `scored` positions per example at once (None: all), p + 8 bytes for each and each token of the
+      vocabulary: as computed, in float32, and the gradient.
+    """
+    number, tokens = (2 if bf16 else 4), batch_size * length
+    adapter = shape.adapter(rank)
+    trained = shape.parameters if method == "full" else adapter
+    held = 2 if method == "qlora" and bf16 else 4
+    copied = 2 if bf16 and held == 4 else 0
+    one_layer = number * tokens * (8 * shape.hidden + 4 * shape.intermediate)
+    if method != "full":
+        one_layer += 7 * number * tokens * rank
+    kept = one_layer + number * tokens * shape.hidden * shape.layers if checkpointing else one_layer * shape.layers
+    return Memory(
+        weights=_frozen(shape, method, number),
+        trainable=trained * (held + copied),
+        gradients=trained * held,
+        optimizer=trained * (2 * held if optimizer_bytes is None else optimizer_bytes),
+        activations=kept,
+        logits=batch_size * min(length, scored or length) * shape.vocabulary * (number + 8),
+    )
+
+
+def _frozen(shape: Shape, method: str, number: int) -> int:
+    """Return the bytes of the weights that do not change."""
+    if method == "full":
+        return 0
+    if method == "lora":
+        return number * shape.parameters
+    return round(NF4_BYTES * shape.projected) + number * (shape.parameters - shape.projected)
+
+
+def read_shape(folder: Path) -> Shape:
+    """Return the sizes of the model in a folder, from its configuration and the headers of its .safetensors files;
+    `DataError` where one is missing or says too little."""
+    config = _config(folder)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise DataError(f"{folder} holds no .safetensors file: the size of its model is not known")
+    tensors = {name: shape for file in files for name, shape in _header(file).items()}
+    try:
+        heads = config.get("num_key_value_heads") or config["num_attention_heads"]
+        size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+        return Shape(
+            parameters=sum(map(prod, tensors.values())),
+            projections=tuple(
+                (shape[0], shape[1])
+                for name, shape in sorted(tensors.items())
+                if _is_projection(name) and len(shape) == 2
+            ),
+            layers=config["num_hidden_layers"],
+            hidden=config["hidden_size"],
+            intermediate=config["intermediate_size"],
+            vocabulary=config["vocab_size"],
+            cache=2 * config["num_hidden_layers"] * heads * size,
+            context=config.get("max_position_embeddings"),
+            stored=sum(file.stat().st_size for file in files),
+        )
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        raise DataError(f"{folder / 'config.json'} does not say how large its model is: {error!r}") from None
+
+
+def _is_projection(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) > 1 and parts[-1] == "weight" and parts[-2] in PROJECTIONS
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return the settings of the part that writes text."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{folder / 'config.json'} cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{folder / 'config.json'}: expected an object, found {type(found).__name__}")
+    text = found.get("text_config")
+    return text if isinstance(text, dict) else found
+
+
+def _header(file: Path) -> dict[str, list[int]]:
+    """Return the shape of each tensor of a .safetensors file: 8 bytes with a length, then that much JSON."""
+    try:
+        with file.open("rb") as content:
+            (length,) = struct.unpack("<Q", content.read(8))
+            header = json.loads(content.read(min(length, file.stat().st_size)))
+        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+    except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{file} is no .safetensors file: {error!r}; put back a copy of it") from None

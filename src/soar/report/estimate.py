@@ -1,0 +1,281 @@
+"""What a run will take, from its settings and from what was counted or measured: pure arithmetic.
+
+Knows budgets, prices and sizes. Every `Figure` says how it was found; what cannot be known has no value, and the reason
+why. Reads no file and renders no prompt.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from soar.budget import BudgetSettings, Tokens
+from soar.learning.settings import LearningSettings
+from soar.learning.trainers.memory import Memory, Shape
+from soar.learning.trainers.settings import FinetuneSettings
+from soar.report.prompt_sizes import PromptSizes
+from soar.run import Stage, Step
+from soar.search.refine import share
+from soar.search.settings import SamplingSettings, SearchSettings
+
+GIB = 1 << 30
+ROW = 300
+"""Bytes that a completion takes in the archive besides its text, its place and its numbers; and its execution alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number to expect, in its unit, None where it is unknown, and how it was estimated."""
+
+    name: str
+    value: float | None
+    unit: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchEstimate:
+    """What one search takes at most, and the finetuning before it: 0 examples where there is none. `steps` is None
+    where the trainer is not one that is built in."""
+
+    stage: str
+    iteration: int
+    tasks: int
+    requests: int
+    completions: int
+    prompt_tokens: int
+    completion_tokens: int
+    examples: int
+    steps: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the finished searches of a run took. `examples` and `finetune_seconds` are of its finetunings."""
+
+    searches: int = 0
+    completions: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    examples: int = 0
+    finetune_seconds: float = 0.0
+
+
+def requests_per_task(budget: SearchSettings) -> tuple[int, int]:
+    """Return the calls to the model for one task at most, for samples and for refinements."""
+    shares = [share(budget.refinements, budget.islands, island) for island in range(budget.islands)]
+    refining = sum(math.ceil(each / budget.completions_per_refinement) for each in shares)
+    return math.ceil(budget.samples / budget.samples_per_request), refining
+
+
+def examples_per_task(learning: LearningSettings, budget: SearchSettings, stage: Stage, iteration: int) -> int:
+    """Return how many examples one task gives at most to the finetuning before a stage's search `iteration`: as many as
+    are asked for, if the searches before wrote that many programs."""
+    if iteration == 0:
+        return 0
+    searches = iteration if learning.history == "all" else 1
+    judged = stage.known or learning.pseudo_labels
+    samples = min(learning.samples_per_task, searches * (budget.samples + budget.refinements))
+    pairs = min(learning.refinements_per_task, searches * budget.refinements) if judged else 0
+    return samples * (learning.true_copies if judged else 1) + pairs + learning.hindsight_pairs_per_task
+
+
+def optimizer_steps(settings: FinetuneSettings, examples: int) -> int:
+    """Return the optimiser steps of one finetuning."""
+    rows = round(settings.epochs * examples)
+    return settings.max_steps or math.ceil(rows / (settings.batch_size * settings.accumulation))
+
+
+def search_estimate(
+    step: Step,
+    tasks: int,
+    sizes: PromptSizes,
+    budget: SearchSettings,
+    sampling: SamplingSettings,
+    learning: LearningSettings,
+    finetune: FinetuneSettings | None,
+    *,
+    repeated: bool,
+) -> SearchEstimate:
+    """Return what one search takes. `repeated`: a prompt counts once per completion, not once per request."""
+    asked = requests_per_task(budget)
+    prompts = (budget.samples, budget.refinements) if repeated else asked
+    examples = tasks * examples_per_task(learning, budget, step.stage, step.iteration)
+    examples += learning.replay if step.iteration else 0
+    per_task = budget.samples * sampling.sample_tokens + budget.refinements * sampling.refine_tokens
+    return SearchEstimate(
+        stage=step.stage.name,
+        iteration=step.iteration,
+        tasks=tasks,
+        requests=tasks * sum(asked),
+        completions=tasks * (budget.samples + budget.refinements),
+        prompt_tokens=round(tasks * (prompts[0] * sizes.sampling + prompts[1] * sizes.refinement)),
+        completion_tokens=tasks * per_task,
+        examples=examples,
+        steps=optimizer_steps(finetune, examples) if finetune and examples else 0 if not examples else None,
+    )
+
+
+def total_figures(
+    searches: Sequence[SearchEstimate], enough: int, counted: str, *, repeated: bool, prices: BudgetSettings
+) -> list[Figure]:
+    """Return the run's requests, completions, tokens and money, all searches together."""
+    early = f"upper bound: no task stops early at search.enough = {enough}" if enough else "every task in full"
+    once = "completion" if repeated else "request"
+    tokens = Tokens(sum(s.prompt_tokens for s in searches), sum(s.completion_tokens for s in searches))
+    money = prices.cost(tokens)
+    told = "upper bound: from the configured prices" if money is not None else "unknown: no price is set in [budget]"
+    return [
+        Figure("requests", sum(s.requests for s in searches), "", early),
+        Figure("completions", sum(s.completions for s in searches), "", early),
+        Figure("prompt tokens", tokens.prompt, "", f"{counted}; a prompt counts once per {once}"),
+        Figure("completion tokens", tokens.completion, "", "upper bound: every completion at its limit"),
+        Figure("money", money, "", told),
+    ]
+
+
+def finetune_figures(searches: Sequence[SearchEstimate], trainer: str) -> list[Figure]:
+    """Return how many examples and steps the finetunings have together; nothing where nothing is learnt."""
+    learning = [search for search in searches if search.examples]
+    if not learning:
+        return []
+    steps = [search.steps for search in learning]
+    known = [step for step in steps if step is not None]
+    bound = "upper bound: every task gives as many examples as are asked for"
+    own = f'unknown: finetune.trainer = "{trainer}" has settings of its own'
+    return [
+        Figure("finetunings", len(learning), "", "one before each search of a stage but its first"),
+        Figure("examples", sum(search.examples for search in learning), "", bound),
+        Figure(
+            "optimiser steps",
+            sum(known) if len(known) == len(steps) else None,
+            "",
+            "upper bound: from the examples" if len(known) == len(steps) else own,
+        ),
+    ]
+
+
+def inference_figure(
+    shape: Shape | str, *, number: int, batch: int | None, new: int, prompt: int, device: str, free: int | None
+) -> Figure:
+    """Return the memory of searching: the weights, and keys and values of `batch` samples of `new` tokens and of one
+    prompt, `number` bytes per number. `shape` may be the reason why it is unknown."""
+    name = f"{device} memory, search"
+    if isinstance(shape, str):
+        return Figure(name, None, "GiB", f"unknown: {shape}")
+    weights = number * shape.parameters
+    held = number * shape.cache * ((batch or 0) * new + prompt)
+    kept = (
+        f"keys and values of lm.batch = {batch} samples at their limit {_gib(held)}; fewer side by side where that does"
+        " not fit"
+        if batch
+        else "keys and values of the samples unknown: the backend does not say how many it decodes at once"
+    )
+    how = f"{shape.parameters:,} parameters of {number} bytes {_gib(weights)}; {kept}{_free(free)}"
+    return Figure(name, (weights + held) / GIB, "GiB", how)
+
+
+def finetune_memory_figure(memory: Memory | str, *, device: str, what: str, free: int | None) -> Figure:
+    """Return the memory of finetuning, part by part; `memory` may be the reason why it is unknown."""
+    name = f"{device} memory, finetuning"
+    if isinstance(memory, str):
+        return Figure(name, None, "GiB", f"unknown: {memory}")
+    parts = {
+        "weights": memory.weights,
+        "trainable": memory.trainable,
+        "gradients": memory.gradients,
+        "AdamW": memory.optimizer,
+        "activations": memory.activations,
+        "logits": memory.logits,
+    }
+    listed = ", ".join(f"{part} {_gib(size)}" for part, size in parts.items())
+    return Figure(name, memory.total / GIB, "GiB", f"by formula, {what}: {listed}{_free(free)}")
+
+
+def disk_figure(
+    searches: Sequence[SearchEstimate],
+    shape: Shape | str | None,
+    *,
+    method: str,
+    rank: int,
+    free: int,
+) -> Figure:
+    """Return the bytes of a whole run directory: texts, weights, checkpoints. `shape` None: nothing is learnt."""
+    texts = sum(4 * s.completion_tokens + 2 * ROW * s.completions for s in searches)
+    said = f"upper bound: 4 bytes per completion token and {2 * ROW} per completion {_gib(texts)}"
+    if isinstance(shape, str):
+        return Figure("disk", None, "GiB", f"unknown: {shape}. Without weights {_gib(texts)} ({said}){_free(free)}")
+    if shape is None:
+        return Figure("disk", texts / GIB, "GiB", said + _free(free))
+    times = sum(search.examples > 0 for search in searches)
+    trained = shape.parameters if method == "full" else shape.adapter(rank)
+    each = shape.stored + (0 if method == "full" else 4 * trained)
+    checkpoints = 2 * 12 * trained
+    how = f"{said}, {times} × weights {_gib(each)}, two checkpoints {_gib(checkpoints)}{_free(free)}"
+    return Figure("disk", (texts + times * each + checkpoints) / GIB, "GiB", how)
+
+
+def hours_figures(searches: Sequence[SearchEstimate], measured: Measured) -> list[Figure]:
+    """Return the hours of searching and finetuning, as fast as was measured; unknown where nothing was."""
+    completions = sum(search.completions for search in searches)
+    examples = sum(search.examples for search in searches)
+    found = [_search_hours(completions, measured)]
+    if examples:
+        found.append(_finetune_hours(examples, measured))
+    return found
+
+
+def _search_hours(completions: int, measured: Measured) -> Figure:
+    if not measured.completions or not measured.seconds:
+        unknown = "unknown until measured: give a RUN_DIR with a finished search"
+        return Figure("hours, search", None, "h", unknown)
+    rate, mean = measured.completion_tokens / measured.seconds, measured.completion_tokens / measured.completions
+    how = (
+        f"as {measured.searches} finished searches: {rate:.1f} completion tokens/s, {mean:.0f} tokens per completion,"
+        f" {completions * mean:,.0f} in all"
+    )
+    return Figure("hours, search", completions * measured.seconds / measured.completions / 3600, "h", how)
+
+
+def _finetune_hours(examples: int, measured: Measured) -> Figure:
+    if not measured.examples or not measured.finetune_seconds:
+        return Figure(
+            "hours, finetuning", None, "h", "unknown until measured: give a RUN_DIR with a finished finetuning"
+        )
+    each = measured.finetune_seconds / measured.examples
+    how = f"as measured there: {each:.2f} s per example, all epochs"
+    return Figure("hours, finetuning", examples * each / 3600, "h", how)
+
+
+def limit_lines(limits: BudgetSettings, searches: Sequence[SearchEstimate], figures: Mapping[str, Figure]) -> list[str]:
+    """Return one line per limit of [budget]: whether the run would reach it."""
+    tokens = sum(s.prompt_tokens + s.completion_tokens for s in searches)
+    hours = [figure.value for name, figure in figures.items() if name.startswith("hours")]
+    seconds = None if None in hours else 3600 * sum(each for each in hours if each is not None)
+    tasks = {search.stage: search.tasks for search in searches}
+    by_stage = {name: sum(s.prompt_tokens + s.completion_tokens for s in searches if s.stage == name) for name in tasks}
+    per_task = max((by_stage[name] / count for name, count in tasks.items() if count), default=0.0)
+    found = [
+        _limit("max_tokens", limits.max_tokens, tokens, "at most {:,.0f} tokens"),
+        _limit("max_cost", limits.max_cost, figures["money"].value, "at most {:,.2f} in money"),
+        _limit("max_seconds", limits.max_seconds, seconds, "some {:,.0f} s by what was measured"),
+        _limit("max_tokens_per_task", limits.max_tokens_per_task, per_task, "at most {:,.0f} tokens for a mean task"),
+    ]
+    return [line for line in found if line is not None]
+
+
+def _limit(name: str, limit: float | None, expected: float | None, said: str) -> str | None:
+    if limit is None:
+        return None
+    if expected is None:
+        why = "without prices it never holds" if name == "max_cost" else "unknown until measured"
+        return f"budget.{name} = {limit:g}: {why}"
+    verdict = "may be reached" if expected > limit else "will not be reached"
+    return f"budget.{name} = {limit:g} {verdict}: {said.format(expected)}"
+
+
+def _gib(size: float) -> str:
+    return f"{size / GIB:.2f} GiB" if size >= GIB / 10 else f"{size / (1 << 20):.1f} MiB"
+
+
+def _free(free: int | None) -> str:
+    return "" if free is None else f"; free here now {_gib(free)}"
