@@ -122,6 +122,65 @@ def status(run_dir: RunDir, as_json: Json = False) -> None:
             typer.echo(line(now) if now else "not begun")
 
 
+@app.command()
+def show(
+    run_dir: RunDir,
+    task: Annotated[str, typer.Argument(help="The id of one of its tasks.", show_default=False)],
+    program: Annotated[
+        str | None, typer.Argument(help="The id of one of its programs, as show and report print it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what a run found for a task, or all about one of its programs; safe while it goes on."""
+    from rich.console import Console
+
+    from soar import session
+    from soar.report import show_task as shown
+    from soar.report.task_view import lessons, program_of, task_view
+
+    with session.view_run(run_dir) as view:
+        seen = task_view(view, task)
+        found = program_of(seen, program) if program is not None else None
+        learnt = lessons(view, seen, found.program) if found else []
+    console = Console(markup=False, emoji=False)
+    with printing():
+        if as_json:
+            typer.echo(json.dumps(shown.program_json(seen, found, learnt) if found else shown.task_json(seen)))
+        elif found:
+            shown.show_program(seen, found, learnt, view.domain, console)
+        else:
+            shown.show_task(seen, view.domain, console)
+
+
+@app.command()
+def export(
+    run_dir: RunDir,
+    answers: Annotated[
+        Path | None, typer.Option("--submission", help="Write the answers here, in ARC Prize's format.")
+    ] = None,
+    programs: Annotated[Path | None, typer.Option("--programs", help="Write the programs here, one per line.")] = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="Of which stage (default: the last).")] = None,
+) -> None:
+    """Write a run's answers or programs to a file; safe while it goes on."""
+    from soar import session
+    from soar.execute import refuse_inputs
+    from soar.files import partial
+    from soar.report.export import write_programs, write_submission
+
+    out = answers or programs
+    if out is None or (answers and programs):
+        raise ConfigError("give one of --submission FILE and --programs FILE")
+    if out.resolve().is_relative_to(run_dir.resolve()):
+        raise ConfigError(f"{out} lies in the run directory, where the run has its own files: name another place")
+    with session.view_run(run_dir) as view:
+        for source in view.sources.values():
+            refuse_inputs(out, run_dir / "config.toml", source)
+        told = write_submission(view, out, stage) if answers else write_programs(view, out, stage)
+    if partial(out):  # else it may be standard output
+        with printing():
+            typer.echo(f"{out}: {told}")
+
+
 @app.command("exec")
 def exec_(
     programs: Annotated[Path, typer.Argument(help="PROGRAMS.jsonl; with --task one program.py.", show_default=False)],

@@ -107,7 +107,7 @@ def refuse_inputs(out: Path | None, programs: Path, source: str | None) -> None:
         if (found := _identity(path)) and found in targets:
             raise ConfigError(
                 f"the results would be written to {out or 'standard output'}, which is the input {path}: name another"
-                " file with --out"
+                " file"
             )
 
 

@@ -1,17 +1,91 @@
 from rich.console import Console
 
-from soar.domains.arc.domain import Arc
-from soar.domains.complete import DRAWN, draw
-from soar.report.show import side_by_side
+from soar.domains.complete import DRAWN, complete, draw
+from soar.report.drawing import failure_text, highlighted, print_groups, print_whole, visible
+from soar.types import Failure
+
+
+class Grids:
+    """A domain of rows of digits, drawn as ARC's are: a cell takes two columns."""
+
+    def load(self, source):
+        return []
+
+    def parse(self, value):
+        return value
+
+
+def printed(show, columns=80):
+    console = Console(width=columns)
+    with console.capture() as captured:
+        show(console)
+    return captured.get()
+
+
+def arc():
+    from soar.domains.arc.domain import Arc
+
+    return Arc()
+
+
+def grid(rows, columns):
+    return tuple(tuple((x + y) % 10 for x in range(columns)) for y in range(rows))
 
 
 def test_values_stand_side_by_side_and_a_missing_one_is_a_question_mark():
-    console = Console(width=60)
-    with console.capture() as captured:
-        console.print(side_by_side(Arc(), [("input", ((1, 2),)), ("output", None)]))
-    assert [line.split() for line in captured.get().splitlines()] == [["input", "output"], ["1", "2", "?"]]
+    said = printed(lambda console: print_groups(console, arc(), [[("input", ((1, 2),)), ("output", None)]]), 60)
+    assert [line.split() for line in said.splitlines()] == [["input", "output"], ["1", "2", "?"], []]
+
+
+def test_pairs_that_do_not_fit_stand_in_further_rows_and_no_cell_is_cut():
+    pairs = [[(f"pair {n}", grid(3, 12)), ("output", grid(3, 12))] for n in range(1, 4)]
+    said = printed(lambda console: print_groups(console, arc(), pairs))
+    titles = [line.split() for line in said.splitlines() if "pair" in line]
+    assert titles == [["pair", str(n), "output"] for n in (1, 2, 3)]
+    assert sum(line.count("0 1 2 3 4 5 6 7 8 9 0 1") for line in said.splitlines()) == 6
+    assert max(map(len, said.splitlines())) <= 80
+    wide = printed(lambda console: print_groups(console, arc(), pairs), 160)
+    assert [line.split().count("output") for line in wide.splitlines() if "pair" in line] == [3]
+
+
+def test_the_largest_grids_stand_below_each_other_and_are_whole_in_any_terminal():
+    pair = [("input", grid(30, 30)), ("output", grid(30, 30))]
+    for columns in (80, 40):
+        lines = printed(lambda console: print_groups(console, arc(), [pair]), columns).splitlines()
+        whole = [" ".join(map(str, row)) for row in grid(30, 30)]
+        assert [line.rstrip() for line in lines if line.strip()] == ["input", *whole, "output", *whole]
 
 
 def test_a_value_of_any_domain_is_drawn_as_its_json_cut_where_it_is_very_long():
     assert draw((1, "a", None, (True,))).plain == '[1,"a",null,[true]]'
     assert len(draw(tuple(range(10_000))).plain) == DRAWN
+    said = printed(lambda console: print_groups(console, complete(Grids()), [[("value", tuple(range(100)))]]))
+    assert said.split()[-1] == str(list(range(100))).replace(" ", "")
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07 [bold red]x[/] [/nothing] :smile: \u202e\r\x9b\ud800"
+
+
+def test_what_a_terminal_would_obey_is_shown_and_markup_is_text():
+    assert visible("a\tb\nö ∑") == "a\tb\nö ∑"
+    said = printed(lambda console: print_whole(console, HOSTILE))
+    assert said.rstrip("\n") == ("\\x1b[2J\\x1b]0;title\\x07 [bold red]x[/] [/nothing] :smile: \\u202e\\r\\x9b\\ud800")
+
+
+def test_hostile_code_failures_titles_and_values_of_a_careless_domain_stay_text():
+    class Careless(Grids):
+        def draw(self, value):
+            return str(value)
+
+    failure = Failure("ValueError", HOSTILE, 2, HOSTILE)
+    groups = [[(HOSTILE, HOSTILE), ("failed", failure)]]
+    said = printed(lambda console: print_groups(console, complete(Careless()), groups), 200)
+    said += printed(lambda console: print_whole(console, highlighted(f"x = '{HOSTILE}'")))
+    assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & set(said)
+    assert said.count("[bold red]x[/] [/nothing] :smile:") >= 3
+    assert failure_text(failure).count("\n") == 0
+
+
+def test_a_long_line_of_code_is_not_broken():
+    code = f"def transform(grid):\n    return {' + '.join(['grid'] * 60)}"
+    assert printed(lambda console: print_whole(console, highlighted(code))) == code + "\n"

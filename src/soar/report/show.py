@@ -1,18 +1,17 @@
 """A run's report in the terminal: the table, some solved tasks in colour with their programs, where everything lies."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
-from soar.protocols import Domain
+from soar.report.drawing import highlighted, print_groups, print_whole, visible
 from soar.report.metrics import report
 from soar.report.view import RunView
 from soar.scoring import solves
-from soar.types import Program, Task, Value
+from soar.types import Program, Task
 
 COLUMNS = (
     ("stage", "stage"),
@@ -32,28 +31,28 @@ COLUMNS = (
 
 def report_table(found: dict[str, Any], title: str) -> Table:
     """Return the report's searches as a table."""
-    table = Table(title=title, box=box.SIMPLE, padding=0)
+    table = Table(title=Text(visible(title)), box=box.SIMPLE, padding=0)
     for heading, name in COLUMNS:
         table.add_column(heading, justify="left" if name == "stage" else "right")
     for record in found["iterations"]:
-        table.add_row(*(_cell(record[name]) for _, name in COLUMNS))
+        table.add_row(*(Text(_cell(record[name])) for _, name in COLUMNS))
     return table
 
 
 def _cell(value: object) -> str:
     if value is None:
         return "?"
-    return f"{value:.0f}" if isinstance(value, float) else str(value)
+    return f"{value:.0f}" if isinstance(value, float) else visible(str(value))
 
 
 def show_run(view: RunView, console: Console, examples: int = 3) -> None:
     """Print a finished run: its table, up to `examples` solved tasks drawn with their programs, where things lie."""
     console.print(report_table(report(view), str(view.path)))
     for task, program in _solved(view, examples):
-        console.print(f"\ntask {task.id}, solved by {program.key}", highlight=False)
+        print_whole(console, f"\ntask {task.id}, solved by {program.key}")
         example = task.test[0]
-        console.print(side_by_side(view.domain, [("test input", example.input), ("answer", example.output)]))
-        console.print(Syntax(program.code, "python", background_color="default", word_wrap=True))
+        print_groups(console, view.domain, [[("test input", example.input), ("answer", example.output)]])
+        print_whole(console, highlighted(program.code))
     for name, what in (
         ("archive.sqlite", "every completion and what its program did"),
         ("answers/", "answers in the submission format, one file per search"),
@@ -61,16 +60,7 @@ def show_run(view: RunView, console: Console, examples: int = 3) -> None:
         ("adapters/", "the finetuned weights"),
     ):
         if (view.path / name).exists():
-            console.print(f"{view.path / name}  {what}", highlight=False, soft_wrap=True)
-
-
-def side_by_side(domain: Domain, values: Sequence[tuple[str, Value | None]]) -> Table:
-    """Return titled values in one row; None (no output, or a hidden one) is drawn as a question mark."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title, _ in values:
-        table.add_column(title, justify="left", overflow="fold")
-    table.add_row(*("?" if value is None else domain.draw(value) for _, value in values))
-    return table
+            print_whole(console, f"{view.path / name}  {what}")
 
 
 def _solved(view: RunView, limit: int) -> list[tuple[Task, Program]]:

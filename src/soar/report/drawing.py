@@ -1,0 +1,111 @@
+"""Values, programs and foreign text in a terminal, whole: what does not fit beside another goes below it.
+
+Knows widths and what a terminal would obey. Text that a model, a program or a task's author wrote is shown and never
+obeyed: no escape sequence, no markup. Does not know what is worth showing.
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from soar.protocols import Domain
+from soar.types import Failure, Output
+
+Group: TypeAlias = Sequence[tuple[str, Output | None]]
+"""Titled values that belong together; None (no output, or a hidden one) is drawn as a question mark."""
+
+Cell: TypeAlias = tuple[Text, RenderableType, int]
+"""A title, a drawing, and the columns that both take."""
+
+GAP = 2
+"""Columns between two values."""
+
+FAILURE = 36
+"""Columns that what is said of a failure takes."""
+
+
+def visible(text: str) -> str:
+    """Return text that a terminal shows as it is: what it would obey, or not show, stands as in a Python string."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def highlighted(code: str) -> Text:
+    """Return a program in colours, its lines whole."""
+    text = Syntax("", "python", background_color="default").highlight(visible(code))
+    text.rstrip()
+    return text
+
+
+def print_whole(console: Console, text: Text | str) -> None:
+    """Print text as it is; a line that is longer than the terminal is wide goes on in its next row, uncut."""
+    console.print(Text(visible(text)) if isinstance(text, str) else text, soft_wrap=True, highlight=False)
+
+
+def print_groups(console: Console, domain: Domain, groups: Sequence[Group]) -> None:
+    """Print groups of values beside each other while there is room, then in further rows. Nothing is cut."""
+    cells = [[_cell(console, domain, title, value) for title, value in group] for group in groups]
+    for row in rows_of(cells, console.width):
+        if len(row) == 1 and row[0][2] > console.width:
+            for part in row[0][:2]:
+                console.print(part, soft_wrap=True, highlight=False)
+        else:
+            console.print(beside(row))
+        console.print()
+
+
+def rows_of(groups: Sequence[Sequence[Cell]], columns: int) -> Iterator[list[Cell]]:
+    """Yield what stands in one row: as many groups as fit; a group that does not fit by itself in a row per value."""
+    row: list[Cell] = []
+    for group in groups:
+        if row and _columns([*row, *group]) > columns:
+            yield row
+            row = []
+        if _columns(group) > columns:
+            yield from ([cell] for cell in group)
+        else:
+            row += group
+    if row:
+        yield row
+
+
+def _columns(cells: Sequence[Cell]) -> int:
+    return sum(width for _, _, width in cells) + GAP * (len(cells) - 1)
+
+
+def beside(cells: Sequence[Cell]) -> Table:
+    """Return titled drawings in one row."""
+    table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    for _, _, width in cells:
+        table.add_column(width=width, no_wrap=True)
+    table.add_row(*(title for title, _, _ in cells))
+    table.add_row(*(drawing for _, drawing, _ in cells))
+    return table
+
+
+def _cell(console: Console, domain: Domain, title: str, value: Output | None) -> Cell:
+    named, drawing = Text(visible(title), style="bold"), _drawing(domain, value)
+    unbounded = console.options.update_width(100_000)
+    return named, drawing, max(Measurement.get(console, unbounded, each).maximum for each in (named, drawing))
+
+
+def _drawing(domain: Domain, value: Output | None) -> RenderableType:
+    if value is None:
+        return Text("?")
+    if isinstance(value, Failure):
+        return Text("\n".join(textwrap.wrap(failure_text(value), FAILURE)), style="red")
+    drawn = domain.draw(value)
+    said = drawn.plain if isinstance(drawn, Text) else drawn
+    # Colours are given up where the text that they belong to changes.
+    return Text(visible(said)) if isinstance(said, str) and (said is drawn or visible(said) != said) else drawn
+
+
+def failure_text(failure: Failure) -> str:
+    """Return in one line what went wrong, and at which line of the program."""
+    where = f" (line {failure.line}: {(failure.source_line or '').strip()})" if failure.line is not None else ""
+    return visible(f"{failure.type}: {failure.message}{where}".replace("\n", " "))
