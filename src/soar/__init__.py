@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from soar.execution import open_sandbox
 
-__all__ = ["open_sandbox"]
+__all__ = ["__version__", "open_sandbox"]
+
+__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from soar import __version__
 from soar.errors import ConfigError, SoarError, StoreError
 from soar.files import printing
 from soar.signals import Stopped, stop_on_signals
@@ -28,6 +29,22 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        with printing():
+            typer.echo(f"soar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before a verb."""
 
 
 @app.command()
@@ -229,6 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
     stop_on_signals()
+    _look_in_the_working_directory()
     with _standard_output() as left:
         try:
             app([argument for argument in given if argument != "--debug"])
@@ -249,6 +267,19 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             code = 0
         return left(code)
+
+
+def _look_in_the_working_directory() -> None:
+    """Let a part that lies in the working directory be named, as `python -m` would; not under ``PYTHONSAFEPATH``.
+
+    It stands before installed packages, and behind Python's own library: a file ``random.py`` there breaks nothing. The
+    sandbox has a search path of its own.
+    """
+    with suppress(FileNotFoundError):  # a directory that was removed
+        here = os.getcwd()  # noqa: PTH109
+        if not sys.flags.safe_path and not {"", here} & set(sys.path):
+            installed = [place for place, path in enumerate(sys.path) if path.endswith("-packages")]
+            sys.path.insert(min(installed, default=len(sys.path)), here)
 
 
 @contextmanager

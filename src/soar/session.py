@@ -10,12 +10,12 @@ import platform
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from soar import __version__
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter, Tokens
@@ -218,5 +218,5 @@ def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]]) -> d
         "tasks": {
             name: {"hash": task_set_hash(found), "ids": [task.id for task in found]} for name, found in tasks.items()
         },
-        "versions": {"soar": version("soar"), "python": platform.python_version(), "platform": platform.platform()},
+        "versions": {"soar": __version__, "python": platform.python_version(), "platform": platform.platform()},
     }

@@ -5,8 +5,6 @@ A part is a built-in name, which stands for an object or for where to import one
 
 import importlib
 import importlib.util
-import os
-import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -42,9 +40,6 @@ def resolve(name: str, choices: Mapping[str, Any], what: str) -> Any:
         raise ConfigError(
             f'unknown {what} {name!r}: choose one of {", ".join(sorted(choices))}, or "package.module:name"'
         )
-    if os.getcwd() not in sys.path and "" not in sys.path:  # noqa: PTH109
-        # As with `python -m`: what lies in the working directory can be named. Last, so that it shadows nothing.
-        sys.path.append(os.getcwd())  # noqa: PTH109
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

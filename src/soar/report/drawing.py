@@ -80,7 +80,7 @@ def _columns(cells: Sequence[Cell]) -> int:
 
 def beside(cells: Sequence[Cell]) -> Table:
     """Return titled drawings in one row."""
-    table = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, GAP, 0, 0))
     for _, _, width in cells:
         table.add_column(width=width, no_wrap=True)
     table.add_row(*(title for title, _, _ in cells))
