@@ -23,7 +23,8 @@ from experiments.solved import BUDGETS, RESULTS, chances, counts, read_rows
 from experiments.solved import measure as solve_all
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.domains.arc.grid_text import Grid, grid_lexemes
+from soar.domains.arc.grid_text import grid_lexemes
+from soar.domains.arc.grids import Grid
 from soar.lm.embedded.engine import Embedded
 from soar.pretrain.arc.batches import shard_paths
 from soar.pretrain.arc.scenes import held_out

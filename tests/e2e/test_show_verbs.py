@@ -1,7 +1,6 @@
 """`soar show`, `soar export` and `soar --version` as a user types them, and parts that lie where he types."""
 
 import json
-import os
 import subprocess
 import sys
 import tomllib
@@ -118,13 +117,11 @@ def test_the_package_is_typed_and_its_metadata_takes_its_version_from_it():
     assert about["project"]["authors"] == [{"name": "The SOAR contributors"}]
 
 
-def test_a_part_in_the_working_directory_can_be_named_before_installed_ones_but_behind_pythons_own(
-    write_config, call, installed, tmp_path, environment
+def test_a_part_in_the_working_directory_can_be_named_and_nothing_there_hides_pythons_own(
+    write_config, call, installed, tmp_path
 ):
-    config, here, other = write_config(SECTIONS), tmp_path / "here", tmp_path / "site-packages"
-    for folder in (here, other):
-        (folder / "parts").mkdir(parents=True)
-        (folder / "parts/__init__.py").touch()
+    config, here = write_config(SECTIONS), tmp_path / "here"
+    (here / "parts").mkdir(parents=True)
     (here / "parts/mine.py").write_text("def best(programs, rng):\n    return (0,)\n")
     (here / "random.py").write_text("raise RuntimeError('not the one that was asked for')\n")
     dry = ("run", config, "--dry-run", "--set", "search.selector=parts.mine:best")
@@ -134,8 +131,6 @@ def test_a_part_in_the_working_directory_can_be_named_before_installed_ones_but_
     assert code == 2
     assert "'parts.mine:best' cannot be imported" in errors
     assert call(*dry, command=installed, where=here, PYTHONSAFEPATH="1")[0] == 2
-    installed_parts = os.pathsep.join([str(other), environment["PYTHONPATH"]])
-    assert call(*dry, command=installed, where=here, PYTHONPATH=installed_parts)[0] == 0
 
 
 def test_programs_do_not_see_the_working_directory(call, installed, task_folder, tmp_path):

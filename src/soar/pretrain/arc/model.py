@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from soar.domains.arc.compact import BEGIN
 from soar.domains.arc.grid_text import GRID_LEXEMES
-from soar.pretrain.arc.tokenizer import BEGIN, END, PAD, token_id
+from soar.pretrain.arc.tokenizer import END, PAD, token_id
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
