@@ -83,12 +83,12 @@ def run(
         raise ConfigError("--json goes with --dry-run only" if run_dir else "RUN_DIR is missing: name a directory")
     console = Lasting()
     with printing():
-        console.print(f"run directory: {run_dir}", highlight=False, soft_wrap=True)
+        console.print(f"run directory: {run_dir}", markup=False, highlight=False, soft_wrap=True)
     worked = asyncio.run(session.run(settings, run_dir, console))
     with session.view_run(run_dir) as view, printing():
         if not worked:
             said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
-            console.print(said, highlight=False, soft_wrap=True)
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
         show_run(view, console)
 
 

@@ -62,7 +62,7 @@ async def run(config: Config, path: Path, console: Console) -> bool:
     progress = Progress()
 
     def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     async with open_run(config, path, progress.note, say) as opened:
         plan = opened.method.steps
