@@ -48,6 +48,13 @@ def test_pairs_that_do_not_fit_stand_in_further_rows_and_no_cell_is_cut():
     assert [line.split().count("output") for line in wide.splitlines() if "pair" in line] == [3]
 
 
+def test_what_fits_exactly_is_not_cut():
+    pair = [("pair", grid(2, 12)), ("output", grid(2, 12))]
+    said = printed(lambda console: print_groups(console, arc(), [pair]), 24 + 2 + 24)
+    assert said.splitlines()[1].split() == [*"012345678901"] * 2
+    assert len(said.splitlines()) == 4
+
+
 def test_the_largest_grids_stand_below_each_other_and_are_whole_in_any_terminal():
     pair = [("input", grid(30, 30)), ("output", grid(30, 30))]
     for columns in (80, 40):
