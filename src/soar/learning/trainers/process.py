@@ -62,7 +62,9 @@ class Job:
     def write(self) -> Path:
         """Write the job for its processes and return the file."""
         path = self.work / JOB
-        values = {**asdict(self), "settings": self.settings.model_dump(mode="json")}
+        # A configuration's section also names the trainer.
+        settings = self.settings.model_dump(mode="json", include=set(FinetuneSettings.model_fields))
+        values = {**asdict(self), "settings": settings}
         write_atomically(path, json.dumps(values, default=str))
         return path
 
