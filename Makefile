@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Many tests wait for processes. A file's tests stay together: they share what is dear to make.
-PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile
+# Many tests wait for processes, so several run at a time.
+PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4
 
-.PHONY: demo test test-fast test-slow test-model lint format bench bench-sandbox bench-gpu clean distclean
+.PHONY: demo test test-fast test-slow lint format bench bench-sandbox bench-gpu clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run configs/demo.toml runs/demo
@@ -14,13 +14,10 @@ demo: $(READY)
 test: lint test-fast test-slow
 
 test-fast: $(READY)
-	$(PYTEST) -m "not slow and not gpu"
+	$(PYTEST) --dist loadfile -m "not slow and not gpu"
 
 test-slow: $(READY)
-	$(PYTEST) -m "slow and not gpu and not model"
-
-test-model: $(READY)
-	$(BIN)/pytest -q -m model
+	$(PYTEST) --dist worksteal -m "slow and not gpu"
 
 lint: $(READY)
 	$(BIN)/ruff check .

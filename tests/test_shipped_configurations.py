@@ -71,6 +71,7 @@ def test_the_papers_models_have_the_papers_budgets_and_stages(name):
     assert (config.sampling.sample_tokens, config.sampling.refine_tokens) == (4096, 2048)
     assert (finetune.lr, finetune.warmup, finetune.weight_decay, finetune.epochs) == (5e-5, 0.1, 0.05, 3.0)
     assert finetune.batch_size * finetune.accumulation == 64
+    assert finetune.method == ("lora" if name.endswith(("-7b", "-14b")) else "qlora")
     train, evaluation = config.stages
     assert (train.source, train.iterations, train.answers) == ("arc1-training", 4, "known")
     assert (evaluation.source, evaluation.iterations, evaluation.answers) == ("arc1-evaluation", 3, "hidden")

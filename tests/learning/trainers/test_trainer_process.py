@@ -6,14 +6,16 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 import psutil
 import pytest
 
+from soar.config import validated
 from soar.errors import ConfigError, DataError, EndpointError, Interrupted
 from soar.files import is_published
 from soar.learning.trainers import trl
-from soar.learning.trainers.process import OutOfMemory
+from soar.learning.trainers.process import Job, OutOfMemory
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.learning.trainers.training import train
 from soar.learning.trainers.trl import Trl, new_job, smaller
@@ -44,6 +46,7 @@ def files(folder):
 @pytest.mark.slow
 def test_a_process_of_its_own_gives_the_same_weights_and_says_the_same(rows, base, tmp_path):
     log = finetune(rows, base, tmp_path / "a")
+    assert 0 < log.pop(0)["GiB of memory by formula, at most"] < 0.1
     assert log == in_this_process(rows, base, tmp_path / "b")
     assert [entry["step"] for entry in log[1:]] == list(range(1, 13))
     assert files(tmp_path / "a") == files(tmp_path / "b")
@@ -61,7 +64,7 @@ def test_told_to_stop_it_leaves_a_checkpoint_and_goes_on_from_it(rows, base, tmp
         finetune(rows, base, tmp_path / "a", on_log=stop)
     assert psutil.Process().children(recursive=True) == []
     log = finetune(rows, base, tmp_path / "a")
-    assert log[1]["step"] > 4
+    assert log[2]["step"] > 4
     in_this_process(rows, base, tmp_path / "b")
     assert files(tmp_path / "a") == files(tmp_path / "b")
 
@@ -127,7 +130,7 @@ def test_out_of_memory_fewer_go_through_at_once_and_as_many_make_a_step(rows, ba
     settings = SETTINGS.model_copy(update={"batch_size": 12, "accumulation": 1})
     log = finetune(rows, base, tmp_path / "out", settings)
     assert tried == [12, 6, 3, 1]
-    assert [*map(list, map(dict.values, log))] == [[6], [3], [1]]
+    assert [*map(list, map(dict.values, log[1:]))] == [[6], [3], [1]]
 
 
 def test_what_an_earlier_session_found_to_fit_is_begun_with_where_the_data_are_the_same(rows, base, tmp_path):
@@ -137,6 +140,14 @@ def test_what_an_earlier_session_found_to_fit_is_begun_with_where_the_data_are_t
     assert new_job(rows, base, tmp_path / "out", 2, SETTINGS).micro == 2
     with pytest.raises(DataError, match="max_length"):
         smaller(job)
+
+
+def test_a_job_is_read_as_it_was_written(rows, base, tmp_path):
+    section: Any = validated({"finetune": {"trainer": "trl", "rank": 4, "keep": 2}}).finetune
+    job = replace(new_job(rows, base, tmp_path / "out", 1, section), resume="checkpoint-3")
+    read = Job.read(job.write())
+    assert read.settings == FinetuneSettings(rank=4, keep=2)
+    assert replace(read, settings=section) == job
 
 
 def test_a_step_that_cannot_be_shared_out_is_refused():
@@ -151,8 +162,8 @@ def test_one_process_ddp_and_fsdp2_over_two_give_the_same_losses(rows, base, tmp
     losses = {}
     for name, more in (("one", {}), ("ddp", {"processes": 2}), ("fsdp", {"processes": 2, "sharding": "fsdp"})):
         log = finetune(rows, base, tmp_path / name, one.model_copy(update=more))
-        assert log[0]["processes"] == more.get("processes", 1)
-        losses[name] = [entry["loss"] for entry in log[1:]]
+        assert log[1]["processes"] == more.get("processes", 1)
+        losses[name] = [entry["loss"] for entry in log[2:]]
     assert len(losses["one"]) == 12
     assert losses["one"][-1] < losses["one"][0]
     for name in ("ddp", "fsdp"):

@@ -62,7 +62,9 @@ class Job:
     def write(self) -> Path:
         """Write the job for its processes and return the file."""
         path = self.work / JOB
-        values = {**asdict(self), "settings": self.settings.model_dump(mode="json")}
+        # A configuration's section also names the trainer.
+        settings = self.settings.model_dump(mode="json", include=set(FinetuneSettings.model_fields))
+        values = {**asdict(self), "settings": settings}
         write_atomically(path, json.dumps(values, default=str))
         return path
 
@@ -97,7 +99,9 @@ def run(job: Job, on_log: OnLog, module: str) -> None:
             env=_environment(job),
         )
         try:
-            while (running := child.poll() is None) or said.more():
+            running = True
+            while running:
+                running = child.poll() is None  # before what it has said is read: nothing is missed
                 for entry in said.new():
                     try:
                         on_log(entry)
@@ -127,14 +131,11 @@ def _environment(job: Job) -> dict[str, str]:
 
 
 class _Said:
-    """The lines of a growing file, from where it ended when this was made."""
+    """The whole lines of a growing file, from where it ended when this was made."""
 
     def __init__(self, path: Path) -> None:
         path.touch()
         self._path, self._place = path, path.stat().st_size
-
-    def more(self) -> bool:
-        return self._path.stat().st_size > self._place
 
     def new(self) -> Iterator[dict[str, float]]:
         with self._path.open("rb") as file:

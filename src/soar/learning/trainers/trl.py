@@ -8,9 +8,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from soar.errors import ConfigError, DataError, StoreError
 from soar.files import is_published, sha256
+from soar.learning.trainers.memory import estimate, read_shape
+from soar.learning.trainers.precision import has_fast_bf16
 from soar.learning.trainers.process import JOB, Job, OutOfMemory, run
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.protocols import OnLog
@@ -43,6 +46,7 @@ class Trl:
         fits `max_length`, the loss stops being finite, or not even one example at once fits the memory.
         """
         job = new_job(rows, base, out, seed, self.settings)
+        on_log(expected_memory(job))
         while True:
             job = replace(job, resume=newest_checkpoint(job.work, job.data))
             try:
@@ -65,6 +69,21 @@ def new_job(rows: Path, base: Path, out: Path, seed: int, settings: FinetuneSett
         return replace(job, micro=int(before["micro"])) if before["data"] == data else job
     except (OSError, ValueError, KeyError, TypeError):
         return job
+
+
+def expected_memory(job: Job) -> dict[str, float]:
+    """Return what a process of a job takes by formula, GiB; nothing where the model's files do not say its size."""
+    import torch
+
+    gpu, settings = torch.cuda.is_available(), job.settings
+    bf16 = settings.dtype == "bfloat16" and has_fast_bf16("cuda" if gpu else "cpu")
+    try:
+        shape = read_shape(job.base)
+    except DataError:
+        return {}
+    how: dict[str, Any] = {"rank": settings.rank, "batch_size": job.micro, "length": settings.max_length}
+    memory = estimate(shape, method=settings.method, bf16=bf16, checkpointing=gpu, **how)
+    return {"GiB of memory by formula, at most": round(memory.total / 2**30, 3)}
 
 
 def smaller(job: Job) -> int:
