@@ -1,5 +1,5 @@
 import pytest
-from runs import search, write_config
+from scripted_runs import search, write_config
 
 from soar import session
 from soar.errors import BudgetReached

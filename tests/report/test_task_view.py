@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from rich.console import Console
-from runs import ANSWER, HOSTILE
+from scripted_runs import ANSWER, HOSTILE
 
 from soar import session
 from soar.errors import DataError, StoreError
