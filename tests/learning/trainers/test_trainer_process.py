@@ -60,9 +60,10 @@ def test_told_to_stop_it_leaves_a_checkpoint_and_goes_on_from_it(rows, base, tmp
         if entry.get("step", 0) >= 4:
             raise Interrupted("enough")
 
+    before = set(psutil.Process().children(recursive=True))  # those of other tests
     with pytest.raises(Interrupted, match="enough"):
         finetune(rows, base, tmp_path / "a", on_log=stop)
-    assert psutil.Process().children(recursive=True) == []
+    assert set(psutil.Process().children(recursive=True)) <= before
     log = finetune(rows, base, tmp_path / "a")
     assert log[2]["step"] > 4
     in_this_process(rows, base, tmp_path / "b")
