@@ -23,6 +23,7 @@ from soar.learning.trainers.precision import attend_in_float32, has_fast_bf16
 from soar.learning.trainers.process import Job, take_part
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.learning.trainers.tokens import IGNORED, Tokens, order, read_prompts, read_tokens
+from soar.lm.transformers.load import out_of_memory, quiet
 from soar.lm.transformers.probe import Probe, note_probes
 from soar.protocols import OnLog
 from soar.seeds import rng, seed_of
@@ -369,31 +370,18 @@ def _all_threads(processes: int) -> Iterator[None]:
 def _quiet() -> Iterator[None]:
     """Keep the libraries' progress bars and their warnings to each other off the terminal, and everyone off the
     network, meanwhile."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import datasets
-    from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
-    logging.disable_progress_bar()
+    shown = not datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        with warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
-        if shown[0]:
-            logging.enable_progress_bar()
-        if not shown[1]:
+        if shown:
             datasets.enable_progress_bars()
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on a GPU or in torch's allocator of the CPU."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
 if __name__ == "__main__":
-    sys.exit(take_part(train, _out_of_memory))
+    sys.exit(take_part(train, out_of_memory))

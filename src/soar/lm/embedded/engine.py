@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -21,6 +20,7 @@ from soar.lm.embedded.branches import Done, Job
 from soar.lm.embedded.llama import load_llama, read_config
 from soar.lm.embedded.prefixes import Prefixes
 from soar.lm.embedded.shared_prefix import SharedPrefixDecoder
+from soar.lm.request import Request
 from soar.types import Completion, Prompt, Sampling
 
 LONGEST_PROGRAM = 256
@@ -31,21 +31,6 @@ SAMPLES = 384
 
 PROMPT_TOKENS = 16384
 """How many tokens of prompts one thread keeps in its cache."""
-
-
-@dataclass(eq=False)
-class _Request:
-    """One caller's wish. `arrived` gets ``(index, completion)``, or an error that ends it."""
-
-    loop: asyncio.AbstractEventLoop
-    arrived: "asyncio.Queue[tuple[int, Completion] | Exception]"
-    begun: float = field(default_factory=time.monotonic)
-    cancelled: bool = False
-
-    def put(self, item: tuple[int, Completion] | Exception) -> None:
-        """Hand something to the caller, who may be gone with his loop."""
-        if not self.cancelled and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.arrived.put_nowait, item)
 
 
 class Embedded:
@@ -91,7 +76,7 @@ class Embedded:
             raise PromptTooLong(f"{len(tokens)} + {limit} tokens exceed the context of {self._model.context}")
         if self._closed:
             raise EndpointError("the embedded model is closed")
-        request = _Request(asyncio.get_running_loop(), asyncio.Queue())
+        request = Request(asyncio.get_running_loop(), asyncio.Queue())
         how = (sampling.temperature, sampling.min_p, limit, sampling.distinct)
         self._issued += 1
         with self._wake:
@@ -127,7 +112,7 @@ class Embedded:
         import torch
 
         torch.set_num_threads(1)
-        held: list[_Request] = []
+        held: list[Request] = []
         while True:
             held = [request for request in held if not request.cancelled]
             taken = self._take(decoder)
@@ -163,7 +148,7 @@ class Embedded:
 
     def _deliver(self, done: Done) -> None:
         """Hand a decoded sample to its caller."""
-        request: _Request = done.job.tag
+        request: Request = done.job.tag
         text = self._tokenizer.decode(list(done.tokens), skip_special_tokens=True)
         count = len(done.tokens) + (done.finish_reason == "stop")
         seconds = time.monotonic() - request.begun

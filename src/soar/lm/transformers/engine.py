@@ -11,14 +11,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from soar.errors import EndpointError, PromptTooLong
+from soar.lm.request import Request
 from soar.lm.transformers.decode import GRANULE, Decoder, Done, Job, Memory, rows_are_alike
-from soar.lm.transformers.load import Dtype, context_of, device_of, free_bytes, load
+from soar.lm.transformers.load import Dtype, context_of, device_of, free_bytes, load, out_of_memory
 from soar.lm.transformers.probe import refuse_other_weights
 from soar.lm.transformers.repeated import Repeated
 from soar.lm.transformers.shared import SharedPrefix, can_share
@@ -30,21 +31,6 @@ logger = logging.getLogger(__name__)
 SHARE = 0.4
 """How much of the memory that is free once the model is loaded the samples' own tokens may take; half as much again
 goes to prompts that are remembered, the rest to what is computed on the way."""
-
-
-@dataclass(eq=False)
-class _Request:
-    """One caller's wish. `arrived` gets ``(index, completion)``, or an error that ends it."""
-
-    loop: asyncio.AbstractEventLoop
-    arrived: "asyncio.Queue[tuple[int, Completion] | Exception]"
-    begun: float = field(default_factory=time.monotonic)
-    cancelled: bool = False
-
-    def put(self, item: tuple[int, Completion] | Exception) -> None:
-        """Hand something to the caller, who may be gone with his loop."""
-        if not self.cancelled and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.arrived.put_nowait, item)
 
 
 class Transformers:
@@ -96,7 +82,7 @@ class Transformers:
             raise PromptTooLong(
                 f"{len(tokens)} + {sampling.max_new_tokens} tokens exceed the context of {self._context}"
             )
-        request = _Request(asyncio.get_running_loop(), asyncio.Queue())
+        request = Request(asyncio.get_running_loop(), asyncio.Queue())
         how = (sampling.temperature, sampling.min_p, sampling.max_new_tokens)
         with self._wake:
             if self._closed:
@@ -178,7 +164,7 @@ class Transformers:
         otherwise its callers get the error. Return the jobs that are still held."""
         given_up = [*self._decoder.give_up(), *([job] if job else ())]
         self._memory.forget()
-        if not _out_of_memory(error) or self._rows <= GRANULE:
+        if not out_of_memory(error) or self._rows <= GRANULE:
             for each in held:
                 each.tag.put(error)
             return []
@@ -194,7 +180,7 @@ class Transformers:
     def _deliver(self, decoded: Sequence[Done]) -> None:
         """Hand decoded samples to their callers."""
         for done in decoded:
-            request: _Request = done.job.tag
+            request: Request = done.job.tag
             count = len(done.tokens) + (done.finish_reason == "stop")
             seconds = time.monotonic() - request.begun
             text = self._text.text(done.tokens)
@@ -207,8 +193,3 @@ def _bytes_per_token(model: object) -> int:
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return 2 * config.num_hidden_layers * heads * size * model.dtype.itemsize  # type: ignore[attr-defined]
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Return whether an error says that memory ran out, on a GPU or in torch's allocator of the CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
