@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
+from benchmarks.gpu import SHAPES
 from soar.errors import DataError
 from soar.learning.trainers.memory import NF4_BYTES, estimate, read_shape
 from soar.lm.embedded import SHIPPED
@@ -18,15 +19,7 @@ PROJECTIONS = {
     "mlp.up_proj": (18944, 3584),
     "mlp.down_proj": (3584, 18944),
 }
-SEVEN_BILLION = {
-    "hidden_size": 3584,
-    "intermediate_size": 18944,
-    "num_hidden_layers": 28,
-    "num_attention_heads": 28,
-    "num_key_value_heads": 4,
-    "vocab_size": 152064,
-    "max_position_embeddings": 32768,
-}
+SEVEN_BILLION = SHAPES["7b"]
 
 
 def write_model(folder: Path, config: dict, files: dict[str, dict[str, tuple[int, ...]]]) -> Path:
