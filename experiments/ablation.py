@@ -26,9 +26,10 @@ from soar.domains.arc.domain import Arc
 from soar.domains.arc.grid_text import grid_lexemes
 from soar.domains.arc.grids import Grid
 from soar.lm.embedded.engine import Embedded
-from soar.pretrain.arc.batches import shard_paths
+from soar.pretrain.arc.recipe import recipe
 from soar.pretrain.arc.scenes import held_out
-from soar.pretrain.arc.train import Settings, train
+from soar.pretrain.encode import shard_paths
+from soar.pretrain.train import Settings, train
 from soar.protocols import Detail
 from soar.types import Example, Task
 
@@ -122,7 +123,7 @@ def measure(name: str, variant: Variant, base: Settings) -> dict[str, Any]:
     out = base.out / name.partition(":")[0].replace(" ", "-")
     corpus = corpus_of(base.corpus, variant.shards, out / "corpus")
     if not is_over(out, base.minutes or 0.0):
-        train(replace(base, corpus=corpus, out=out, **variant.settings), variant.rendering)
+        train(replace(base, corpus=corpus, out=out, **variant.settings), recipe(variant.rendering))
     counted = {key: last_line(out)[key] for key in ("step", "tokens", "held_out")}
     scores = solved(out / "model", variant.rendering, out / "solved.jsonl")
     return {"variant": name, "minutes": base.minutes, "on": base.device, "threads": base.threads, **counted, **scores}

@@ -18,9 +18,9 @@ from soar.files import publish
 from soar.learning.examples import Row, write_examples
 from soar.learning.trainers.scripted import Scripted
 from soar.learning.trainers.trl import Trl
-from soar.pretrain.arc.encode import texts
 from soar.pretrain.arc.generate import CPU_SECONDS, make_shard
 from soar.pretrain.arc.leaks import real_pairs
+from soar.pretrain.arc.recipe import texts
 from soar.pretrain.arc.scenes import sources
 from soar.protocols import OnLog
 

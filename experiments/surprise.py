@@ -26,8 +26,9 @@ from numpy.random import Generator
 
 from experiments.weights import digest
 from soar.archive.reader import ArchiveReader
-from soar.domains.arc.compact import PARENT, Compact
+from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
+from soar.domains.marks import PARENT
 from soar.heuristics import closeness
 from soar.learning.curate import closest_parent
 from soar.learning.examples import Row, refinement_example, replay_examples, sampling_example, write_examples

@@ -6,7 +6,7 @@ from experiments.solved import counts, read_rows
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
 from soar.lm.embedded import SHIPPED
-from soar.pretrain.arc.train import Settings
+from soar.pretrain.train import Settings
 from soar.types import Example, Task
 
 WIDE = tuple(tuple((x * y) % 10 for x in range(20)) for y in range(6))

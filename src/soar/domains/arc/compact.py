@@ -12,12 +12,10 @@ from typing import cast
 from soar.domains.arc.grid_text import FAILED, GOT, OUT, PAIR, RIGHT, TEST, WRONG, grid_lexemes
 from soar.domains.arc.grids import Grid
 from soar.domains.arc.program_text import unwrap, wrap
+from soar.domains.marks import BEGIN, PARENT, WRITE
 from soar.protocols import Detail, Domain, Extraction, Reads
 from soar.scoring import matches, verdicts
 from soar.types import Example, Failure, Output, Program, Task
-
-BEGIN, PARENT, WRITE = "<task>", "<parent>", "<write>"
-"""What a prompt begins with, what comes before a parent's text, and what asks for the program."""
 
 MAX_TEST_LEXEMES = 160
 """How long the test input may be to be shown."""

@@ -4,11 +4,12 @@ A task shows the first 16 terms as pairs n → a(n) and hides the next 8. Knows 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from soar.domains.sequences.compact import Compact
 from soar.domains.sequences.source import SETS, read_source
-from soar.protocols import Filter
+from soar.protocols import Domain, Filter, Rendering
 from soar.types import Example, Program, Task
 
 SHOWN, HIDDEN = 16, 8
@@ -32,6 +33,7 @@ class Sequences:
     )
     signature = "transform(n)"
     sources = tuple(SETS)
+    renderings: Mapping[str, Callable[[Domain], Rendering]] = MappingProxyType({"compact": Compact})
 
     @property
     def filters(self) -> Mapping[str, Filter]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from soar.pretrain.arc.leaks import Grid
+from soar.pretrain.encode import write_lines
 from soar.scoring import accuracy
 from soar.types import Example, Origin, Program, Task, content_hash
 
@@ -94,11 +95,8 @@ def read_exercises(folder: Path) -> Iterator[Exercise]:
 
 
 def write_shard(path: Path, exercises: Iterable[Exercise]) -> None:
-    """Write a shard aside and rename it: a shard that is there is whole."""
-    aside = path.with_name(path.name + ".part")
-    with gzip.GzipFile(aside, "wb", compresslevel=6, mtime=0) as file:
-        file.writelines(to_line(exercise).encode("ascii") + b"\n" for exercise in exercises)
-    aside.rename(path)
+    """Write a shard, whole or not at all."""
+    write_lines(path, map(to_line, exercises))
 
 
 def _text(grid: Grid) -> str:

@@ -1,28 +1,32 @@
-"""The embedded model's shape, and its weights before training: new ones, or another's under a new vocabulary.
+"""A small model's shape, and its weights before training: new ones, or another's under a new vocabulary.
 
-Knows transformers' Llama; knows no data. The embeddings of grid lexemes begin as sums of what they are made of (colour,
-count, end of row), so that what is learnt of five red cells is half learnt of six.
+Knows transformers' Llama; knows no data. The embeddings of a domain's lexemes begin as sums of what they are made of
+(of grids: colour, count, end of row), so that what is learnt of five red cells is half learnt of six.
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from soar.domains.arc.compact import BEGIN
-from soar.domains.arc.grid_text import GRID_LEXEMES
-from soar.pretrain.arc.tokenizer import END, PAD, token_id
+from soar.domains.marks import BEGIN
+from soar.pretrain.recipe import Recipe
+from soar.pretrain.tokenizer import END, PAD, token_id
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
 
 CONTEXT = 1024
-PART = re.compile(r"[0-9]+|\n|[^0-9\n]+")
 
 
 def new_model(
-    tokenizer: "PreTrainedTokenizerBase", *, width: int = 192, layers: int = 6, head_size: int = 64, mlp: int = 512
+    tokenizer: "PreTrainedTokenizerBase",
+    recipe: Recipe,
+    *,
+    width: int = 192,
+    layers: int = 6,
+    head_size: int = 64,
+    mlp: int = 512,
 ) -> "LlamaForCausalLM":
-    """Return an untrained model: ``layers`` decoder layers, tied embeddings, rotary base 1000 (grids are near)."""
+    """Return an untrained model: ``layers`` decoder layers, tied embeddings, rotary base 1000 (prompts are short)."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -42,7 +46,7 @@ def new_model(
     )
     model = LlamaForCausalLM(config)
     _shrink_residuals(model, layers)
-    _compose_grid_embeddings(model, tokenizer)
+    _compose_embeddings(model, tokenizer, recipe)
     return model
 
 
@@ -99,15 +103,15 @@ def _shrink_residuals(model: "LlamaForCausalLM", layers: int) -> None:
                 weight.div_((2 * layers) ** 0.5)
 
 
-def _compose_grid_embeddings(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Set each grid lexeme's embedding to the sum of its parts' vectors, at the usual scale."""
+def _compose_embeddings(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", recipe: Recipe) -> None:
+    """Set each lexeme's embedding to the sum of its parts' vectors, at the usual scale."""
     import torch
 
     weight = cast(torch.Tensor, model.get_input_embeddings().weight)
     scale = model.config.initializer_range
     parts: dict[str, torch.Tensor] = {}
     with torch.no_grad():
-        for lexeme in GRID_LEXEMES:
-            found = PART.findall(lexeme)
+        for lexeme in recipe.lexemes:
+            found = recipe.parts_of(lexeme)
             vectors = [parts.setdefault(part, torch.randn(weight.shape[1]) * scale) for part in found]
             weight[token_id(tokenizer, lexeme)] = torch.stack(vectors).sum(0) / len(found) ** 0.5

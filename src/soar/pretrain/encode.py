@@ -1,11 +1,11 @@
 """Exercises as token ids, ready to be learnt from: the prompt, then the program, and which tokens count how much.
 
-Knows the corpus, the rendering and the tokenizer; knows no model. A shard of the corpus becomes one array file.
+Knows lines and the tokenizer; what a line says is the recipe's. A shard of the corpus becomes one array file.
 """
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from soar.domains.arc.compact import PARENT, WRITE, Compact
-from soar.domains.arc.grid_text import OUT, PAIR, TEST
-from soar.pretrain.arc.corpus import Exercise, from_line
-from soar.pretrain.arc.tokenizer import token_id
+from soar.errors import DataError
+from soar.pretrain.recipe import Recipe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-PROGRAM, GRID, NOTHING = 1.0, 0.1, 0.0
-"""What a token's loss counts: program tokens and the end, tokens of wanted outputs in the prompt, everything else."""
+PROGRAM, NOTHING = 1.0, 0.0
+"""What the loss of a token of the program, or its end, counts, and that of padding."""
 
 BATCH_OF_TEXTS = 500
 """How many texts are tokenized in one call."""
@@ -49,24 +47,31 @@ class Rows:
         return np.diff(self.ends, prepend=0)
 
 
-def texts(exercise: Exercise, rendering: Compact) -> tuple[str, str]:
-    """Return prompt and completion: a refinement of its parent where it has one, else a sample."""
-    task, parent = exercise.task().without_answers(), exercise.parent_program()
-    detail = rendering.details(task)[0]
-    prompt = rendering.sampling(task, None, detail) if parent is None else rendering.refinement(task, [parent], detail)
-    return prompt, rendering.completion(exercise.code)
+def shard_paths(corpus: Path) -> list[Path]:
+    """Return the shards that are there now; `DataError` if there are none."""
+    paths = sorted(corpus.glob("shard-*.jsonl.gz"))
+    if not paths:
+        raise DataError(f"no shards in {corpus}: make some by soar.pretrain.arc.generate or .sequences.generate")
+    return paths
 
 
-def read_shard(path: Path) -> Iterator[Exercise]:
-    """Yield a shard's exercises in their order."""
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield a shard's lines in their order."""
     with gzip.open(path, "rt", encoding="ascii") as file:
-        for line in file:
-            yield from_line(line)
+        yield from file
 
 
-def encode_shard(path: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Compact, longest: int) -> Rows:
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a shard aside and rename it: a shard that is there is whole, and the same lines make the same bytes."""
+    aside = path.with_name(path.name + ".part")
+    with gzip.GzipFile(aside, "wb", compresslevel=6, mtime=0) as file:
+        file.writelines(line.encode("ascii") + b"\n" for line in lines)
+    aside.rename(path)
+
+
+def encode_shard(path: Path, tokenizer: "PreTrainedTokenizerBase", recipe: Recipe, longest: int) -> Rows:
     """Return a shard's exercises as token ids; those of more than `longest` tokens are left out."""
-    pairs = [texts(exercise, rendering) for exercise in read_shard(path)]
+    pairs = [recipe.texts(line) for line in read_lines(path)]
     rows, prompts = [], []
     for start in range(0, len(pairs), BATCH_OF_TEXTS):
         batch = pairs[start : start + BATCH_OF_TEXTS]
@@ -80,19 +85,19 @@ def encode_shard(path: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Co
     return Rows(np.concatenate(rows), ends, np.array(prompts, dtype=np.int32))
 
 
-def encoded(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Compact, longest: int) -> Rows:
+def encoded(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", recipe: Recipe, longest: int) -> Rows:
     """Return a shard encoded, from `folder` where it has been encoded before."""
     stored = stored_at(path, folder)
     if not stored.exists():
-        encode_to(path, folder, tokenizer, rendering, longest)
+        encode_to(path, folder, tokenizer, recipe, longest)
     with np.load(stored) as arrays:
         return Rows(arrays["ids"], arrays["ends"], arrays["prompts"])
 
 
-def encode_to(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", rendering: Compact, longest: int) -> None:
+def encode_to(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", recipe: Recipe, longest: int) -> None:
     """Encode a shard into `folder`, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = encode_shard(path, tokenizer, rendering, longest)
+    rows = encode_shard(path, tokenizer, recipe, longest)
     stored = stored_at(path, folder)
     aside = stored.with_suffix(f".{os.getpid()}.part.npz")
     np.savez(aside, ids=rows.ids, ends=rows.ends, prompts=rows.prompts)
@@ -105,14 +110,14 @@ def stored_at(path: Path, folder: Path) -> Path:
 
 
 def token_weights(
-    ids: NDArray[np.int64], prompts: NDArray[np.int32], lengths: NDArray[np.int64], tokenizer: "PreTrainedTokenizerBase"
+    ids: NDArray[np.int64],
+    prompts: NDArray[np.int32],
+    lengths: NDArray[np.int64],
+    tokenizer: "PreTrainedTokenizerBase",
+    recipe: Recipe,
 ) -> NDArray[np.float32]:
     """Return what each token of a padded batch ``(rows, longest)`` counts as a target, same shape."""
-    out, begin, test, parent, write = (token_id(tokenizer, token) for token in (OUT, PAIR, TEST, PARENT, WRITE))
     place = np.arange(ids.shape[1])
-    marks = np.where(ids == out, 1, 0) - np.where(np.isin(ids, (begin, test, parent, write)), 1, 0)
-    last = np.maximum.accumulate(np.where(marks != 0, place, 0), axis=1)
-    within = (np.take_along_axis(marks, last, axis=1) == 1) & (marks == 0)
     program = (place >= prompts[:, None]) & (place < lengths[:, None])
-    weights = np.where(within & (place < prompts[:, None]), GRID, NOTHING)
+    weights = np.where(place < prompts[:, None], recipe.prompt_weights(ids, tokenizer), NOTHING)
     return np.where(program, PROGRAM, weights).astype(np.float32)

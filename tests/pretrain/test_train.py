@@ -11,13 +11,14 @@ from soar.domains.arc.grid_text import GRID_LEXEMES
 from soar.domains.arc.program_text import wrap
 from soar.errors import DataError
 from soar.lm.embedded.llama import load_llama, prefill
-from soar.pretrain.arc.batches import Source, cut, encode_ahead, next_shard, shard_paths
 from soar.pretrain.arc.corpus import Exercise, write_shard
-from soar.pretrain.arc.encode import GRID, PROGRAM, encode_shard, encoded, stored_at, token_weights
-from soar.pretrain.arc.model import grown_model
-from soar.pretrain.arc.tokenizer import train_tokenizer
-from soar.pretrain.arc.train import Progress, Settings, rate, train
+from soar.pretrain.arc.recipe import GRID, recipe
+from soar.pretrain.batches import Source, cut, encode_ahead, next_shard
+from soar.pretrain.encode import PROGRAM, encode_shard, encoded, shard_paths, stored_at, token_weights
+from soar.pretrain.model import grown_model
 from soar.pretrain.muon import orthogonal
+from soar.pretrain.train import Progress, Settings, rate
+from soar.pretrain.train import train as train_on
 
 
 def exercise(number):
@@ -38,6 +39,13 @@ def corpus(tmp_path_factory):
     for shard in range(2):
         write_shard(folder / f"shard-0-{shard:05d}.jsonl.gz", [exercise(100 * shard + n) for n in range(60)])
     return folder
+
+
+RECIPE = recipe()
+
+
+def train(settings):
+    train_on(settings, RECIPE)
 
 
 def settings(corpus, out, **changes):
@@ -80,13 +88,13 @@ def test_a_trained_folder_computes_in_the_decoder_what_it_computes_in_transforme
 
 
 def test_what_was_encoded_ahead_is_what_training_would_have_encoded(corpus, tmp_path):
-    tokenizer = train_tokenizer([Compact().completion(exercise(n).code) for n in range(60)])
-    source = Source(corpus, tmp_path, tokenizer, Compact(), seed=0, batch_tokens=512, longest=512, held_out=10)
+    tokenizer = RECIPE.tokenizer([Compact().completion(exercise(n).code) for n in range(60)])
+    source = Source(corpus, tmp_path, tokenizer, RECIPE, seed=0, batch_tokens=512, longest=512, held_out=10)
     encode_ahead(source, processes=2)
     for path in shard_paths(corpus):
         assert stored_at(path, tmp_path).exists()
-        there = encoded(path, tmp_path, tokenizer, Compact(), 512)
-        expected = encode_shard(path, tokenizer, Compact(), 512)
+        there = encoded(path, tmp_path, tokenizer, RECIPE, 512)
+        expected = encode_shard(path, tokenizer, RECIPE, 512)
         assert np.array_equal(there.ids, expected.ids)
         assert np.array_equal(there.ends, expected.ends)
         assert np.array_equal(there.prompts, expected.prompts)
@@ -94,11 +102,13 @@ def test_what_was_encoded_ahead_is_what_training_would_have_encoded(corpus, tmp_
 
 def test_what_counts_as_a_target_is_the_program_and_the_wanted_outputs(corpus):
     shard = sorted(corpus.glob("*.gz"))[0]
-    tokenizer = train_tokenizer([Compact().completion(exercise(n).code) for n in range(60)])
-    rows = encode_shard(shard, tokenizer, Compact(), 512)
+    tokenizer = RECIPE.tokenizer([Compact().completion(exercise(n).code) for n in range(60)])
+    rows = encode_shard(shard, tokenizer, RECIPE, 512)
     for index in (0, 1):
         ids = rows.row(index)[None].astype(np.int64)
-        found = token_weights(ids, rows.prompts[index : index + 1], rows.lengths[index : index + 1], tokenizer)[0]
+        found = token_weights(ids, rows.prompts[index : index + 1], rows.lengths[index : index + 1], tokenizer, RECIPE)[
+            0
+        ]
         program = tokenizer.decode(ids[0][found == np.float32(PROGRAM)], skip_special_tokens=True)
         assert program == Compact().completion(exercise(index).code)
         prompt = str(tokenizer.decode(ids[0][: rows.prompts[index]]))
@@ -150,7 +160,7 @@ def test_a_training_begins_with_another_models_weights_under_a_new_vocabulary(co
     train(settings(corpus, tmp_path / "first", steps=3))
     before = AutoModelForCausalLM.from_pretrained(tmp_path / "first" / "model", local_files_only=True)
     old = AutoTokenizer.from_pretrained(tmp_path / "first" / "model", local_files_only=True)
-    new = train_tokenizer(["g[g == 1] = 2\ng = np.unheard(g)"] * 30)
+    new = RECIPE.tokenizer(["g[g == 1] = 2\ng = np.unheard(g)"] * 30)
     after = grown_model(tmp_path / "first" / "model", new)
 
     def embedding(model, tokenizer, text):

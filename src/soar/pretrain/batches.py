@@ -13,9 +13,8 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from soar.domains.arc.compact import Compact
-from soar.errors import DataError
-from soar.pretrain.arc.encode import Rows, encode_to, encoded, stored_at, token_weights
+from soar.pretrain.encode import Rows, encode_to, encoded, shard_paths, stored_at, token_weights
+from soar.pretrain.recipe import Recipe
 from soar.seeds import rng as keyed
 
 if TYPE_CHECKING:
@@ -44,19 +43,11 @@ class Source:
     corpus: Path
     encoded: Path
     tokenizer: "PreTrainedTokenizerBase"
-    rendering: Compact
+    recipe: Recipe
     seed: int
     batch_tokens: int
     longest: int
     held_out: int
-
-
-def shard_paths(corpus: Path) -> list[Path]:
-    """Return the shards that are there now; `DataError` if there are none."""
-    paths = sorted(corpus.glob("shard-*.jsonl.gz"))
-    if not paths:
-        raise DataError(f"no shards in {corpus}: make some by python -m soar.pretrain.arc.generate")
-    return paths
 
 
 def batches(source: Source, shards: tuple[str, ...], done: int) -> Iterator[tuple[tuple[str, ...], int, Batch]]:
@@ -69,7 +60,7 @@ def batches(source: Source, shards: tuple[str, ...], done: int) -> Iterator[tupl
             rng = keyed(source.seed, "batches", shards[-1], shards.count(shards[-1]))
             plan = cut(rows.lengths, chosen, source.batch_tokens, rng)
             for position in range(done, len(plan)):
-                yield shards, position + 1, batch_of(rows, plan[position], source.tokenizer)
+                yield shards, position + 1, batch_of(rows, plan[position], source)
         there = [path.name for path in shard_paths(source.corpus)]
         shards, done = (*shards, next_shard(there, shards)), 0
 
@@ -77,7 +68,7 @@ def batches(source: Source, shards: tuple[str, ...], done: int) -> Iterator[tupl
 def encode_ahead(source: Source, processes: int) -> None:
     """Encode the shards that are there and have not been encoded, several at once."""
     jobs = [
-        (path, source.encoded, source.tokenizer, source.rendering, source.longest)
+        (path, source.encoded, source.tokenizer, source.recipe, source.longest)
         for path in shard_paths(source.corpus)
         if not stored_at(path, source.encoded).exists()
     ]
@@ -96,7 +87,7 @@ def held_out_batches(source: Source) -> list[Batch]:
     rows = _rows(source, first_shard(source))
     chosen = np.arange(len(rows))[-source.held_out :]
     plan = cut(rows.lengths, chosen, source.batch_tokens, keyed(source.seed, "held out"))
-    return [batch_of(rows, indices, source.tokenizer) for indices in plan]
+    return [batch_of(rows, indices, source) for indices in plan]
 
 
 def next_shard(there: Sequence[str], begun: Sequence[str]) -> str:
@@ -116,13 +107,14 @@ def cut(lengths: NDArray[np.int64], chosen: NDArray[np.int64], batch_tokens: int
     return [plan[index] for index in rng.permutation(len(plan))]
 
 
-def batch_of(rows: Rows, indices: NDArray[np.int64], tokenizer: "PreTrainedTokenizerBase") -> Batch:
+def batch_of(rows: Rows, indices: NDArray[np.int64], source: Source) -> Batch:
     """Return the rows at `indices`, padded behind."""
     lengths = rows.lengths[indices]
-    ids = np.full((len(indices), _padded(int(lengths.max()))), tokenizer.pad_token_id, dtype=np.int64)
+    padding = source.tokenizer.pad_token_id
+    ids = np.full((len(indices), _padded(int(lengths.max()))), padding, dtype=np.int64)
     for line, index in enumerate(indices):
         ids[line, : lengths[line]] = rows.row(index)
-    weights = token_weights(ids, rows.prompts[indices], lengths, tokenizer)
+    weights = token_weights(ids, rows.prompts[indices], lengths, source.tokenizer, source.recipe)
     return Batch(torch.from_numpy(ids), torch.from_numpy(weights), int(lengths.sum()))
 
 
@@ -131,4 +123,4 @@ def _padded(length: int) -> int:
 
 
 def _rows(source: Source, name: str) -> Rows:
-    return encoded(source.corpus / name, source.encoded, source.tokenizer, source.rendering, source.longest)
+    return encoded(source.corpus / name, source.encoded, source.tokenizer, source.recipe, source.longest)

@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soar.domains.arc.compact import BEGIN, PARENT, WRITE
-from soar.domains.arc.grid_text import GRID_LEXEMES
-from soar.pretrain.arc.tokenizer import SPECIAL, train_tokenizer
+from soar.domains.arc.grid_text import GRID_LEXEMES, GRID_PATTERN
+from soar.domains.marks import BEGIN, PARENT, WRITE
+from soar.pretrain.tokenizer import SPECIAL, train_tokenizer
 
 BODIES = [
     "g = np.rot90(g)",
@@ -16,7 +16,7 @@ BODIES = [
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return train_tokenizer(BODIES, merges=20)
+    return train_tokenizer(BODIES, GRID_LEXEMES, GRID_PATTERN, merges=20)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
-"""Trains the embedded model from scratch on the corpus, for a given time or number of steps, on CPU or CUDA.
+"""Trains a small model from scratch on a corpus, for a given time or number of steps, on CPU or CUDA.
 
-Command: ``python -m soar.pretrain.arc.train --corpus DIR --out DIR --minutes N``; the same command goes on from the
-last checkpoint. ``OUT/model`` is then a folder that transformers and the embedded backend load, ``OUT/log.jsonl`` the
-log. New shards are taken in as they appear; each is learnt from once before any is learnt from twice."""
+Command: ``python -m soar.pretrain.train arc --corpus DIR --out DIR --minutes N`` (or ``sequences``); the same command
+goes on from the last checkpoint. ``OUT/model`` is then a folder that transformers and the embedded backend load,
+``OUT/log.jsonl`` the log. New shards are taken in as they appear; each is learnt from once before any is twice."""
 
 import argparse
 import ctypes
@@ -18,14 +18,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from soar.domains.arc.compact import Compact
 from soar.errors import DataError
 from soar.learning.trainers.precision import attend_in_float32, has_fast_bf16
-from soar.pretrain.arc.batches import Batch, Source, batches, encode_ahead, held_out_batches, shard_paths
-from soar.pretrain.arc.encode import PROGRAM, read_shard
-from soar.pretrain.arc.model import grown_model, new_model
-from soar.pretrain.arc.tokenizer import train_tokenizer
+from soar.pretrain.batches import Batch, Source, batches, encode_ahead, held_out_batches
+from soar.pretrain.encode import PROGRAM, read_lines, shard_paths
+from soar.pretrain.model import grown_model, new_model
 from soar.pretrain.muon import Muon
+from soar.pretrain.recipe import RECIPES, Recipe, open_recipe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -82,15 +81,15 @@ class Progress:
     batches: int = 0
 
 
-def train(settings: Settings, rendering: Compact = Compact()) -> None:
+def train(settings: Settings, recipe: Recipe) -> None:
     """Train, or go on, until the time is up; the log's last line holds the last measurement."""
     if settings.device == "cpu":
         torch.set_num_threads(settings.threads)
         keep_freed_memory()
     settings.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = open_tokenizer(settings, rendering)
+    tokenizer = open_tokenizer(settings, recipe)
     torch.manual_seed(settings.seed)
-    model: Any = first_model(tokenizer, settings)
+    model: Any = first_model(tokenizer, settings, recipe)
     model.to(settings.device)
     if settings.device == "cpu":
         attend_in_float32(model)
@@ -100,7 +99,7 @@ def train(settings: Settings, rendering: Compact = Compact()) -> None:
         settings.corpus,
         settings.out / "encoded",
         tokenizer,
-        rendering,
+        recipe,
         settings.seed,
         settings.batch_tokens,
         settings.longest,
@@ -140,24 +139,24 @@ def keep_freed_memory() -> None:
         log.debug("no mallopt here")
 
 
-def open_tokenizer(settings: Settings, rendering: Compact) -> "PreTrainedTokenizerBase":
+def open_tokenizer(settings: Settings, recipe: Recipe) -> "PreTrainedTokenizerBase":
     """Return the tokenizer of an earlier session, else one learnt from the first shards' programs."""
     from transformers import AutoTokenizer
 
     folder = settings.out / "tokenizer"
     if not folder.exists():
         first = shard_paths(settings.corpus)[:TOKENIZER_SHARDS]
-        bodies = [rendering.completion(exercise.code) for path in first for exercise in read_shard(path)]
-        train_tokenizer(bodies).save_pretrained(folder)
+        bodies = [recipe.texts(line)[1] for path in first for line in read_lines(path)]
+        recipe.tokenizer(bodies).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
-def first_model(tokenizer: "PreTrainedTokenizerBase", settings: Settings) -> Any:
+def first_model(tokenizer: "PreTrainedTokenizerBase", settings: Settings, recipe: Recipe) -> Any:
     """Return the model that a training begins with."""
     if settings.begin is not None:
         return grown_model(settings.begin, tokenizer, settings.layers)
     shape = {name: getattr(settings, name) for name in ("width", "layers", "head_size", "mlp")}
-    return new_model(tokenizer, **shape)
+    return new_model(tokenizer, recipe, **shape)
 
 
 def new_optimizers(model: Any, settings: Settings) -> list[torch.optim.Optimizer]:
@@ -281,6 +280,7 @@ def note(settings: Settings, progress: Progress, **measured: float) -> None:
 def main() -> None:
     """Read the command line and train."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("domain", choices=RECIPES)
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     length = parser.add_mutually_exclusive_group()
@@ -304,7 +304,8 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name))
     parser.add_argument("--begin", type=Path, help="folder of a model to begin with; its width is kept")
     parser.add_argument("--device", default="cpu")
-    train(Settings(**vars(parser.parse_args())))
+    options = vars(parser.parse_args())
+    train(recipe=open_recipe(options.pop("domain")), settings=Settings(**options))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The embedded model's tokenizer: every grid lexeme one token, program text in learnt fragments, any other text in
+"""A small model's tokenizer: every lexeme of its domain one token, program text in learnt fragments, any other text in
 characters or bytes.
 
-It is cut by one regular expression and looked up; nothing is merged at run time. Knows the compact rendering's lexemes
-and learns the rest of its vocabulary from program bodies; knows no model.
+It is cut by one regular expression and looked up; nothing is merged at run time. It is given a
+domain's lexemes and learns the rest of its vocabulary from programs; knows no model.
 """
 
 import re
@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from soar.domains.arc.compact import BEGIN, PARENT, WRITE
-from soar.domains.arc.grid_text import GRID_LEXEMES, GRID_PATTERN
+from soar.domains.marks import BEGIN, PARENT, WRITE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -33,11 +32,14 @@ _BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 _CHARACTERS = tuple(map(chr, (9, 10, *range(32, 127))))
 
 
-def train_tokenizer(bodies: Sequence[str], merges: int = MERGES) -> "PreTrainedTokenizerFast":
-    """Return a tokenizer whose fragments are the commonest of `bodies`; it round-trips any text."""
+def train_tokenizer(
+    bodies: Sequence[str], domain: Sequence[str], pattern: str, merges: int = MERGES
+) -> "PreTrainedTokenizerFast":
+    """Return a tokenizer whose fragments are the commonest of `bodies`; it round-trips any text. `domain` are the
+    lexemes that `pattern` finds."""
     lexemes = Counter(lexeme for body in bodies for lexeme in re.findall(LEXEME, body))
     words = [word for word, count in sorted(lexemes.items()) if count >= MIN_COUNT]
-    return build_tokenizer(words, learn_fragments(bodies, merges))
+    return build_tokenizer(domain, pattern, words, learn_fragments(bodies, merges))
 
 
 def learn_fragments(bodies: Iterable[str], merges: int) -> list[str]:
@@ -60,8 +62,11 @@ def learn_fragments(bodies: Iterable[str], merges: int) -> list[str]:
     return sorted("".join(lexeme_of[char] for char in token) for token in fragments)
 
 
-def build_tokenizer(words: Iterable[str], fragments: Iterable[str]) -> "PreTrainedTokenizerFast":
-    """Return the tokenizer of these words and fragments beside the grid lexemes, all characters and all bytes.
+def build_tokenizer(
+    domain: Iterable[str], pattern: str, words: Iterable[str] = (), fragments: Iterable[str] = ()
+) -> "PreTrainedTokenizerFast":
+    """Return the tokenizer of a domain's lexemes, which `pattern` finds, beside these words and fragments, all
+    characters and all bytes.
 
     The model is a lookup: byte-pair encoding without merges, whose byte fallback takes what is not in the vocabulary.
     """
@@ -69,11 +74,11 @@ def build_tokenizer(words: Iterable[str], fragments: Iterable[str]) -> "PreTrain
     from transformers import PreTrainedTokenizerFast
 
     fragments = sorted(set(fragments), key=lambda text: (-len(text), text))
-    ordered = dict.fromkeys([*SPECIAL, *GRID_LEXEMES, *sorted(words), *fragments, *_CHARACTERS, *_BYTES])
+    ordered = dict.fromkeys([*SPECIAL, *domain, *sorted(words), *fragments, *_CHARACTERS, *_BYTES])
     vocabulary = {token: index for index, token in enumerate(ordered)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], byte_fallback=True, ignore_merges=True))
-    pattern = "|".join([GRID_PATTERN, *map(_bounded, fragments), LEXEME])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
+    cut = "|".join([pattern, *map(_bounded, fragments), LEXEME])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(cut), behavior="isolated")
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
