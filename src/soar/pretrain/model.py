@@ -1,7 +1,7 @@
 """A small model's shape, and its weights before training: new ones, or another's under a new vocabulary.
 
-Knows transformers' Llama; knows no data. The embeddings of a domain's lexemes begin as sums of what they are made of
-(of grids: colour, count, end of row), so that what is learnt of five red cells is half learnt of six.
+Knows transformers' Llama; knows no data. The embeddings of a domain's lexemes begin as sums of what they are made of:
+a colour and a count, or digits, so that what is learnt of five red cells is half learnt of six.
 """
 
 from pathlib import Path

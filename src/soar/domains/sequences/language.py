@@ -115,7 +115,8 @@ def prefix(code: str) -> str | None:
         last = ast.parse(code).body[-1]
         assert isinstance(last, ast.FunctionDef)
         statement = last.body[-1]
-        assert isinstance(statement, ast.Return) and statement.value is not None
+        assert isinstance(statement, ast.Return)
+        assert statement.value is not None
         text = " ".join(_words(statement.value))
         return text if program(text) == code else None
     except (SyntaxError, ValueError, LookupError, AssertionError, RecursionError):
