@@ -17,14 +17,11 @@ All but the last share their seed's first search ("base"): it is done once, and 
 
 import argparse
 import asyncio
-import shutil
 import signal
-import sqlite3
 import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +48,7 @@ from soar.config import Config, StageSettings, load_config, validated
 from soar.domains.arc.domain import Arc
 from soar.domains.task_set import select
 from soar.errors import Interrupted
+from soar.experiments.arms import begin_with
 from soar.files import is_published, write_atomically
 from soar.pretrain.arc.scenes import held_out
 from soar.run import RunDirectory
@@ -217,7 +215,7 @@ def do_search(study: Study, seed: int, arm: str, until: float) -> None:
     run, config = study.run(seed, arm), arm_config(study, seed, arm)
     if arm not in (BASE, "sampling") and not run.path.exists():
         do_search(study, seed, BASE, until)
-        begin_with(study.run(seed, BASE), run)
+        asyncio.run(begin_with(study.run(seed, BASE), run, config))
 
     def harvest() -> None:
         there = finished(run)
@@ -254,19 +252,6 @@ async def _now_and_then(harvest: Callable[[], None], over: asyncio.Event) -> Non
             return
         except TimeoutError:
             await asyncio.to_thread(harvest)
-
-
-def begin_with(base: RunDirectory, run: RunDirectory) -> None:
-    """Make a run directory that has done the first search of another; it is there whole or not at all."""
-    aside = run.path.with_name(run.path.name + ".tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    (aside / "lock").touch()
-    shutil.copytree(base.path / "answers", aside / "answers")
-    copy = RunDirectory(aside).archive
-    with closing(sqlite3.connect(base.archive)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-    aside.replace(run.path)
 
 
 async def transfer(study: Study, weights: Path | None, seed: int) -> Row:

@@ -27,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help in boxes would import rich.markdown, half of the time that help takes
 )
+experiments = typer.Typer(help="Experiments with whole runs.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(experiments, name="experiment")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]
 
@@ -236,6 +238,25 @@ def doctor(
                 typer.echo(f"{name}: {'; '.join(value) or 'nothing' if isinstance(value, list) else value}")
     if found.get("damaged"):
         raise StoreError(f"{run_dir} is damaged in {len(found['damaged'])} places: put back a copy of what is named")
+
+
+@experiments.command("learning")
+def experiment_learning(
+    config: Annotated[Path, typer.Argument(help="A TOML file with a section [experiment].", show_default=False)],
+    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; as often as needed.")] = None,
+    arms: Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; as often as needed.")] = None,
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop then; the same command goes on.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Only print what is there.")] = False,
+    runs: Annotated[Path, typer.Option("--runs", help="Where the runs lie.")] = Path("runs/experiments"),
+    out: Annotated[Path, typer.Option("--out", help="The file of results, a line for each search.")] = Path(
+        "experiments/results/learning-cells.jsonl"
+    ),
+) -> None:
+    """Does learning help? Arms that share a first search; stopped or killed anywhere, the same command goes on."""
+    from soar.experiments.learning import learning
+
+    code = learning(config, runs=runs, out=out, seeds=seeds or (), arms=arms or (), minutes=minutes, report=report)
+    raise typer.Exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,7 +20,7 @@ from soar.iterate import Method
 from soar.learning.curate import CURATORS, PAIRINGS
 from soar.learning.dedup import DEDUPLICATIONS
 from soar.learning.embed import code_rank_embed_model
-from soar.learning.examples import REPLAY, replay_examples
+from soar.learning.examples import REPLAY, every_row, replay_examples, shortest_per_prompt
 from soar.learning.learn import LearningMethod
 from soar.learning.select import Teaching, examples_of
 from soar.prompts.chat import Chat
@@ -121,6 +121,7 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" cannot draw without replacement: set sampling.distinct = false'
         )
+    _refuse_model_of_another_domain(config, backend)
     answering = open_answering(config, domain)
     rendering = open_rendering(config, domain, backend)
     learning = config.learning
@@ -135,12 +136,24 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
             seed=config.seed,
             from_all=learning.history == "all",
             examples=partial(examples_of, _teaching(config, domain, rendering, answering.filters)),
+            kept=shortest_per_prompt if learning.per_prompt == "shortest" else every_row,
             replay=partial(replay_examples, theta0 or Path(), learning.replay),
             finetune=_finetune(config, theta0),
             keep=getattr(config.finetune, "keep", None),
         ),
         theta0=theta0,
     )
+
+
+def _refuse_model_of_another_domain(config: Config, backend: Backend) -> None:
+    """`ConfigError` where the model was made for one domain and the tasks are of another: it could not read them."""
+    made_for = getattr(backend, "domain", None)
+    if made_for not in (None, config.tasks.domain):
+        raise ConfigError(
+            f'lm.backend = "{config.lm.backend}" opens a model of the domain "{made_for}", and tasks.domain ='
+            f' "{config.tasks.domain}": name another by lm.model (one that ships has its domain\'s name), or another'
+            " lm.backend"
+        )
 
 
 def _search_method(config: Config, domain: Domain, rendering: Rendering, backend: Backend) -> SearchMethod:

@@ -197,8 +197,9 @@ class Backend(Protocol):
 
     `open` is all that one of one's own needs. The class may carry `Settings`, a `soar.settings.Section` of the keys
     that ``[lm]`` then takes. `reads` (default: both forms), `distinct` (draws without replacement: default no),
-    `folder` (θ0's weights; default None: it cannot be finetuned), `rendering` (the name that ``prompt.rendering`` is by
-    default: "chat") and `identity` (default: the settings) may be there.
+    `domain` (the only one whose tasks it can read: default any), `folder` (θ0's weights; default None: it cannot be
+    finetuned), `rendering` (the name that ``prompt.rendering`` is by default: "chat") and `identity` (default: the
+    settings) may be there.
     """
 
     def open(self, weights: Path | None) -> LanguageModel:

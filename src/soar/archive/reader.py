@@ -184,6 +184,20 @@ class ArchiveReader:
             self._miss(waiting)
         return SearchTotals(dict(sorted(statuses.items())), prompts, texts, len(solved))
 
+    def right_in_training(self) -> set[str]:
+        """Return the tasks with a program that is right on all training pairs, in any search of the run."""
+        rows = self.query("SELECT DISTINCT task_id FROM executions WHERE status = 'ok' AND accuracy = 1")
+        return {row[0] for row in rows}
+
+    def behaviours(self, stage: str, iteration: int) -> set[str]:
+        """Return what the programs of one search do, as the hashes of all their outputs; of those that ran."""
+        rows = self.query(
+            "SELECT DISTINCT e.behaviour FROM completions c JOIN executions e ON e.task_id = c.task_id"
+            " AND e.code_hash = c.code_hash WHERE c.stage = ? AND c.iteration = ? AND e.behaviour IS NOT NULL",
+            (stage, iteration),
+        )
+        return {row[0] for row in rows}
+
     def requests(self) -> dict[str, int]:
         """Return the requests of all sessions: ``issued``, ``retried``, ``failed``."""
         with self._reading():

@@ -73,6 +73,25 @@ def replay_examples(folder: Path, count: int, rng: Generator) -> list[Row]:
     return [{**json.loads(lines[i]), "kind": "replay", "task": None, "program": None} for i in sorted(chosen)]
 
 
+def every_row(rows: list[Row]) -> list[Row]:
+    """Keep all rows."""
+    return rows
+
+
+def shortest_per_prompt(rows: list[Row]) -> list[Row]:
+    """Keep of the rows with one and the same prompt that with the shortest completion, the first of them."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        prompt = json.dumps(row["prompt"])
+        if prompt not in best or _length(row) < _length(best[prompt]):
+            best[prompt] = row
+    return list(best.values())
+
+
+def _length(row: Row) -> int:
+    return len(json.dumps(row["completion"]))
+
+
 def write_examples(path: Path, rows: Sequence[Row]) -> None:
     """Write rows as JSONL, whole or not at all."""
     write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))

@@ -15,6 +15,8 @@ class LearningSettings(Section):
     the paper; the configured model goes on with the other. `true_copies` is how many examples a program makes that
     solves its task, answers known: each has the pairs in another order. `pseudo_labels`, not in the paper: where
     answers are hidden, the answer of most programs that are right on all training pairs is taken for the right one.
+    `per_prompt` "shortest" keeps of the examples with one and the same prompt that with the shortest completion: where
+    tasks share their inputs, as sequences do, one program is found for many tasks and would be taught as often.
     """
 
     history: Literal["current", "all"] = "current"
@@ -27,5 +29,6 @@ class LearningSettings(Section):
     hindsight_parents: Literal["shown", "closest"] = "shown"
     true_copies: Positive = 1
     pseudo_labels: bool = False
+    per_prompt: Literal["all", "shortest"] = "all"
     replay: NonNegative = 0
     operators: Annotated[tuple[Literal["sample", "refine"], ...], Field(min_length=1)] = ("sample", "refine")

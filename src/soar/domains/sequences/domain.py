@@ -22,6 +22,9 @@ COPIED_TERMS, COPIED_CHARACTERS = 6, 12
 """A program that holds so many terms in a row, written in so many characters at least, copies them: shorter runs stand
 in honest programs too."""
 
+FEW_VALUES = 3
+"""A sequence of fewer different terms counts as constant."""
+
 
 class Sequences:
     """Values are integers; a program is ``transform(n)``, which returns the term at index n, from 0 on."""
@@ -38,7 +41,7 @@ class Sequences:
     @property
     def filters(self) -> Mapping[str, Filter]:
         """The filter against copied answers looks for terms in a row."""
-        return MappingProxyType({"hard-coded": copies_terms})
+        return MappingProxyType({"hard-coded": copies_terms, "near-constant": is_near_constant})
 
     def load(self, source: str) -> list[Task]:
         """Return the sequences of a built-in set or a file as tasks; `DataError` names the line and the reason."""
@@ -62,6 +65,12 @@ def parse(value: object) -> int:
     if abs(value) >= 10**MAX_DIGITS:
         raise ValueError(f"an integer of more than {MAX_DIGITS} digits")
     return value
+
+
+def is_near_constant(task: Task, program: Program) -> bool:
+    """Return whether the terms of a program that ran take fewer than `FEW_VALUES` different values."""
+    del task
+    return program.ran and len(set(program.outputs)) < FEW_VALUES
 
 
 def copies_terms(task: Task, program: Program) -> bool:

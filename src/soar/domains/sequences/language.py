@@ -8,7 +8,7 @@ the helper functions that it calls. Knows text; runs nothing.
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 MAX_CONSTANT = 100
@@ -24,11 +24,12 @@ LIMIT = 10**60
 @dataclass(frozen=True, slots=True)
 class Operator:
     """A word with arguments: `python` is its text, with a ``{}`` for each; `bodies` of them, from the left, are
-    functions of a loop's states, which are called x and y."""
+    functions, in which the words `names` mean its arguments."""
 
     python: str
     arguments: int
     bodies: int = 0
+    names: tuple[str, ...] = ()
 
 
 OPERATORS: dict[str, Operator] = {
@@ -40,13 +41,14 @@ OPERATORS: dict[str, Operator] = {
     "eq": Operator("int({} == {})", 2),
     "lt": Operator("int({} < {})", 2),
     "if": Operator("({1} if {0} > 0 else {2})", 3),
-    "loop": Operator("loop(lambda x, y: {}, {}, {})", 3, 1),
-    "loop2": Operator("loop2(lambda x, y: {}, lambda x, y: {}, {}, {}, {})", 5, 2),
-    "find": Operator("find(lambda x: {}, {})", 2, 1),
+    "loop": Operator("loop(lambda x, y: {}, {}, {})", 3, 1, ("x", "y")),
+    "loop2": Operator("loop2(lambda x, y: {}, lambda x, y: {}, {}, {}, {})", 5, 2, ("x", "y")),
+    "find": Operator("find(lambda x: {}, {})", 2, 1, ("x",)),
 }
 """By word; their order is that of the codes in `soar.pretrain.sequences`."""
 
-WORDS = (*map(str, range(MAX_CONSTANT + 1)), "x", "y", *OPERATORS)
+CONSTANTS = tuple(map(str, range(MAX_CONSTANT + 1)))
+WORDS = (*CONSTANTS, "x", "y", *OPERATORS)
 """Every word of prefix text. At the top x is the index n, and y has no meaning."""
 
 HELPERS = {
@@ -98,7 +100,7 @@ _COMPARISONS = {ast.Eq: "eq", ast.Lt: "lt"}
 def program(text: str) -> str:
     """Return the Python program of an expression in prefix text; a `ValueError` says what is wrong with it."""
     words = iter(text.split())
-    body = _python(words, index=True)
+    body = _python(words, {"x": "n"})
     if rest := next(words, None):
         raise ValueError(f"{rest!r} is too much")
     body = body[1:-1] if body.startswith("(") else body
@@ -123,22 +125,19 @@ def prefix(code: str) -> str | None:
         return None
 
 
-def _python(words: Iterator[str], index: bool) -> str:
-    """Return the Python of the next expression; `index`: it stands at the top, where x is the index n."""
+def _python(words: Iterator[str], names: Mapping[str, str]) -> str:
+    """Return the Python of the next expression; `names` are what names mean where it stands."""
     word = next(words, None)
     if word is None:
         raise ValueError("the expression has no end")
     if word not in OPERATORS:
-        return _atom(word, index)
-    operator = OPERATORS[word]
-    parts = [_python(words, index and place >= operator.bodies) for place in range(operator.arguments)]
-    return operator.python.format(*parts)
-
-
-def _atom(word: str, index: bool) -> str:
-    if word not in WORDS or (word == "y" and index):
+        if word in names or word in CONSTANTS:
+            return names.get(word, word)
         raise ValueError(f"{word!r} means nothing here")
-    return "n" if word == "x" and index else word
+    operator = OPERATORS[word]
+    inside = {name: name for name in operator.names}
+    parts = [_python(words, inside if place < operator.bodies else names) for place in range(operator.arguments)]
+    return operator.python.format(*parts)
 
 
 def _words(node: ast.expr) -> Sequence[str]:

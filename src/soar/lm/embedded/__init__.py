@@ -1,4 +1,4 @@
-"""The small model that ships with the package, or one like it: what a configuration says of it."""
+"""The small models that ship with the package, or one like them: what a configuration says of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,17 @@ if TYPE_CHECKING:
     from soar.lm.embedded.engine import Embedded
 
 SHIPPED = Path(__file__).parent / "weights"
-"""The folder of the model that comes with the package."""
+"""The folder of the model of ARC that comes with the package."""
+
+NAMED = {"sequences": SHIPPED / "sequences"}
+"""The folders of the others, by the name of the domain that each is for."""
 
 
 class Backend:
     """A model in this process, on the CPU (``lm.backend = "embedded"``)."""
 
     class Settings(Section):
-        """`model` is a folder, None the shipped one."""
+        """`model` is the name of a shipped one or a folder, None the shipped one of ARC."""
 
         model: str | None = None
 
@@ -28,10 +31,13 @@ class Backend:
 
     def __init__(self, settings: Settings) -> None:
         require('lm.backend = "embedded"', "train", "torch", "tokenizers", "safetensors", "numba")
-        self._name = settings.model
-        self.folder = Path(settings.model) if settings.model else SHIPPED
+        self._name = name = settings.model
+        self.folder = SHIPPED if name is None else NAMED.get(name, Path(name))
+        self.domain = "arc" if name is None else name if name in NAMED else None
         if not (self.folder / "config.json").is_file():
-            raise ConfigError(f"lm.model = {settings.model!r}: expected a folder with a model, there is no config.json")
+            raise ConfigError(
+                f"lm.model = {name!r}: expected {', '.join(NAMED)} or a folder with a model, there is no config.json"
+            )
 
     def identity(self) -> dict[str, str]:
         """Return the model's name, and the hash of its weights."""

@@ -1,0 +1,209 @@
+"""Runs what is missing of an experiment: a seed's shared first search, its arms search by search, and what was never
+learnt from. Stopped or killed anywhere, it goes on.
+
+Knows runs and cells; what they say is `report`'s. Each search's CPU time is that of this process and all it began, so
+other work on the machine counts little.
+"""
+
+import asyncio
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from soar import session
+from soar.config import Config
+from soar.errors import Interrupted
+from soar.experiments.cells import Cell, append_cell, read_cells, search_result
+from soar.experiments.cpu import cpu_seconds
+from soar.experiments.settings import BASE, Experiment
+from soar.files import is_published
+from soar.iterate import Run
+from soar.method import open_domain
+from soar.protocols import Domain, OnLog
+from soar.run import RunDirectory
+from soar.search import search
+from soar.settings import resolve
+from soar.task_sets import source_of
+from soar.types import Task
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment and where it lies: a folder for its runs, a file for its cells; `until` is when to stop, in seconds
+    of the monotonic clock. `say` gets a line now and then."""
+
+    experiment: Experiment
+    runs: Path
+    out: Path
+    until: float
+    say: Callable[[str], None]
+
+    def run(self, arm: str, seed: int) -> RunDirectory:
+        """Return the run directory of an arm."""
+        return RunDirectory(self.runs / self.experiment.digest / f"seed-{seed}" / arm)
+
+    def missing(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the cells without a line."""
+        done = read_cells(self.out, self.experiment.digest)
+        return [cell for cell in cells if cell not in done]
+
+    def append(self, cell: Cell, result: dict[str, Any]) -> None:
+        """Store a cell, and say so."""
+        append_cell(self.out, self.experiment.digest, cell, result)
+        cost = "".join(f", {result[name]:.0f} s of {name}" for name in ("finetune_cpu", "search_cpu") if name in result)
+        what = "" if cell.tasks == "searched" else " of tasks never learnt from"
+        self.say(
+            f"seed {cell.seed}, {cell.arm}, search {cell.search}{what}: {len(result['solved'])} of"
+            f" {result['count']} solved{cost}"
+        )
+
+    def check_time(self) -> None:
+        """Raise `Interrupted` when the time is up."""
+        if time.monotonic() > self.until:
+            raise Interrupted("the time is up; the same command goes on")
+
+
+def cells_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
+    """Return the cells that an arm does itself; the first search is the base's."""
+    if arm != BASE and experiment.settings.arms[arm].function is not None:
+        return [Cell(arm, seed, 0)]
+    first = 0 if arm == BASE else 1
+    return [Cell(arm, seed, number) for number in range(first, experiment.searches(arm))]
+
+
+def never_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
+    """Return the cell of the tasks never learnt from, searched by an arm's last model; none where there is no other."""
+    settings = experiment.settings
+    learns = arm == BASE or (settings.arms[arm].learns and settings.arms[arm].function is None)
+    return [replace(cells_of(experiment, arm, seed)[-1], tasks="never")] if settings.never_searched and learns else []
+
+
+def do(study: Study, seeds: Sequence[int], arms: Sequence[str]) -> None:
+    """Do the cells that are missing, seed by seed; `Interrupted` when told to stop or the time is up."""
+    for seed in seeds:
+        for arm in (BASE, *arms):
+            if study.missing(cells_of(study.experiment, arm, seed)):
+                _do_arm(study, arm, seed)
+            for cell in study.missing(never_of(study.experiment, arm, seed)):
+                study.check_time()
+                study.append(cell, asyncio.run(_never(study, cell)))
+
+
+def _do_arm(study: Study, arm: str, seed: int) -> None:
+    study.check_time()
+    settings, config = study.experiment.settings, study.experiment.config(arm, seed)
+    if arm != BASE and (function := settings.arms[arm].function):
+        study.append(Cell(arm, seed, 0), _by_function(study.experiment, function, seed, config))
+        return
+    run = study.run(arm, seed)
+    if arm != BASE and not run.path.exists():
+        asyncio.run(begin_with(study.run(BASE, seed), run, config))
+    asyncio.run(_searches(study, arm, seed, config))
+
+
+async def _searches(study: Study, arm: str, seed: int, config: Config) -> None:
+    """Do the searches of an arm that have no cell, one after the other, each with what it cost."""
+    domain, path = open_domain(config.tasks.domain), study.run(arm, seed).path
+    async with session.open_run(config, path, _quietly, study.say) as run:
+        for cell in cells_of(study.experiment, arm, seed):
+            study.check_time()
+            step = run.method.steps[cell.search]
+            begun = {(row.stage, row.iteration): row.finished for row in run.reader.iterations()}
+            cost = await _timed(run, cell.search)
+            whole = step.key not in begun  # what an earlier session spent on it is not known
+            if study.missing([cell]):
+                tasks = run.tasks[step.stage.name]
+                result = search_result(run.reader, run.directory, step, tasks, domain.parse)
+                study.append(cell, {**result, **_examples(run, cell.search), **(cost if whole else {})})
+
+
+async def _timed(run: Run, number: int) -> dict[str, float]:
+    """Do the searches up to a number that are not done, and return what the last cost: finetuning with the choice of
+    examples, and the search with its answers."""
+    marks: list[tuple[float, float]] = []
+
+    def finetune(rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
+        run.method.learning.finetune(rows, base, out, seed, on_log)
+        marks.append((cpu_seconds(), time.monotonic()))
+
+    learning = replace(run.method.learning, finetune=finetune)
+    method = replace(run.method, steps=run.method.steps[: number + 1], learning=learning)
+    marks.append((cpu_seconds(), time.monotonic()))
+    await session.until_stopped(replace(run, method=method))
+    begun, learnt = marks[0], marks[-1]
+    ended = (cpu_seconds(), time.monotonic())
+    return {
+        "finetune_cpu": round(learnt[0] - begun[0], 2),
+        "search_cpu": round(ended[0] - learnt[0], 2),
+        "finetune_seconds": round(learnt[1] - begun[1], 2),
+        "search_seconds": round(ended[1] - learnt[1], 2),
+    }
+
+
+def _examples(run: Run, number: int) -> dict[str, int]:
+    """Return how many examples a search's model was made from."""
+    data = run.directory.data(number)
+    return {"examples": len(data.read_bytes().splitlines())} if data.exists() else {}
+
+
+async def _never(study: Study, cell: Cell) -> dict[str, Any]:
+    """Return what the last model of an arm solves of the tasks that are never learnt from."""
+    experiment = study.experiment
+    config = experiment.config(BASE, cell.seed)
+    run = study.run(cell.arm, cell.seed)
+    weights = run.weights(cell.search) if cell.search else None
+    assert weights is None or is_published(weights), "an arm's last model stays until it was tried"
+    domain = open_domain(config.tasks.domain)
+    tasks = _tasks(domain, config, experiment.ids(experiment.settings.never_searched or "", cell.seed))
+    with TemporaryDirectory() as folder:
+        named = {config.stages[0].name: tasks}
+        async with session.open_run(config, Path(folder, "run"), _quietly, study.say, named) as opened:
+            step = opened.method.steps[0]
+            held = opened.executor, opened.writer, opened.reader, opened.meter
+            await opened.writer.begin(*step.key)
+            await search(opened.method.search, step.key, weights, tasks, *held)
+            return search_result(opened.reader, None, step, tasks, domain.parse)
+
+
+def _by_function(experiment: Experiment, name: str, seed: int, config: Config) -> dict[str, Any]:
+    """Return what a function solves that is given as many programs as a whole arm makes."""
+    tasks = _tasks(open_domain(config.tasks.domain), config, experiment.ids(experiment.settings.tasks, seed))
+    programs = len(tasks) * (config.search.samples + config.search.refinements) * experiment.settings.searches
+    begun = cpu_seconds()
+    solved = resolve(name, {}, "experiment.arms.function")(tasks, programs)
+    return {
+        "count": len(tasks),
+        "solved": [],
+        "pooled": sorted(solved),
+        "programs": programs,
+        "search_cpu": round(cpu_seconds() - begun, 2),
+    }
+
+
+def _tasks(domain: Domain, config: Config, ids: Sequence[str]) -> list[Task]:
+    wanted = set(ids)
+    source = source_of(config.tasks_of(config.stages[0].name), domain)
+    return [task for task in domain.load(source) if task.id in wanted]
+
+
+async def begin_with(base: RunDirectory, run: RunDirectory, config: Config) -> None:
+    """Make a run directory that has done the first search of another; it is there whole or not at all."""
+    aside = run.path.with_name(run.path.name + ".tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    async with session.open_run(config, aside, _quietly, _quietly):
+        pass  # its settings are written down, and an archive without rows
+    shutil.copytree(base.path / "answers", aside / "answers", dirs_exist_ok=True)
+    copy = RunDirectory(aside).archive
+    with closing(sqlite3.connect(base.archive)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    aside.replace(run.path)
+
+
+def _quietly(line: str) -> None:
+    del line

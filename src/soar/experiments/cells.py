@@ -1,0 +1,94 @@
+"""A cell of an experiment: one search of one arm and seed. What names it, its line of JSON, and what a search came to.
+
+Reads a run's archive and the answers of its tasks; knows neither how cells are run nor how they are compared.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from soar.archive.reader import ArchiveReader
+from soar.domains.complete import ATTEMPTS
+from soar.protocols import Parse
+from soar.run import RunDirectory, Step
+from soar.scoring import solves, verdicts
+from soar.types import Task, content_hash
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One search, by its number within its arm; `tasks` are "searched" or "never" (searched, nor learnt from)."""
+
+    arm: str
+    seed: int
+    search: int
+    tasks: str = "searched"
+
+
+def read_cells(path: Path, experiment: str) -> dict[Cell, Row]:
+    """Return an experiment's rows by cell; lines of others are passed over, and the first of two counts."""
+    found: dict[Cell, Row] = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        row = json.loads(line)
+        if row["experiment"] == experiment:
+            found.setdefault(Cell(row["arm"], row["seed"], row["search"], row["tasks"]), row)
+    return found
+
+
+def append_cell(path: Path, experiment: str, cell: Cell, result: Row) -> None:
+    """Append a cell's line, in one write: a kill leaves it whole or leaves nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps({"experiment": experiment, **asdict(cell), **result}, separators=(",", ":")) + "\n"
+    with path.open("ab", buffering=0) as file:
+        file.write(line.encode())
+
+
+def search_result(
+    reader: ArchiveReader, directory: RunDirectory | None, step: Step, tasks: Sequence[Task], parse: Parse
+) -> dict[str, Any]:
+    """Return what one search reached; the tasks come with their answers.
+
+    ``solved`` names the tasks with a program of their own that is right on all pairs, ``pooled`` those for which a
+    program written for any task is, ``voted`` those with one right answer of two; ``behaviours`` is how many different
+    ones there were. Pooled only means something where all tasks have the same inputs; elsewhere it is None.
+    """
+    found = reader.behaviours(*step.key)
+    same = len({tuple(example.input for example in (*task.train, *task.test)) for task in tasks}) == 1
+    return {
+        "count": len(tasks),
+        "solved": own_solved(reader, step, tasks),
+        "pooled": sorted(task.id for task in tasks if answer_hash(task) in found) if same else None,
+        "voted": None if directory is None else _voted(directory, step, tasks, parse),
+        "behaviours": len(found),
+        "statuses": dict(reader.totals(*step.key).statuses),
+    }
+
+
+def own_solved(reader: ArchiveReader, step: Step, tasks: Sequence[Task]) -> list[str]:
+    """Return the tasks with a program of their own, of this search, that is right on all pairs."""
+    likely = reader.right_in_training()
+    return sorted(
+        task.id
+        for task in tasks
+        if task.id in likely and any(solves(task, program) for program in reader.programs(task.id, *step.key))
+    )
+
+
+def answer_hash(task: Task) -> str:
+    """Return the behaviour that solves a task, as the archive names behaviours."""
+    return content_hash(*(example.output for example in (*task.train, *task.test)))
+
+
+def _voted(directory: RunDirectory, step: Step, tasks: Sequence[Task], parse: Parse) -> list[str]:
+    answers = json.loads(directory.answers(step.number).read_text(encoding="utf-8"))
+    return sorted(task.id for task in tasks if any(_is_right(task, answers[task.id], name, parse) for name in ATTEMPTS))
+
+
+def _is_right(task: Task, answers: Sequence[Mapping[str, object]], attempt: str, parse: Parse) -> bool:
+    if any(answer[attempt] is None for answer in answers):
+        return False
+    return all(verdicts(task.test, tuple(parse(answer[attempt]) for answer in answers)))

@@ -1,0 +1,153 @@
+"""What an experiment is told: a run's configuration with a section ``[experiment]`` that says how arms differ from it.
+
+Knows TOML and names; how an arm is run is `arms`' business.
+
+    [experiment]
+    seeds = [1, 2]
+    searches = 4                              # of each arm, the first one shared
+    tasks = "sequences/seed-{seed}.txt"       # ids, one per line, relative to this file
+    never_searched = "sequences/held-out.txt" # searched once with each arm's last model, never learnt from
+    group = "family"                          # the source's field that says which tasks are alike: resampled together
+    compare = [["soar", "frozen"]]
+
+    [experiment.arms.soar]                    # what an arm sets otherwise, by section
+    [experiment.arms.frozen]
+    learns = false
+    searches = 7
+    [experiment.arms.correct-only.learning]
+    curator = "correct-only"
+    [experiment.arms.enumeration]             # no search: a function of tasks and a number of programs
+    function = "soar.pretrain.sequences.enumeration:solved"
+"""
+
+import gzip
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from soar.config import Config, validated
+from soar.errors import ConfigError
+from soar.settings import NonNegative, Positive, Section
+from soar.types import content_hash
+
+BASE = "base"
+"""The name of the first search that a seed's arms share."""
+
+
+class ArmSettings(Section):
+    """One arm. `learns` false: every search is by θ0. `searches` in place of the experiment's. `function` in place of
+    searches: ``(tasks, programs) -> ids of those solved``. `overrides`: settings by section."""
+
+    learns: bool = True
+    searches: Positive | None = None
+    function: str | None = None
+    overrides: Mapping[str, Mapping[str, Any]] = {}
+
+
+class ExperimentSettings(Section):
+    """The section ``[experiment]``."""
+
+    seeds: tuple[NonNegative, ...] = Field(min_length=1)
+    searches: Positive = 4
+    tasks: str
+    never_searched: str | None = None
+    group: str | None = None
+    compare: tuple[tuple[str, str], ...] = ()
+    arms: Mapping[str, ArmSettings]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment as its file says it. `raw` are the run's settings by section; `digest` names all that results
+    depend on, the tasks' ids included."""
+
+    path: Path
+    settings: ExperimentSettings
+    raw: Mapping[str, Any]
+    digest: str
+
+    def ids(self, template: str, seed: int) -> list[str]:
+        """Return the ids of a file of tasks; `ConfigError` if it cannot be read."""
+        return _ids(self.path, template, seed)
+
+    def searches(self, arm: str) -> int:
+        """Return how many searches an arm has, the shared one included."""
+        if arm == BASE:
+            return 1
+        return self.settings.arms[arm].searches or self.settings.searches
+
+    def config(self, arm: str, seed: int) -> Config:
+        """Return the configuration of one arm's run."""
+        own = ArmSettings() if arm == BASE else self.settings.arms[arm]
+        merged = {
+            name: dict(section) if isinstance(section, Mapping) else section for name, section in self.raw.items()
+        }
+        for section, values in own.overrides.items():
+            merged[section] = {**merged.get(section, {}), **values}
+        ids = str((self.path.parent / self.settings.tasks.format(seed=seed)).resolve())
+        stage = {"name": "search", "ids_file": ids, "answers": "known"}
+        count = self.searches(arm)
+        if own.learns:
+            stages = [{**stage, "iterations": count}]
+        else:
+            stages = [{**stage, "name": "search" if number == 0 else f"again-{number}"} for number in range(count)]
+        return validated({**merged, "seed": seed, "stages": stages}, f"{self.path}, arm {arm}")
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Return an experiment; `ConfigError` names what is wrong."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    section = raw.pop("experiment", None)
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path} has no section [experiment]: it is a run's configuration, for `soar run`")
+    if "stages" in raw:
+        raise ConfigError(f"{path}: [[stages]] follow from [experiment]; leave them out")
+    try:
+        settings = ExperimentSettings.model_validate({**section, "arms": _arms(section.get("arms", {}))})
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise ConfigError(f"{path}, section [experiment]: {said}") from None
+    if BASE in settings.arms:
+        raise ConfigError(f"{path}: {BASE!r} is the first search that all arms share; name the arm otherwise")
+    if unknown := {arm for pair in settings.compare for arm in pair} - set(settings.arms):
+        raise ConfigError(f"{path}: compare names {sorted(unknown)[0]!r}; the arms are {', '.join(settings.arms)}")
+    tasks = [_ids(path, settings.tasks, seed) for seed in settings.seeds]
+    return Experiment(path, settings, raw, content_hash(raw, section, tasks)[:12])
+
+
+def _arms(section: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the arms with their tables, which are settings of a run, put aside."""
+    found = {}
+    for name, values in section.items():
+        own = {key: value for key, value in values.items() if not isinstance(value, dict)}
+        tables = {key: value for key, value in values.items() if isinstance(value, dict)}
+        found[name] = {**own, "overrides": tables}
+    return found
+
+
+def _ids(path: Path, template: str, seed: int) -> list[str]:
+    file = path.parent / template.format(seed=seed)
+    try:
+        found = file.read_text(encoding="utf-8-sig").split()
+    except OSError as error:
+        raise ConfigError(f"{file}, the tasks of seed {seed}, cannot be read: {error.strerror}") from None
+    if not found:
+        raise ConfigError(f"{file} names no task")
+    return found
+
+
+def groups(path: Path, field: str) -> dict[str, str]:
+    """Return the group of each task of a JSONL file, plain or gzipped: what stands in a field of its line."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as lines:
+        return {row["id"]: str(row[field]) for row in map(json.loads, lines) if field in row}

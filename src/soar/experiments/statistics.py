@@ -1,0 +1,108 @@
+"""What can be said of an experiment's cells: tasks first solved after the first search, by equal searches and by equal
+CPU, with intervals that resample seeds and groups of tasks. Knows cells, and nothing of how they came about.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soar.experiments.cells import Cell, Row
+from soar.experiments.settings import BASE
+from soar.seeds import rng
+
+RESAMPLES = 10_000
+
+Found = Mapping[Cell, Row]
+Values = Mapping[str, float]
+"""What was reached on each task; a task that is not named has 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A paired difference in tasks, summed over seeds: its 95 % interval, and each seed's."""
+
+    total: float
+    low: float
+    high: float
+    by_seed: Mapping[int, float]
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval lies above 0 and every seed's difference does."""
+        return self.low > 0 and all(each > 0 for each in self.by_seed.values())
+
+
+def rows_of(found: Found, arm: str, seed: int, searches: int, tasks: str = "searched") -> list[Row] | None:
+    """Return the rows of an arm's first `searches`, the shared one first; None if one is missing."""
+    rows = [found.get(Cell(arm if number else BASE, seed, number, tasks)) for number in range(searches)]
+    whole = [row for row in rows if row is not None]
+    return whole if len(whole) == len(rows) else None
+
+
+def first_solved(rows: Sequence[Row], view: str = "solved") -> Values:
+    """Return 1 for each task that the first search did not solve and a later one did."""
+    later: set[str] = set().union(*(row[view] for row in rows[1:]))
+    return dict.fromkeys(later.difference(rows[0][view]), 1.0)
+
+
+def price(found: Found, seed: int) -> float | None:
+    """Return what one search costs, in CPU seconds: the mean over all arms of a seed, so that it is alike for all."""
+    costs = [
+        row["search_cpu"]
+        for cell, row in found.items()
+        if cell.seed == seed and cell.tasks == "searched" and "search_cpu" in row and "programs" not in row
+    ]
+    return float(np.mean(costs)) if costs else None
+
+
+def finetuning(rows: Sequence[Row]) -> float:
+    """Return the CPU seconds of an arm's finetunings; one that is not known counts as the mean."""
+    known = [row["finetune_cpu"] for row in rows[1:] if "finetune_cpu" in row]
+    return float(np.mean(known)) * (len(rows) - 1) if known else 0.0
+
+
+def at_equal_cpu(control: Sequence[Row], searches: float, view: str = "solved") -> Values | None:
+    """Return the tasks first solved by so many searches after the first, a part of one counting for as much of what it
+    adds; None if the control has not so many."""
+    whole = int(searches)
+    if len(control) - 1 < np.ceil(searches):
+        return None
+    before = first_solved(control[: whole + 1], view) if whole else {}
+    if searches == whole:
+        return before
+    after = first_solved(control[: whole + 2], view)
+    return {task: 1.0 if task in before else searches - whole for task in after}
+
+
+def difference(
+    left: Mapping[int, Values],
+    right: Mapping[int, Values],
+    groups: Mapping[str, str],
+    tasks: Mapping[int, Sequence[str]],
+) -> Difference:
+    """Return the paired difference left − right over the seeds that both have; `tasks` are those of each seed."""
+    seeds = sorted(left.keys() & right.keys())
+    by_group = [_by_group(left[seed], right[seed], groups, tasks[seed]) for seed in seeds]
+    draw = rng(0, "bootstrap", *seeds)
+    totals = np.zeros(RESAMPLES)
+    chosen = draw.integers(len(seeds), size=(RESAMPLES, len(seeds)))
+    for place, sums in enumerate(by_group):
+        times = (chosen == place).sum(axis=1)
+        for _ in range(int(times.max())):
+            weights = draw.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), RESAMPLES)
+            totals += np.where(times > 0, weights @ sums, 0.0)
+            times = times - 1
+    low, high = np.quantile(totals, [0.025, 0.975])
+    each = {seed: float(sums.sum()) for seed, sums in zip(seeds, by_group, strict=True)}
+    return Difference(sum(each.values()), float(low), float(high), each)
+
+
+def _by_group(left: Values, right: Values, groups: Mapping[str, str], tasks: Sequence[str]) -> NDArray[np.float64]:
+    """Return the difference summed over the tasks of each group, ``(groups,)``."""
+    sums: dict[str, float] = {}
+    for task in tasks:
+        group = groups.get(task, task)
+        sums[group] = sums.get(group, 0.0) + left.get(task, 0.0) - right.get(task, 0.0)
+    return np.array(list(sums.values()))

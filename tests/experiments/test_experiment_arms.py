@@ -1,0 +1,160 @@
+"""Whole experiments with a scripted model: arms share their first search, learn or do not, and go on where they stopped."""
+
+import json
+
+import pytest
+
+from soar.errors import ConfigError
+from soar.experiments.cells import Cell, read_cells
+from soar.experiments.learning import learning
+from soar.experiments.settings import BASE, load_experiment
+
+RULES = {"A1": "n * n", "A2": "2 * n + 1", "A3": "n ** 3 - n", "A4": "7 * n % 5"}
+
+EXPERIMENT = """
+[tasks]
+domain = "sequences"
+source = "{folder}/tasks.jsonl"
+[lm]
+backend = "scripted"
+model = "scripted_sequences:reply"
+[search]
+samples = 12
+refinements = 0
+samples_per_request = 4
+enough = 0
+[finetune]
+trainer = "scripted"
+[experiment]
+seeds = [3]
+searches = 3
+tasks = "ids-{{seed}}.txt"
+never_searched = "never.txt"
+group = "family"
+compare = [["soar", "frozen"]]
+[experiment.arms.soar]
+[experiment.arms.frozen]
+learns = false
+searches = 4
+[experiment.arms.correct-only.learning]
+curator = "correct-only"
+[experiment.arms.blind]
+function = "scripted_sequences:blind"
+"""
+
+MODEL = '''
+RULES = {rules!r}
+
+
+def reply(prompt, seed, weights):
+    """Without learnt weights the first two rules, with them every rule; any of them for any task."""
+    known = list(RULES.values())[: 4 if weights else 2]
+    return f"```python\\ndef transform(n):\\n    return {{known[seed % len(known)]}}\\n```"
+
+
+def blind(tasks, programs):
+    return [tasks[0].id] if programs == 3 * 12 * 3 else []
+'''
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    (tmp_path / "scripted_sequences.py").write_text(MODEL.format(rules=RULES))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    lines = [
+        {"id": name, "family": name[0], "terms": [eval(rule, {"n": n}) for n in range(24)]}
+        for name, rule in RULES.items()
+    ]
+    (tmp_path / "tasks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "ids-3.txt").write_text("A1\nA2\nA3\n")
+    (tmp_path / "never.txt").write_text("A4\n")
+    path = tmp_path / "experiment.toml"
+    path.write_text(EXPERIMENT.format(folder=tmp_path))
+    return path
+
+
+def do(path, **options):
+    return learning(path, runs=path.parent / "runs", out=path.parent / "cells.jsonl", **options)
+
+
+def cells(path):
+    return read_cells(path.parent / "cells.jsonl", load_experiment(path).digest)
+
+
+def test_arms_share_the_first_search_and_differ_in_what_they_learn(experiment, capsys):
+    assert do(experiment) == 0
+    found = cells(experiment)
+    assert set(found) == {
+        Cell(BASE, 3, 0),
+        *(Cell(arm, 3, n) for arm in ("soar", "correct-only") for n in (1, 2)),
+        *(Cell("frozen", 3, n) for n in (1, 2, 3)),
+        Cell("blind", 3, 0),
+        Cell(BASE, 3, 0, "never"),
+        Cell("soar", 3, 2, "never"),
+        Cell("correct-only", 3, 2, "never"),
+    }
+    assert found[Cell(BASE, 3, 0)]["solved"] == ["A1", "A2"]
+    assert found[Cell("frozen", 3, 3)]["solved"] == ["A1", "A2"]
+    assert found[Cell("soar", 3, 1)]["solved"] == ["A1", "A2", "A3"]
+    assert found[Cell("soar", 3, 1)]["examples"] > 0
+    assert found[Cell(BASE, 3, 0, "never")]["solved"] == []
+    assert found[Cell("soar", 3, 2, "never")]["solved"] == ["A4"]
+    assert found[Cell("blind", 3, 0)]["pooled"] == ["A1"]
+    assert found[Cell("soar", 3, 1)]["voted"] == ["A1", "A2", "A3"]
+    assert all(row["search_cpu"] > 0 for cell, row in found.items() if cell.tasks == "searched")
+    shown = capsys.readouterr().out
+    assert "soar − frozen, equal searches, own program: +1.0" in shown
+    assert "never learnt from, θ0 → soar: 3: 0 → 1" in shown
+    assert "blind, seed 3: 1 of 3 by 108 programs" in shown
+
+
+def test_pooled_counts_a_program_written_for_another_task(experiment):
+    do(experiment, arms=["frozen"])
+    row = cells(experiment)[Cell("frozen", 3, 1)]
+    assert row["pooled"] == ["A1", "A2"]
+    assert row["behaviours"] == 2
+    assert row["statuses"] == {"ok": 36}
+
+
+def test_a_stopped_experiment_goes_on_to_the_same_cells(experiment):
+    assert do(experiment, minutes=0.0) == 75
+    assert cells(experiment) == {}
+    assert do(experiment, arms=["soar"]) == 0
+    assert do(experiment) == 0
+    whole = {cell: row["solved"] for cell, row in cells(experiment).items()}
+    before = (experiment.parent / "cells.jsonl").read_text()
+    assert do(experiment) == 0
+    assert (experiment.parent / "cells.jsonl").read_text() == before
+    assert len(whole) == 12
+
+
+def test_other_tasks_or_settings_are_another_experiment(experiment):
+    before = load_experiment(experiment).digest
+    (experiment.parent / "ids-3.txt").write_text("A1\nA2\n")
+    others = load_experiment(experiment).digest
+    experiment.write_text(experiment.read_text().replace("samples = 12", "samples = 8"))
+    assert len({before, others, load_experiment(experiment).digest}) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("experiment", "nothing", "has no section"),
+        ('["soar", "frozen"]', '["soar", "cold"]', "compare names 'cold'; the arms are soar, frozen"),
+        ("ids-{seed}", "none-{seed}", "none-3.txt, the tasks of seed 3, cannot be read"),
+        ("seeds = [3]", "seeds = []", "experiment.*seeds"),
+        ("[experiment.arms.soar]", "[experiment.arms.base]\n[experiment.arms.soar]", "name the arm otherwise"),
+    ],
+)
+def test_a_mistake_is_said_before_anything_is_done(experiment, old, new, reason):
+    text = experiment.read_text()
+    assert old in text
+    experiment.write_text(text.replace(old, new))
+    with pytest.raises(ConfigError, match=reason):
+        do(experiment)
+    assert not (experiment.parent / "runs").exists()
+
+
+def test_an_arm_that_is_not_there_is_refused(experiment):
+    with pytest.raises(ConfigError, match="no arm 'cold'"):
+        do(experiment, arms=["cold"])
