@@ -1,4 +1,4 @@
-"""Whole experiments with a scripted model: arms share their first search, learn or do not, and go on where they stopped."""
+"""Whole experiments with a scripted model: arms share their first search, learn or not, go on where they stopped."""
 
 import json
 

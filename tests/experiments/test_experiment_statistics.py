@@ -1,4 +1,4 @@
-"""The arithmetic of experiments on constructed cells: what counts as first solved, what equal CPU is, how sure it is."""
+"""The arithmetic of experiments on constructed cells: what is first solved, what equal CPU is, how sure it is."""
 
 import os
 import subprocess
@@ -22,6 +22,7 @@ def row(*tasks, **costs):
     return {"solved": list(tasks), **costs}
 
 
+NOTHING: dict[int, dict[str, float]] = {seed: {} for seed in range(4)}
 CONTROL = [row("a"), row("a", "b"), row("c"), row("b", "d", "e")]
 
 
@@ -77,10 +78,10 @@ def test_a_difference_resamples_seeds_and_wants_every_one_above_nothing():
     tasks = {seed: [f"{seed}-{n}" for n in range(300)] for seed in range(4)}
     even = {seed: {f"{seed}-{n}": 1.0 for n in range(30)} for seed in range(4)}
     uneven = {**even, 3: {}}
-    assert difference(even, dict.fromkeys(range(4), {}), {}, tasks).by_seed == dict.fromkeys(range(4), 30.0)
-    wide = difference(uneven, dict.fromkeys(range(4), {}), {}, tasks)
+    assert difference(even, NOTHING, {}, tasks).by_seed == dict.fromkeys(range(4), 30.0)
+    wide = difference(uneven, NOTHING, {}, tasks)
     assert wide.total == 90
-    assert wide.low < 60 < difference(even, dict.fromkeys(range(4), {}), {}, tasks).low
+    assert wide.low < 60 < difference(even, NOTHING, {}, tasks).low
     assert not wide.shown
 
 
