@@ -1,6 +1,7 @@
 """What the documents name must be there."""
 
 import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -36,3 +37,12 @@ def exists(name: str) -> bool:
             found = getattr(found, part)
         return True
     return False
+
+
+def test_the_page_of_settings_is_what_the_code_says():
+    spec = importlib.util.spec_from_file_location("settings_page", ROOT / "docs" / "settings.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == made.page(), "run python docs/settings.py"

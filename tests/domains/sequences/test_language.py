@@ -81,7 +81,7 @@ def test_terms_are_left_out_until_a_prompt_is_short():
 
 
 def test_a_parent_is_shown_with_what_it_gives():
-    outputs = [*range(15), Failure("run", "ValueError", "no", None)]
+    outputs = [*range(15), Failure("ValueError", "no", stage="run")]
     origin = Origin("s", 0, "cubes", "sample", 0, 0, 0)
     parent = Program(origin, program("x"), tuple(outputs), tuple(range(8)), 0.0)
     prompt = RENDERING.refinement(CUBES, [parent])
