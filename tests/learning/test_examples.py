@@ -262,8 +262,7 @@ def test_replayed_rows_are_some_of_the_models_own(tmp_path):
 
 
 def test_of_rows_with_one_prompt_the_shortest_stays_where_that_is_asked_for():
-    rows = [
-        {"prompt": prompt, "completion": text} for prompt, text in (("a", "xyz"), ("b", "xy"), ("a", "x"), ("a", "y"))
-    ]
+    texts = (("a", "xyz"), ("b", "xy"), ("a", "x"), ("a", "y"))
+    rows: list[Row] = [{"prompt": prompt, "completion": text} for prompt, text in texts]
     assert shortest_per_prompt(rows) == [rows[2], rows[1]]
     assert every_row(rows) == rows
