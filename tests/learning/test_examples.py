@@ -15,6 +15,7 @@ from soar.domains.arc.domain import Arc
 from soar.execution import open_sandbox
 from soar.learning.curate import CURATORS
 from soar.learning.examples import (
+    Row,
     every_row,
     refinement_example,
     replay_examples,
