@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from soar.experiments.cells import Cell, Row
 from soar.experiments.settings import BASE
 from soar.seeds import rng
 
-RESAMPLES = 10_000
+RESAMPLES, AT_ONCE = 10_000, 500
 
 Found = Mapping[Cell, Row]
 Values = Mapping[str, float]
@@ -82,27 +83,29 @@ def difference(
     groups: Mapping[str, str],
     tasks: Mapping[int, Sequence[str]],
 ) -> Difference:
-    """Return the paired difference left − right over the seeds that both have; `tasks` are those of each seed."""
+    """Return the paired difference left − right over the seeds that both have; `tasks` are those of each seed. Seeds may
+    share groups: a group is drawn for all of them at once."""
     seeds = sorted(left.keys() & right.keys())
-    by_group = [_by_group(left[seed], right[seed], groups, tasks[seed]) for seed in seeds]
+    sums = [_by_group(left[seed], right[seed], groups, tasks[seed]) for seed in seeds]
+    names = sorted(set().union(*sums))
+    matrix = np.array([[each.get(name, 0.0) for name in names] for each in sums])
     draw = rng(0, "bootstrap", *seeds)
-    totals = np.zeros(RESAMPLES)
-    chosen = draw.integers(len(seeds), size=(RESAMPLES, len(seeds)))
-    for place, sums in enumerate(by_group):
-        times = (chosen == place).sum(axis=1)
-        for _ in range(int(times.max())):
-            weights = draw.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), RESAMPLES)
-            totals += np.where(times > 0, weights @ sums, 0.0)
-            times = times - 1
+    totals = np.concatenate([_resampled(matrix, AT_ONCE, draw) for _ in range(RESAMPLES // AT_ONCE)])
     low, high = np.quantile(totals, [0.025, 0.975])
-    each = {seed: float(sums.sum()) for seed, sums in zip(seeds, by_group, strict=True)}
-    return Difference(sum(each.values()), float(low), float(high), each)
+    by_seed = dict(zip(seeds, matrix.sum(axis=1).tolist(), strict=True))
+    return Difference(sum(by_seed.values()), float(low), float(high), by_seed)
 
 
-def _by_group(left: Values, right: Values, groups: Mapping[str, str], tasks: Sequence[str]) -> NDArray[np.float64]:
-    """Return the difference summed over the tasks of each group, ``(groups,)``."""
+def _resampled(matrix: NDArray[np.float64], number: int, draw: Generator) -> NDArray[np.float64]:
+    """Return sums of ``(seeds, groups)`` differences whose rows and columns are drawn with replacement, so many."""
+    seeds, groups = (draw.multinomial(n, np.full(n, 1 / n), number) for n in matrix.shape)
+    return ((seeds @ matrix) * groups).sum(axis=1)
+
+
+def _by_group(left: Values, right: Values, groups: Mapping[str, str], tasks: Sequence[str]) -> dict[str, float]:
+    """Return the difference summed over the tasks of each group."""
     sums: dict[str, float] = {}
     for task in tasks:
         group = groups.get(task, task)
         sums[group] = sums.get(group, 0.0) + left.get(task, 0.0) - right.get(task, 0.0)
-    return np.array(list(sums.values()))
+    return sums
