@@ -83,8 +83,8 @@ def difference(
     groups: Mapping[str, str],
     tasks: Mapping[int, Sequence[str]],
 ) -> Difference:
-    """Return the paired difference left − right over the seeds that both have; `tasks` are those of each seed. Seeds may
-    share groups: a group is drawn for all of them at once."""
+    """Return the paired difference left − right over the seeds that both have; `tasks` are those of each seed. Seeds
+    may share groups: a group is drawn for all of them at once."""
     seeds = sorted(left.keys() & right.keys())
     sums = [_by_group(left[seed], right[seed], groups, tasks[seed]) for seed in seeds]
     names = sorted(set().union(*sums))
