@@ -35,7 +35,7 @@ def _insert_completion(connection: sqlite3.Connection, stored: Counter[Part], ro
 
 
 def _insert_execution(connection: sqlite3.Connection, stored: Counter[Part], row: ExecutionRow) -> None:
-    encoded = [encode_output(output) for output in (*row.train, *row.test)]
+    encoded = row.encoded or tuple(encode_output(output) for output in (*row.train, *row.test))
     found = connection.executemany("INSERT INTO outputs VALUES (?,?) ON CONFLICT DO NOTHING", encoded)
     stored["outputs", "", 0, "", "", 0] += max(found.rowcount, 0)
     hashes = [name for name, _ in encoded]

@@ -15,8 +15,8 @@ from soar.types import (
     Program,
     Task,
     canonical_json,
-    content_hash,
     frozen,
+    text_hash,
 )
 
 
@@ -35,7 +35,8 @@ class CompletionRow:
 @dataclass(frozen=True, slots=True)
 class ExecutionRow:
     """What one program did on one task. `train` and `test` hold one output or failure per pair; `ballot` and
-    `behaviour` are the hashes of the test outputs and of all outputs, None unless `status` is "ok"."""
+    `behaviour` are the hashes of the test outputs and of all outputs, None unless `status` is "ok". `encoded` are all
+    outputs as `encode_output` gives them, where that was done already: it costs more than the row."""
 
     task_id: str
     code: str
@@ -46,6 +47,7 @@ class ExecutionRow:
     ballot: str | None = None
     behaviour: str | None = None
     cpu_seconds: float = 0.0
+    encoded: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
 
     def program(self, origin: Origin, parents: tuple[str, ...]) -> Program:
         """Return the program as it came in one completion."""
@@ -108,7 +110,8 @@ def execution_row(task: Task, code: str, execution: Execution) -> ExecutionRow:
         status = "syntax-error"
     else:
         status = "failed"
-    ok = status == "ok"
+    encoded = tuple(map(encode_output, execution.outputs))
+    texts = [text for _, text in encoded] if status == "ok" else []
     return ExecutionRow(
         task_id=task.id,
         code=code,
@@ -116,9 +119,10 @@ def execution_row(task: Task, code: str, execution: Execution) -> ExecutionRow:
         accuracy=accuracy(task, train),
         train=train,
         test=test,
-        ballot=content_hash(*test) if ok else None,
-        behaviour=content_hash(*train, *test) if ok else None,
+        ballot=text_hash(texts[len(train) :]) if texts else None,
+        behaviour=text_hash(texts) if texts else None,
         cpu_seconds=execution.cpu_seconds,
+        encoded=encoded,
     )
 
 
@@ -135,7 +139,7 @@ def encode_output(output: Output) -> tuple[str, str]:
 
 def output_hash(text: str) -> str:
     """Return the hash of a stored output, the `content_hash` of its value."""
-    return hashlib.blake2b(f"{text}\n".encode(), digest_size=16).hexdigest()
+    return text_hash([text])
 
 
 def decode_output(text: str) -> Output:

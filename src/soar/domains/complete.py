@@ -69,6 +69,8 @@ class _Complete:
             raise ValueError(f"{type(error).__name__} while it was read: {error}") from None
         if self.codec != "json":
             return found
+        if type(found) in (int, str, bool):
+            return found  # a JSON value as it is
         found = frozen(found)
         try:
             hash(found)
