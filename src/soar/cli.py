@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soar import __version__
-from soar.errors import ConfigError, SoarError, StoreError
+from soar.errors import ConfigError, Interrupted, SoarError, StoreError
 from soar.files import printing
 from soar.signals import Stopped, stop_on_signals
 
@@ -104,6 +104,50 @@ def _dry_run(settings: "Config", run_dir: Path | None, as_json: bool) -> None:
             typer.echo(json.dumps(found.as_json()))
         else:
             show(found, Console())
+
+
+@app.command()
+def solve(
+    tasks: Annotated[
+        list[str], typer.Argument(help="Ids of a domain's own sets, files of tasks, or - for standard input.")
+    ],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A TOML file (default: the model that ships, for ARC).")
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", help='The tasks\' domain: a name, or "package.module:name".')
+    ] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Search no longer, all tasks together.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per task.")] = False,
+) -> None:
+    """Search programs for tasks in hand and print the answers; nothing is kept. Ends early once programs agree."""
+    from rich.console import Console
+
+    from soar.report.foreign import visible
+
+    told, out = (Console(stderr=error, markup=False, emoji=False) for error in (as_json, False))
+    with printing():  # before what takes time: loading libraries, tasks and the model
+        told.print(f"searching programs for {', '.join(map(visible, tasks))}", highlight=False, soft_wrap=True)
+
+    import asyncio
+
+    from soar import solving
+    from soar.report.show_solution import show_solution
+    from soar.report.watching import watch
+
+    settings = solving.settings(config, domain, seconds, overrides or ())
+    meant = solving.tasks_meant(settings, tasks)
+    work = solving.solutions(settings, meant, lambda *held: watch(*held, told), heeding_signals=True)
+    found = asyncio.run(work)
+    with printing():
+        for each in found:
+            if as_json:
+                typer.echo(json.dumps(each.as_json()))
+            else:
+                show_solution(each, out)
+    if any(each.ended == "stopped" for each in found):
+        raise Interrupted("stopped; what was found until then is printed")
 
 
 @app.command()

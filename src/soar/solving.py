@@ -6,6 +6,7 @@ what it found is said by `soar.report.solution`.
 
 import asyncio
 import contextlib
+import sys
 import tempfile
 import threading
 import time
@@ -26,7 +27,7 @@ from soar.report.task_view import task_view
 from soar.report.view import RunView
 from soar.search.agreement import agreed
 from soar.signals import until_signal
-from soar.tasks_in_hand import distinct, tasks_named
+from soar.tasks_in_hand import distinct, tasks_in_text, tasks_named
 from soar.types import Task
 
 SHIPPED = Path(__file__).with_name("solve.toml")
@@ -85,6 +86,20 @@ def settings(
     if seconds is not None:
         raw["budget"]["max_seconds"] = seconds
     return validated(raw, "configuration" if config is None or isinstance(config, Config) else str(config))
+
+
+def tasks_meant(config: Config, named: Sequence[str]) -> list[Task]:
+    """Return the tasks that a command line names, each once; ``-`` is what comes in by standard input."""
+    domain = open_domain(config.tasks.domain)
+    found = [tasks_in_text(domain, _read_in()) if name == "-" else tasks_named(domain, name) for name in named]
+    return distinct([task for tasks in found for task in tasks])
+
+
+def _read_in() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input is no text: {error}") from None
 
 
 async def solutions(

@@ -6,8 +6,9 @@ Knows how `soar.report.solution` is laid out for people.
 from rich.console import Console
 
 from soar.report.drawing import Group, highlighted, print_groups, print_whole
-from soar.report.show_task import lineage_line, worth
+from soar.report.show_task import lineage_line
 from soar.report.solution import Solution
+from soar.report.task_view import Found
 
 ENDED = {
     "agreed": "enough programs agree",
@@ -28,8 +29,7 @@ def show_solution(found: Solution, console: Console) -> None:
         return
     print_whole(console, f"\n{'the best program' if found.found else 'the nearest program'}:\n")
     print_whole(console, highlighted(found.program.program.code))
-    print_whole(console, f"\n{pairs_line(found)}")
-    print_whole(console, worth(found.seen, found.program) + gives(found))
+    print_whole(console, f"\n{pairs_line(found)}; {origin(found.program, found.gives)}")
     print_whole(console, lineage_line(found.seen, found.program.program))
     print_whole(console, tried_line(found))
 
@@ -83,9 +83,12 @@ def pairs_line(found: Solution) -> str:
     return ", ".join([*marks, *tests])
 
 
-def gives(found: Solution) -> str:
-    """Return which answer the program gives, as the end of a line; "" where it is neither."""
-    return f"; it gives answer {found.gives}" if found.gives else ""
+def origin(program: Found, gives: int | None) -> str:
+    """Return how often the model wrote a program, and what it answers."""
+    times = "once" if program.copies == 1 else f"{program.copies} times"
+    if program.rejected:
+        return f"written {times}, without a vote ({program.rejected})"
+    return f"written {times}, {f'for answer {gives}' if gives else 'for neither answer'}"
 
 
 def tried_line(found: Solution) -> str:

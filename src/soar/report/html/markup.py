@@ -30,7 +30,7 @@ def joined(parts: Iterable[object]) -> Html:
     return Html("".join(part if isinstance(part, Html) else text(part) for part in parts if part is not None))
 
 
-def element(name: str, *inside: object, **attributes: object) -> Html:
+def element(name: str, /, *inside: object, **attributes: object) -> Html:
     """Return an element. An attribute of None is left out; of ``class_`` and ``stroke_width`` the names are ``class``
     and ``stroke-width``."""
     named = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value is not None)

@@ -3,7 +3,7 @@
 from soar.report.html.markup import Html, element
 from soar.report.html.task import cell, pairs, program_parts
 from soar.report.html.values import Group, groups
-from soar.report.show_solution import gives, headline, tried_line, vote_line
+from soar.report.show_solution import headline, tried_line, vote_line
 from soar.report.solution import Solution
 
 
@@ -15,7 +15,7 @@ def solution_cell(found: Solution) -> Html:
         parts += [groups(found.seen.domain, _answers(found)), element("p", vote_line(found))]
     if found.program:
         parts += [groups(found.seen.domain, pairs(found.seen, found.program)), program_parts(found.seen, found.program)]
-    return cell(*parts, element("p", tried_line(found) + gives(found), class_="soft"))
+    return cell(*parts, element("p", tried_line(found), class_="soft"))
 
 
 def _answers(found: Solution) -> list[Group]:
