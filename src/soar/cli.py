@@ -151,13 +151,25 @@ def solve(
 
 
 @app.command()
-def report(run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.")], as_json: Json = False) -> None:
-    """Print what runs reached: one row per search."""
+def report(
+    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    as_json: Json = False,
+    out: Annotated[
+        Path | None, typer.Option("--html", help="Write all about one run to this file, a page that stands alone.")
+    ] = None,
+) -> None:
+    """Print what runs reached: one row per search. Or write all about one run as a page; safe while it goes on."""
     from rich.console import Console
 
     from soar import session
     from soar.report import metrics
     from soar.report.show import report_table
+
+    if out is not None:
+        if as_json or len(run_dirs) != 1:
+            raise ConfigError("--html FILE takes one run directory, and not --json")
+        _write_page(run_dirs[0], out)
+        return
 
     for run_dir in run_dirs:
         with session.view_run(run_dir) as view:
@@ -167,6 +179,25 @@ def report(run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.
                 typer.echo(json.dumps(found))
             else:
                 Console().print(report_table(found, str(run_dir)))
+
+
+def _write_page(run_dir: Path, out: Path) -> None:
+    """Write a run's report as a page."""
+    from soar import session
+    from soar.execute import refuse_run
+    from soar.report.html.page import write_page
+
+    with session.view_run(run_dir) as view:
+        refuse_run(out, run_dir, view.sources.values())
+        _print_written(out, write_page(view, out))
+
+
+def _print_written(out: Path, told: str) -> None:
+    from soar.files import partial
+
+    if partial(out):  # else it may be standard output
+        with printing():
+            typer.echo(f"{out}: {told}")
 
 
 @app.command()
@@ -224,22 +255,15 @@ def export(
 ) -> None:
     """Write a run's answers or programs to a file; safe while it goes on."""
     from soar import session
-    from soar.execute import refuse_inputs
-    from soar.files import partial
+    from soar.execute import refuse_run
     from soar.report.export import write_programs, write_submission
 
     out = answers or programs
     if out is None or (answers and programs):
         raise ConfigError("give one of --submission FILE and --programs FILE")
-    if out.resolve().is_relative_to(run_dir.resolve()):
-        raise ConfigError(f"{out} lies in the run directory, where the run has its own files: name another place")
     with session.view_run(run_dir) as view:
-        for source in view.sources.values():
-            refuse_inputs(out, run_dir / "config.toml", source)
-        told = write_submission(view, out, stage) if answers else write_programs(view, out, stage)
-    if partial(out):  # else it may be standard output
-        with printing():
-            typer.echo(f"{out}: {told}")
+        refuse_run(out, run_dir, view.sources.values())
+        _print_written(out, write_submission(view, out, stage) if answers else write_programs(view, out, stage))
 
 
 @app.command("exec")

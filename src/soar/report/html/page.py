@@ -5,8 +5,10 @@ No script, no font and no picture comes from elsewhere, and the page's own polic
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from soar.files import growing
 from soar.report.html.markup import Html, element, joined
 from soar.report.html.score import scores
 from soar.report.html.searches import costs, failures, reached
@@ -19,6 +21,14 @@ from soar.report.view import RunView
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What a browser may fetch for the page: nothing."""
+
+
+def write_page(view: RunView, out: Path) -> str:
+    """Write the report of a run, whole or not at all; return what was written."""
+    text = page(view)
+    with growing(out) as sink:
+        sink.write(text)
+    return f"{len(text.encode()) / 1e6:.1f} MB, which any browser opens"
 
 
 def page(view: RunView) -> str:

@@ -75,11 +75,11 @@ def failures(found: Sequence[FailureKind], completions: int) -> Html:
     if rest:
         count = sum(each.count for each in rest)
         rows.append([f"{len(rest)} other kinds", f"{count:,}", f"{count / completions:.1%}", "", ""])
-    return table(("kind", "how often", "of completions", "", "for example"), rows)
+    return table(("kind", "how often", "of completions", "", "for example"), rows, class_="left")
 
 
 def _failure(each: FailureKind, most: int, completions: int) -> list[object]:
     bar = element("span", class_="bar", style=f"width:{WIDEST * each.count / most:.2f}em")
     example = each.example if len(each.example) <= EXAMPLE else f"{each.example[: EXAMPLE - 1]}…"
     share = f"{each.count / completions:.1%}" if completions else "?"
-    return [each.name, f"{each.count:,}", share, element("span", bar, class_="said"), element("code", example)]
+    return [each.name, f"{each.count:,}", share, bar, element("code", example)]

@@ -23,9 +23,8 @@ body.soar{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:74rem}
 .soar th,.soar td{padding:.25rem .75rem .25rem 0;text-align:right;border-bottom:1px solid var(--line);
 font-variant-numeric:tabular-nums;vertical-align:baseline;background:none;max-width:36rem;overflow-wrap:anywhere}
 .soar thead th{color:var(--soft);font-weight:500}
-.soar th:first-child,.soar td.said,.soar th.said{text-align:left}
+.soar th:first-child,.soar .left td,.soar .left th{text-align:left}
 .soar tbody th{font-weight:500}
-.soar tr.sum th,.soar tr.sum td{border-bottom:0;font-weight:600}
 .soar pre{background:var(--card);border:1px solid var(--line);border-radius:6px;padding:.75rem .9rem;margin:.5rem 0;
 overflow-x:auto;font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;color:var(--ink)}
 .soar .kw{color:var(--d)}.soar .st{color:var(--c)}.soar .co{color:var(--soft);font-style:italic}
@@ -55,7 +54,8 @@ list-style:none}
 .soar .charts figcaption{white-space:normal;color:var(--ink);font-size:.9rem}
 .soar .chart{width:100%;font-size:11px}
 .soar .chart text{fill:var(--soft)}.soar .chart .axis{stroke:var(--line);fill:none}
-.soar .chart path{fill:none;stroke-width:2}.soar .chart .refine{stroke-dasharray:5 3}
+.soar .chart path{fill:none;stroke-width:2}.soar .chart path.axis{stroke-width:1}
+.soar .chart .refine{stroke-dasharray:5 3}
 .soar .s0{stroke:var(--a);color:var(--a)}.soar .s1{stroke:var(--b);color:var(--b)}
 .soar .s2{stroke:var(--c);color:var(--c)}
 .soar .s3{stroke:var(--d);color:var(--d)}.soar .s4{stroke:var(--e);color:var(--e)}
