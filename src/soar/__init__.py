@@ -11,6 +11,9 @@ run.task("007bbfb7").best, run.votes("007bbfb7"), run.frame()
 with soar.open_sandbox() as sandbox: …     programs that nobody vouches for
 """
 
+# pyright: reportUnsupportedDunderAll=false
+# The names are there when they are asked for; a type checker reads the stub beside this file.
+
 import importlib
 from typing import Any
 
@@ -38,7 +41,7 @@ _HOMES = {
     "open_sandbox": "soar.execution",
     "solve": "soar.solving",
 }
-"""Where each name is at home. Its type stands in the stub beside this file."""
+"""Where each name is at home."""
 
 
 def __getattr__(name: str) -> Any:

@@ -118,7 +118,9 @@ class _Reading:
         kept = self.seen.setdefault((step.stage.name, task.id), _Seen(task))
         kept.solved |= bool(result.solved)
         kept.programs += len(programs)
-        by_phase = {phase: [each for each in programs if each.origin.phase == phase] for phase in PHASES}
+        by_phase: dict[Phase, list[Program]] = {
+            phase: [each for each in programs if each.origin.phase == phase] for phase in PHASES
+        }
         for phase, found in by_phase.items():
             self.sizes[(*step.key, phase)] = max(self.sizes[(*step.key, phase)], len(found))
         for known in (False, True) if task.answered else (False,):
@@ -231,7 +233,7 @@ def _telling(view: RunView, seen: Mapping[tuple[str, str], _Seen]) -> list[Telli
     stages = {step.stage.name: step.stage for step in view.plan}
     found: dict[Kind, list[Telling]] = {kind: [] for kind in SHARES}
     for (stage, _), kept in seen.items():
-        kind = next((kind for kind in SHARES if kind in kept.best), None)
+        kind: Kind | None = next((kind for kind in SHARES if kind in kept.best), None)
         if kind:
             (task,) = stages[stage].visible([kept.task])
             right = verdicts(kept.task.test, kept.best[kind].test) if kept.task.answered else None
