@@ -138,7 +138,7 @@ def solve(
 
     settings = solving.settings(config, domain, seconds, overrides or ())
     meant = solving.tasks_meant(settings, tasks)
-    work = solving.solutions(settings, meant, lambda *held: watch(*held, told), heeding_signals=True)
+    work = solving.solutions(settings, meant, lambda view, tasks: watch(view, tasks, told), heeding_signals=True)
     found = asyncio.run(work)
     with printing():
         for each in found:
