@@ -177,18 +177,20 @@ def waited_for(make: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
     except RuntimeError:
         return asyncio.run(make())
     loop = asyncio.new_event_loop()
-    work = loop.create_task(make())
+    work, done = loop.create_task(make()), threading.Event()
 
     def body() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(asyncio.wait([work]))
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(asyncio.wait([work]))
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=body, name="solve")
-    thread.start()
+    threading.Thread(target=body, name="solve").start()
     try:
-        thread.join()
+        done.wait()  # not the thread: until Python 3.13 one whose `join` was interrupted counts as ended
     finally:
         with contextlib.suppress(RuntimeError):  # closed: all is done
             loop.call_soon_threadsafe(work.cancel)
-        thread.join()
+        done.wait()
     return work.result()
