@@ -32,6 +32,7 @@ def test_nothing_below_the_method_reads_a_configuration():
         "doctor.py",
         "cli.py",
         "dry_run.py",
+        "solving.py",
     )
     assert naming(r"soar\.config\b", but_in=readers) == []
 

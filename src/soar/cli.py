@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soar import __version__
-from soar.errors import ConfigError, SoarError, StoreError
+from soar.errors import ConfigError, Interrupted, SoarError, StoreError
 from soar.files import printing
 from soar.signals import Stopped, stop_on_signals
 
@@ -109,13 +109,69 @@ def _dry_run(settings: "Config", run_dir: Path | None, as_json: bool) -> None:
 
 
 @app.command()
-def report(run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.")], as_json: Json = False) -> None:
-    """Print what runs reached: one row per search."""
+def solve(
+    tasks: Annotated[
+        list[str], typer.Argument(help="Ids of a domain's own sets, files of tasks, or - for standard input.")
+    ],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A TOML file (default: the model that ships, for ARC).")
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", help='The tasks\' domain: a name, or "package.module:name".')
+    ] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Search no longer, all tasks together.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per task.")] = False,
+) -> None:
+    """Search programs for tasks in hand and print the answers; nothing is kept. Ends early once programs agree."""
+    from rich.console import Console
+
+    from soar.report.foreign import visible
+
+    told, out = (Console(stderr=error, markup=False, emoji=False) for error in (as_json, False))
+    with printing():  # before what takes time: loading libraries, tasks and the model
+        told.print(f"searching programs for {', '.join(map(visible, tasks))}", highlight=False, soft_wrap=True)
+
+    import asyncio
+
+    from soar import solving
+    from soar.report.show_solution import show_solution
+    from soar.report.watching import watch
+
+    settings = solving.settings(config, domain, seconds, overrides or ())
+    meant = solving.tasks_meant(settings, tasks)
+    work = solving.solutions(settings, meant, lambda view, tasks: watch(view, tasks, told), heeding_signals=True)
+    found = asyncio.run(work)
+    with printing():
+        for each in found:
+            if as_json:
+                typer.echo(json.dumps(each.as_json()))
+            else:
+                show_solution(each, out)
+    if any(each.ended == "stopped" for each in found):
+        raise Interrupted("stopped; what was found until then is printed")
+
+
+@app.command()
+def report(
+    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    as_json: Json = False,
+    out: Annotated[
+        Path | None, typer.Option("--html", help="Write all about one run to this file, a page that stands alone.")
+    ] = None,
+) -> None:
+    """Print what runs reached: one row per search. Or write all about one run as a page; safe while it goes on."""
     from rich.console import Console
 
     from soar import session
     from soar.report import metrics
     from soar.report.show import report_table
+
+    if out is not None:
+        if as_json or len(run_dirs) != 1:
+            raise ConfigError("--html FILE takes one run directory, and not --json")
+        _write_page(run_dirs[0], out)
+        return
 
     for run_dir in run_dirs:
         with session.view_run(run_dir) as view:
@@ -125,6 +181,25 @@ def report(run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.
                 typer.echo(json.dumps(found))
             else:
                 Console().print(report_table(found, str(run_dir)))
+
+
+def _write_page(run_dir: Path, out: Path) -> None:
+    """Write a run's report as a page."""
+    from soar import session
+    from soar.execute import refuse_run
+    from soar.report.html.page import write_page
+
+    with session.view_run(run_dir) as view:
+        refuse_run(out, run_dir, view.sources.values())
+        _print_written(out, write_page(view, out))
+
+
+def _print_written(out: Path, told: str) -> None:
+    from soar.files import partial
+
+    if partial(out):  # else it may be standard output
+        with printing():
+            typer.echo(f"{out}: {told}")
 
 
 @app.command()
@@ -182,22 +257,15 @@ def export(
 ) -> None:
     """Write a run's answers or programs to a file; safe while it goes on."""
     from soar import session
-    from soar.execute import refuse_inputs
-    from soar.files import partial
+    from soar.execute import refuse_run
     from soar.report.export import write_programs, write_submission
 
     out = answers or programs
     if out is None or (answers and programs):
         raise ConfigError("give one of --submission FILE and --programs FILE")
-    if out.resolve().is_relative_to(run_dir.resolve()):
-        raise ConfigError(f"{out} lies in the run directory, where the run has its own files: name another place")
     with session.view_run(run_dir) as view:
-        for source in view.sources.values():
-            refuse_inputs(out, run_dir / "config.toml", source)
-        told = write_submission(view, out, stage) if answers else write_programs(view, out, stage)
-    if partial(out):  # else it may be standard output
-        with printing():
-            typer.echo(f"{out}: {told}")
+        refuse_run(out, run_dir, view.sources.values())
+        _print_written(out, write_submission(view, out, stage) if answers else write_programs(view, out, stage))
 
 
 @app.command("exec")

@@ -111,6 +111,14 @@ def refuse_inputs(out: Path | None, programs: Path, source: str | None) -> None:
             )
 
 
+def refuse_run(out: Path, run_dir: Path, sources: Iterable[str]) -> None:
+    """Raise `ConfigError` where a file would lie in a run's directory, or over the tasks of its sources."""
+    if out.resolve().is_relative_to(run_dir.resolve()):
+        raise ConfigError(f"{out} lies in the run directory, where the run has its own files: name another place")
+    for source in sources:
+        refuse_inputs(out, run_dir / "config.toml", source)
+
+
 def _identity(target: Path | int | None) -> tuple[int, int] | None:
     """Return what a plain file is known by under all its names, None for what is none."""
     if target is None:

@@ -83,6 +83,11 @@ class Domain(Protocol):
         """Return one value as people see it in a terminal."""
         ...
 
+    def svg(self, value: Value) -> str:
+        """Return one value as people see it in a page or a notebook: markup that stands alone, such as inline SVG, in
+        which whatever the value holds is escaped."""
+        ...
+
     def similarity(self, one: Value, other: Value) -> float:
         """Return how alike two values are, from 0 to 1."""
         ...

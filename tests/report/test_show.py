@@ -1,7 +1,8 @@
 from rich.console import Console
 
 from soar.domains.complete import DRAWN, complete, draw
-from soar.report.drawing import failure_text, highlighted, print_groups, print_whole, visible
+from soar.report.drawing import highlighted, print_groups, print_whole
+from soar.report.foreign import failure_text, visible
 from soar.types import Failure
 
 

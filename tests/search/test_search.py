@@ -100,6 +100,27 @@ def test_an_islands_refinement_stops_at_its_share_and_copies_of_the_parent_do_no
     assert len(calls(found)) == 4 + 4 * 4
 
 
+def test_a_task_is_left_once_enough_distinct_programs_agree_on_the_answer(searched, task):
+    budget = {"samples": 40, "refinements": 18, "agreeing": 6}
+    assert len(calls(searched(variants(MIRROR), task, budget=budget))) == 8
+    copies = searched([MIRROR], task, budget={**budget, "samples": 8}, name="copies")
+    assert len(calls(copies)) == 8 + 18, "copies of one program are one"
+
+    def guess(prompt, seed):
+        return block(f"return [row[::-1] for row in grid] if grid[0][0] != 4 else [[{seed % 10}, {seed // 10 % 10}]]")
+
+    differ = searched(guess, task, budget={**budget, "samples": 8}, name="differ")
+    assert len(calls(differ)) == 8 + 18, "right on the pairs, and no two give one answer"
+
+
+def test_programs_that_agree_end_the_refinement_too_and_are_counted_with_the_samples(searched, task):
+    def reply(prompt, seed):
+        return variants(MIRROR if "grid):  #" in prompt else NOTHING)(prompt, seed)
+
+    found = searched(reply, task, budget={"samples": 4, "refinements": 400, "agreeing": 4})
+    assert [len([row for row in calls(found) if row[1:3] == ("refine", island)]) for island in range(4)] == [4] * 4
+
+
 def test_every_parent_is_the_arm_that_rex_draws_with_the_true_pull_counts(searched, task):
     """Trap 1: pulls count every completion spent on an arm. Replayed here apart from the search's own bookkeeping."""
     reader = searched(variants(NOTHING, MIRROR, RAISES), task, budget={"samples": 12, "refinements": 160})

@@ -4,6 +4,7 @@ Knows no particular domain. It also sees to what the rest of the system relies o
 the outputs of loaded tasks have the canonical form that `parse` gives to those of programs.
 """
 
+import html
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -109,6 +110,11 @@ def draw(value: Value) -> Text:
     return Text(text if len(text) <= DRAWN else f"{text[: DRAWN - 1]}…")
 
 
+def svg(value: Value) -> str:
+    """Return a value's JSON as text in a page, cut where it is very long."""
+    return html.escape(draw(value).plain)
+
+
 def similarity(one: Value, other: Value) -> float:
     """Return how alike two JSON values are: the mean over the items of two lists of one length, else 1 or 0."""
     if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other) and one:
@@ -148,6 +154,7 @@ DEFAULTS: Mapping[str, Any] = {
     "show": canonical_json,
     "shape": lambda _: "",
     "draw": draw,
+    "svg": svg,
     "similarity": similarity,
     "fingerprints": fingerprints,
     "submission": submission,

@@ -1,7 +1,7 @@
 """Values, programs and foreign text in a terminal, whole: what does not fit beside another goes below it.
 
-Knows widths and what a terminal would obey. Text that a model, a program or a task's author wrote is shown and never
-obeyed: no escape sequence, no markup. Does not know what is worth showing.
+Knows widths. Foreign text stands here as `soar.report.foreign` makes it, and is no markup either. Does not know what is
+worth showing.
 """
 
 import textwrap
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soar.protocols import Domain
+from soar.report.foreign import failure_text, visible
 from soar.types import Failure, Output
 
 Group: TypeAlias = Sequence[tuple[str, Output | None]]
@@ -28,11 +29,6 @@ GAP = 2
 
 FAILURE = 36
 """Columns that what is said of a failure takes."""
-
-
-def visible(text: str) -> str:
-    """Return text that a terminal shows as it is: what it would obey, or not show, stands as in a Python string."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def highlighted(code: str) -> Text:
@@ -103,9 +99,3 @@ def _drawing(domain: Domain, value: Output | None) -> RenderableType:
     said = drawn.plain if isinstance(drawn, Text) else drawn
     # Colours are given up where the text that they belong to changes.
     return Text(visible(said)) if isinstance(said, str) and (said is drawn or visible(said) != said) else drawn
-
-
-def failure_text(failure: Failure) -> str:
-    """Return in one line what went wrong, and at which line of the program."""
-    where = f" (line {failure.line}: {(failure.source_line or '').strip()})" if failure.line is not None else ""
-    return visible(f"{failure.type}: {failure.message}{where}".replace("\n", " "))

@@ -4,8 +4,9 @@ Knows scores and counts; does not know how they are shown. Reading is safe while
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import IterationRow
@@ -14,7 +15,7 @@ from soar.ensemble import Answering, filtered
 from soar.report.view import RunView
 from soar.run import Step
 from soar.scoring import oracle, score, solves
-from soar.types import Task
+from soar.types import Program, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,13 @@ class TaskResult:
     filtered: Mapping[str, int]
 
 
-def task_result(reader: ArchiveReader, step: Step, task: Task, answering: Answering) -> TaskResult:
-    """Compute one task's result of one search."""
-    programs = reader.programs(task.id, *step.key)
+Note: TypeAlias = Callable[[Step, Task, Sequence[Program], TaskResult], None]
+
+
+def task_result(
+    reader: ArchiveReader, step: Step, task: Task, answering: Answering, programs: Sequence[Program]
+) -> TaskResult:
+    """Compute one task's result of one search from its programs."""
     completions, sampled = reader.completion_counts(*step.key, task.id)
     hidden = task.without_answers()
     voters, fallen = filtered(hidden, programs, answering.filters)
@@ -121,15 +126,21 @@ def _total(values: Iterable[int]) -> int:
     return sum(int(value) for value in values)
 
 
-def report(view: RunView) -> dict[str, object]:
-    """Return the object of ``soar report --json`` for every search that has begun."""
+def report(view: RunView, note: Note | None = None) -> dict[str, object]:
+    """Return the object of ``soar report --json`` for every search that has begun. `note` is told of each search and
+    task, with its programs: whoever wants more of them need not read them again."""
     begun = {(row.stage, row.iteration): row for row in view.reader.iterations()}
     solved: dict[str, set[str]] = {}
     records = []
     for step in view.plan:
         if step.key not in begun:
             continue
-        results = [task_result(view.reader, step, task, view.answering) for task in view.tasks[step.stage.name]]
+        results = []
+        for task in view.tasks[step.stage.name]:
+            programs = view.reader.programs(task.id, *step.key)
+            results.append(task_result(view.reader, step, task, view.answering, programs))
+            if note:
+                note(step, task, programs, results[-1])
         before = solved.setdefault(step.stage.name, set())
         records.append(iteration_record(view, step, begun[step.key], results, set(before)))
         before |= {result.task_id for result in results if result.solved}

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from soar.report.drawing import highlighted, print_groups, print_whole, visible
+from soar.report.drawing import highlighted, print_groups, print_whole
+from soar.report.foreign import visible
 from soar.report.metrics import report
 from soar.report.view import RunView
 from soar.scoring import solves

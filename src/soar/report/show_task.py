@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from soar.protocols import Domain
-from soar.report.drawing import Group, highlighted, print_groups, print_whole, visible
+from soar.report.drawing import Group, highlighted, print_groups, print_whole
+from soar.report.foreign import visible
 from soar.report.task_view import Found, Lesson, TaskSearch, TaskView, ancestors, descent
 from soar.scoring import verdicts
 from soar.types import Failure, Output, Program

@@ -8,13 +8,14 @@ goes on.
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
 from soar.ensemble import Ballot, filtered
 from soar.errors import DataError, StoreError
+from soar.protocols import Domain
 from soar.report.view import RunView
 from soar.run import RunDirectory, Step
 from soar.scoring import oracle, score, verdicts
@@ -57,12 +58,13 @@ class Found:
 class TaskView:
     """All of a run about one task: its searches in their order, and every executed program in the order of the search.
 
-    `task` holds the test outputs that its stages know.
+    `task` holds the test outputs that its stages know. A notebook shows it as a page would.
     """
 
     task: Task
     searches: tuple[TaskSearch, ...]
     found: tuple[Found, ...]
+    domain: Domain = field(repr=False, compare=False)
 
     @property
     def programs(self) -> list[Found]:
@@ -76,6 +78,11 @@ class TaskView:
     def best(self) -> Found | None:
         """The best program, None where there is none yet."""
         return next(iter(self.programs), None)
+
+    def _repr_html_(self) -> str:
+        from soar.report.html.task import task_cell  # only where it is shown so
+
+        return task_cell(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ def task_view(view: RunView, task_id: str) -> TaskView:
             searches.append(_search(view, step, task, programs, ballots, finished=begun[step.key]))
             found += _judged(view, task, programs, ballots)
     known = all(step.stage.known for step in view.plan if step.stage.name in stages)
-    return TaskView(task if known else task.without_answers(), tuple(searches), tuple(found))
+    return TaskView(task if known else task.without_answers(), tuple(searches), tuple(found), view.domain)
 
 
 def _task_of(view: RunView, task_id: str) -> tuple[Task, set[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from soar.protocols import Detail
 from soar.scoring import solves
+from soar.search.agreement import agreed
 from soar.search.call import Call, complete
 from soar.search.context import SearchContext
 from soar.search.evaluate import Evaluate
@@ -38,7 +39,10 @@ async def refine_island(
     enough = -(-budget.enough // budget.islands)
     stored = stored_calls(context, task, "refine", island)
     pool, children, solved, step = Pool(arms), [], 0, 0
+    samples = [program for program, _ in arms]
     while owed > 0 and not (enough and solved >= enough):
+        if agreed(task, [*samples, *children], budget.agreeing):
+            break
         if context.meter.exhausted(task.id) and step not in stored.calls:
             break
         count = min(budget.completions_per_refinement, owed)

@@ -4,6 +4,7 @@
 
 from soar.protocols import Detail
 from soar.scoring import solves
+from soar.search.agreement import agreed
 from soar.search.call import Call, complete
 from soar.search.context import SearchContext
 from soar.search.evaluate import Evaluate
@@ -19,6 +20,8 @@ async def sample(context: SearchContext, task: Task, evaluate: Evaluate) -> list
     programs: list[Program] = []
     for step, first in enumerate(range(0, budget.samples, budget.samples_per_request)):
         if budget.enough and sum(solves(task, program) for program in programs) >= budget.enough:
+            break
+        if agreed(task, programs, budget.agreeing):
             break
         if context.meter.exhausted(task.id) and step not in stored.calls:
             break

@@ -29,7 +29,9 @@ class SearchSettings(Section):
     """Budgets per task, in completions (App. D.3, D.5), and how parents are picked (§3.2).
 
     `enough`: a task's sampling ends once this many programs reproduce all training pairs; an island's refinement once
-    its share of this many new ones does. 0 turns it off. `heuristic`: what makes a program promising as a parent,
+    its share of this many new ones does. 0 turns it off. `agreeing`: a task is searched no further once this many
+    distinct programs that reproduce all training pairs answer the test inputs alike; for those who want an answer, and
+    not programs to learn from. 0 turns it off. `heuristic`: what makes a program promising as a parent,
     "accuracy" as in the paper, or "closeness", which also tells apart programs that are right on no pair.
     """
 
@@ -39,6 +41,7 @@ class SearchSettings(Section):
     islands: Positive = 4
     completions_per_refinement: Positive = 4
     enough: NonNegative = 100
+    agreeing: NonNegative = 0
     selector: str = "rex"
     heuristic: str = "accuracy"
     rex_c: float = Field(default=20.0, gt=0)

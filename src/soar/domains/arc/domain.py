@@ -9,6 +9,7 @@ from soar.domains.arc.compact import Compact
 from soar.domains.arc.filters import is_hard_coded, is_near_constant
 from soar.domains.arc.grids import COLOURS, Grid, parse, shape, show, similarity
 from soar.domains.arc.source import SETS, read_source
+from soar.domains.arc.svg import svg
 from soar.domains.complete import submission
 from soar.protocols import Domain, Filter, Heuristic, Rendering
 from soar.types import Task, Value
@@ -64,6 +65,10 @@ class Arc:
         from soar.domains.arc.draw import draw  # rich is not needed before
 
         return draw(cast(Grid, value))
+
+    def svg(self, value: Value) -> str:
+        """Return the grid as an SVG element."""
+        return svg(cast(Grid, value))
 
     def fingerprints(self, task: Task) -> list[Hashable]:
         """Return every pair with a known output: ARC-AGI-2 holds tasks of ARC-AGI-1 with pairs moved and added."""

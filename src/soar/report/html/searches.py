@@ -1,0 +1,85 @@
+"""What each search of a run reached, what it took, and what ended its programs: the tables of a report."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from soar.report.html.markup import Html, element, joined, table
+from soar.report.overview import FailureKind
+
+REACHED = (
+    ("tasks", "tasks"),
+    ("programs", "programs"),
+    ("train pairs", "solved_train_pairs"),
+    ("solved", "solved"),
+    ("newly solved", "newly_solved"),
+    ("oracle", "oracle"),
+)
+FAILURES = 20
+"""How many kinds of failure are listed; what else there was is one line."""
+
+WIDEST = 12
+"""The length in em of the longest bar."""
+
+EXAMPLE = 160
+"""The most characters that an example of a failure takes."""
+
+
+def reached(records: Sequence[Mapping[str, Any]]) -> Html:
+    """Return what each search reached, as ``soar report`` prints it."""
+    rows = [[_search(record), *(_number(record[key]) for _, key in REACHED)] for record in records]
+    return table(("search", *(heading for heading, _ in REACHED)), rows)
+
+
+def costs(records: Sequence[Mapping[str, Any]], requests: Mapping[str, int]) -> Html:
+    """Return tokens, seconds and, where a price is known, money of each search, and of all."""
+    taken = [key for key in TAKEN if key != "money" or any(record["cost"] is not None for record in records)]
+    rows = [[_search(record), *(_number(TAKEN[key](record)) for key in taken)] for record in records]
+    total = ["all", *(_number(_sum(TAKEN[key](record) for record in records)) for key in taken)]
+    issued, retried, failed = (requests[name] for name in ("issued", "retried", "failed"))
+    asked = f"{issued:,} requests to the model, {retried:,} repeated, {failed:,} failed."
+    unknown = "" if "money" in taken else " Money is not known: no price is set in [budget]."
+    return joined([table(("search", *taken), [*rows, total]), element("p", asked + unknown, class_="soft")])
+
+
+TAKEN: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
+    "completions": lambda record: record["completions"],
+    "prompt tokens": lambda record: record["tokens"]["prompt"],
+    "completion tokens": lambda record: record["tokens"]["completion"],
+    "search s": lambda record: record["seconds"],
+    "tuning s": lambda record: record["finetune_seconds"],
+    "money": lambda record: record["cost"],
+}
+"""What a search takes, by its heading."""
+
+
+def _sum(values: Iterable[float | None]) -> float:
+    return sum(value for value in values if value is not None)
+
+
+def _search(record: Mapping[str, Any]) -> str:
+    return f"{record['stage']} {record['iteration']}{'' if record['finished'] else ' so far'}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "?"
+    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:,.3g}"
+
+
+def failures(found: Sequence[FailureKind], completions: int) -> Html:
+    """Return what ended programs and completions, by kind, with how often that is."""
+    if not found:
+        return element("p", "No program failed.")
+    listed, rest = found[:FAILURES], found[FAILURES:]
+    rows = [_failure(each, listed[0].count, completions) for each in listed]
+    if rest:
+        count = sum(each.count for each in rest)
+        rows.append([f"{len(rest)} other kinds", f"{count:,}", f"{count / completions:.1%}", "", ""])
+    return table(("kind", "how often", "of completions", "", "for example"), rows, class_="left")
+
+
+def _failure(each: FailureKind, most: int, completions: int) -> list[object]:
+    bar = element("span", class_="bar", style=f"width:{WIDEST * each.count / most:.2f}em")
+    example = each.example if len(each.example) <= EXAMPLE else f"{each.example[: EXAMPLE - 1]}…"
+    share = f"{each.count / completions:.1%}" if completions else "?"
+    return [each.name, f"{each.count:,}", share, bar, element("code", example)]

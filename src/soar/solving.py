@@ -1,0 +1,196 @@
+"""From a task in hand to an answer in hand: one search of given tasks, in a folder that is gone afterwards.
+
+`soar solve`, `soar.solve` and `soar.asolve` share it. Knows which configuration such a search has, and when it is over;
+what it found is said by `soar.report.solution`.
+"""
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from soar import session
+from soar.budget import Tokens
+from soar.config import Config, load_config, validated
+from soar.domains.task_set import task_set_hash
+from soar.errors import BudgetReached, ConfigError, DataError, Interrupted
+from soar.iterate import Run, iterate
+from soar.method import open_domain
+from soar.protocols import Domain
+from soar.report.solution import Ended, Solution, solution
+from soar.report.task_view import task_view
+from soar.report.view import RunView
+from soar.search.agreement import agreed
+from soar.signals import until_signal
+from soar.tasks_in_hand import distinct, tasks_in_text, tasks_named
+from soar.types import Task
+
+SHIPPED = Path(__file__).with_name("solve.toml")
+"""The configuration of a search for which none is given: the model that ships with the package."""
+
+STAGE = "solve"
+
+Found = TypeVar("Found")
+Watch: TypeAlias = Callable[[RunView, Sequence[Task]], Awaitable[None]]
+"""Shows a search while it goes on; cancelled when it is over."""
+
+
+async def asolve(
+    task: "str | Path | Task",
+    *,
+    config: "str | Path | Config | None" = None,
+    domain: str | None = None,
+    seconds: float | None = None,
+) -> Solution:
+    """Search programs for one task; see `soar.solve`."""
+    found = settings(config, domain, seconds)
+    tasks = tasks_named(open_domain(found.tasks.domain), task)
+    if len(tasks) != 1:
+        raise DataError(f"{task} holds {len(tasks)} tasks, expected one: pass one of them as a soar.Task")
+    return (await solutions(found, tasks))[0]
+
+
+def solve(
+    task: "str | Path | Task",
+    *,
+    config: "str | Path | Config | None" = None,
+    domain: str | None = None,
+    seconds: float | None = None,
+) -> Solution:
+    """Search programs for one task; see `soar.solve`. Works in a notebook, whose event loop runs already."""
+    return waited_for(lambda: asolve(task, config=config, domain=domain, seconds=seconds))
+
+
+def settings(
+    config: "str | Path | Config | None" = None,
+    domain: str | None = None,
+    seconds: float | None = None,
+    overrides: Sequence[str] = (),
+) -> Config:
+    """Return the configuration of one search of tasks in hand: a given one with one stage of one iteration, else that
+    of the shipped model. `ConfigError` where that is asked for a domain that it does not know."""
+    found = config if isinstance(config, Config) else load_config(Path(config or SHIPPED), overrides)
+    if config is None and domain not in (None, found.tasks.domain):
+        raise ConfigError(
+            f"the model that comes with the package knows the domain {found.tasks.domain!r}, not {domain!r}: give a"
+            " configuration that names another model, like configs/endpoint.toml"
+        )
+    raw = found.as_dict()
+    raw["tasks"] = {"domain": domain or found.tasks.domain}
+    raw["stages"] = [{"name": STAGE, "iterations": 1, "answers": "known"}]
+    if seconds is not None:
+        raw["budget"]["max_seconds"] = seconds
+    return validated(raw, "configuration" if config is None or isinstance(config, Config) else str(config))
+
+
+def tasks_meant(config: Config, named: Sequence[str]) -> list[Task]:
+    """Return the tasks that a command line names, each once; ``-`` is what comes in by standard input."""
+    domain = open_domain(config.tasks.domain)
+    found = [tasks_in_text(domain, _read_in()) if name == "-" else tasks_named(domain, name) for name in named]
+    return distinct([task for tasks in found for task in tasks])
+
+
+def _read_in() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input is no text: {error}") from None
+
+
+async def solutions(
+    config: Config, tasks: Sequence[Task], watch: Watch | None = None, *, heeding_signals: bool = False
+) -> list[Solution]:
+    """Search all tasks side by side and return what was found for each, also where a limit ended the search, or
+    (`heeding_signals`, in the main thread) a signal did."""
+    tasks, domain, begun = distinct(tasks), open_domain(config.tasks.domain), time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="soar-") as folder:
+        opening = session.open_run(config, Path(folder, "run"), _silent, _silent, {STAGE: tasks})
+        async with opening as run:
+            view = _view(config, run, domain)
+            shown = asyncio.create_task(_watched(watch, view, tasks))
+            try:
+                how = await _searched(run, heeding_signals=heeding_signals)
+            finally:
+                shown.cancel()
+                await asyncio.gather(shown, return_exceptions=True)
+            seconds = time.monotonic() - begun
+            return [_solution(view, task, how, config.search.agreeing, seconds) for task in tasks]
+
+
+def _silent(_: str) -> None:
+    """Say nothing: what a run would note stands in its solutions."""
+
+
+async def _watched(watch: Watch | None, view: RunView, tasks: Sequence[Task]) -> None:
+    if watch:
+        await watch(view, tasks)
+
+
+async def _searched(run: Run, *, heeding_signals: bool) -> Ended:
+    """Search; return how that ended."""
+    try:
+        await (until_signal(iterate(run), "stopped", run.stop.set) if heeding_signals else iterate(run))
+    except BudgetReached:
+        return "limit"
+    except Interrupted:
+        return "stopped"
+    return "spent"
+
+
+def _view(config: Config, run: Run, domain: Domain) -> RunView:
+    return RunView(
+        path=run.directory.path,
+        plan=run.method.steps,
+        domain=domain,
+        tasks=run.tasks,
+        sources={STAGE: task_set_hash(run.tasks[STAGE])},
+        samples=config.search.samples,
+        refinements=config.search.refinements,
+        answering=run.method.answering,
+        budget=config.budget,
+        reader=run.reader,
+    )
+
+
+def _solution(view: RunView, task: Task, how: Ended, agreeing: int, seconds: float) -> Solution:
+    seen = task_view(view, task.id)
+    programs = [each.program for each in seen.found]
+    completions = sum(search.completions for search in seen.searches)
+    if agreed(task.without_answers(), programs, agreeing):
+        how = "agreed"
+    elif completions == view.samples + view.refinements:
+        how = "spent"  # whatever ended the search of other tasks
+    tokens = Tokens(*view.reader.tokens_by_task().get(task.id, (0, 0)))
+    return solution(seen, view.answering.ballots(task, programs), how, seconds, tokens)
+
+
+def waited_for(make: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
+    """Return what a coroutine gives, from where it cannot be awaited: in a thread of its own where an event loop runs
+    already, as in a notebook. Interrupted there, the work is cancelled, and has cleaned up when this ends."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(make())
+    loop = asyncio.new_event_loop()
+    work, done = loop.create_task(make()), threading.Event()
+
+    def body() -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(asyncio.wait([work]))
+        finally:
+            done.set()
+
+    threading.Thread(target=body, name="solve").start()
+    try:
+        done.wait()  # not the thread: until Python 3.13 one whose `join` was interrupted counts as ended
+    finally:
+        with contextlib.suppress(RuntimeError):  # closed: all is done
+            loop.call_soon_threadsafe(work.cancel)
+        done.wait()
+    return work.result()
