@@ -27,7 +27,7 @@ class Backend:
     distinct = True
 
     def __init__(self, settings: Settings) -> None:
-        require('lm.backend = "embedded"', "train", "torch", "tokenizers", "safetensors", "numba")
+        require('lm.backend = "embedded"', None, "numba", "safetensors", "threadpoolctl", "tokenizers")
         self._name = settings.model
         self.folder = Path(settings.model) if settings.model else SHIPPED
         if not (self.folder / "config.json").is_file():
