@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from soar.errors import ConfigError
 
+DISTRIBUTION = "soar-synthesis"
+"""What pip calls the package: the name `soar` is another project's there."""
+
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -46,10 +49,10 @@ def resolve(name: str, choices: Mapping[str, Any], what: str) -> Any:
         raise ConfigError(f"{what} {name!r} cannot be imported: {error}") from error
 
 
-def require(what: str, extra: str, *modules: str) -> None:
-    """Raise `ConfigError` with the command that installs them where modules of an optional extra are missing."""
+def require(what: str, extra: str | None, *modules: str) -> None:
+    """Raise `ConfigError` with the command that brings them where modules are missing: those of an optional extra, or,
+    where `extra` is None, those of every installation."""
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        raise ConfigError(
-            f"{what} needs {', '.join(missing)}, which this installation lacks: pip install 'soar[{extra}]'"
-        )
+        wanted = f"{DISTRIBUTION}[{extra}]" if extra else DISTRIBUTION
+        raise ConfigError(f"{what} needs {', '.join(missing)}, which this installation lacks: pip install '{wanted}'")

@@ -1,16 +1,21 @@
 from dataclasses import replace
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from small_llama import save_small_llama
 
 from soar.errors import EndpointError
+from soar.lm.embedded import prefill as reading
 from soar.lm.embedded import shared_prefix
 from soar.lm.embedded.branches import Job
 from soar.lm.embedded.draw import Field, draw, race, start
 from soar.lm.embedded.kernels import uniforms
-from soar.lm.embedded.llama import load_llama, prefill
+from soar.lm.embedded.llama import load_llama
+from soar.lm.embedded.prefill import prefill
 from soar.lm.embedded.shared_prefix import SharedPrefixDecoder
 
 PROMPTS = tuple(tuple(range(5, 5 + length)) for length in (50, 7, 23))
@@ -26,7 +31,7 @@ def models(request, tmp_path_factory):
 
 def reference_logits(reference, tokens):
     with torch.no_grad():
-        return reference(torch.tensor([tokens])).logits[0]
+        return reference(torch.tensor([tokens])).logits[0].numpy()
 
 
 def decode(model, *batches, end=3):
@@ -56,8 +61,26 @@ def test_logits_after_ragged_prompts_are_those_of_transformers(models):
     reference, model = models
     prefixes = prefill(model, PROMPTS)
     for row, prompt in enumerate(PROMPTS):
-        expected = reference_logits(reference, prompt)[-1]
-        assert torch.allclose(prefixes[row].logits, expected, atol=1e-4)
+        assert np.allclose(prefixes[row].logits, reference_logits(reference, prompt)[-1], atol=1e-4)
+
+
+@pytest.mark.parametrize(("together", "asking"), [(1, 8), (60, 3), (1000, 23)])
+def test_in_how_many_passes_prompts_are_read_changes_nothing(models, monkeypatch, together, asking):
+    reference, model = models
+    monkeypatch.setattr(reading, "GROUP_TOKENS", together)
+    monkeypatch.setattr(reading, "ASKING", asking)
+    begun = [None, None, prefill(model, PROMPTS[2:])[0].first(9)]
+    for prompt, found in zip(PROMPTS, prefill(model, PROMPTS, begun), strict=True):
+        assert found.length == len(prompt)
+        assert np.allclose(found.logits, reference_logits(reference, prompt)[-1], atol=1e-4)
+
+
+@given(st.lists(st.integers(1, 9), max_size=8), st.integers(1, 20))
+def test_prompts_read_together_are_neighbours_and_not_too_long(lengths, total):
+    groups = [lengths[each] for each in reading.grouped(lengths, total)]
+    assert list(chain.from_iterable(groups)) == lengths
+    assert all(len(group) == 1 or sum(group) <= total for group in groups)
+    assert all(sum(one) + other[0] > total for one, other in pairwise(groups)), "no group could have taken one more"
 
 
 def drawn(seed, logits):
@@ -76,7 +99,7 @@ def test_every_token_is_the_one_that_transformers_logits_give(models):
     for each in done:
         tokens = [*each.tokens, *([3] if each.finish_reason == "stop" else [])]
         logits = reference_logits(reference, [*each.job.prompt, *tokens])[len(each.job.prompt) - 1 : -1]
-        assert tokens == drawn(each.job.seeds[each.index], logits.numpy())
+        assert tokens == drawn(each.job.seeds[each.index], logits)
 
 
 def test_distinct_samples_are_those_that_transformers_logits_give(models):
@@ -85,7 +108,7 @@ def test_distinct_samples_are_those_that_transformers_logits_give(models):
     job = Job(PROMPTS[1], tuple(range(12)), 1.0, 0.0, 5, distinct=True)
     racing, ended = [((), start(0))], []
     while racing:
-        logits = np.stack([reference_logits(reference, [*job.prompt, *tokens])[-1].numpy() for tokens, _ in racing])
+        logits = np.stack([reference_logits(reference, [*job.prompt, *tokens])[-1] for tokens, _ in racing])
         field = Field([runner for _, runner in racing], [runner for *_, runner in ended], 12, 1.0, 0.0)
         (found,) = race(logits, [field])
         longer = [((*racing[row][0], token), runner) for row, token, runner in found]

@@ -30,7 +30,7 @@ class Backend:
     distinct = True
 
     def __init__(self, settings: Settings) -> None:
-        require('lm.backend = "embedded"', "train", "torch", "tokenizers", "safetensors", "numba")
+        require('lm.backend = "embedded"', None, "numba", "safetensors", "threadpoolctl", "tokenizers")
         self._name = name = settings.model
         self.folder = SHIPPED if name is None else NAMED.get(name, Path(name))
         self.domain = "arc" if name is None else name if name in NAMED else None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from soar.lm.embedded.draw import Field, Runner, draw, race, start
 from soar.lm.embedded.kernels import uniforms
-from soar.lm.embedded.llama import Prefix
+from soar.lm.embedded.prefill import Prefix
 
 
 @dataclass(frozen=True, eq=False)

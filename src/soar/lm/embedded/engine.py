@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -18,6 +19,7 @@ from soar.errors import ConfigError, EndpointError, PromptTooLong
 from soar.lm.embedded import SHIPPED
 from soar.lm.embedded.branches import Done, Job
 from soar.lm.embedded.llama import load_llama, read_config
+from soar.lm.embedded.one_thread import one_thread
 from soar.lm.embedded.prefixes import Prefixes
 from soar.lm.embedded.shared_prefix import SharedPrefixDecoder
 from soar.lm.request import Request
@@ -55,6 +57,8 @@ class Embedded:
         self._threads = [
             threading.Thread(target=self._decode, args=(each,), name="decode", daemon=True) for each in decoders
         ]
+        self._held = ExitStack()
+        self._held.enter_context(one_thread())
         for thread in self._threads:
             thread.start()
 
@@ -101,6 +105,7 @@ class Embedded:
             self._closed = True
             self._wake.notify_all()
         await asyncio.to_thread(lambda: [thread.join() for thread in self._threads])
+        self._held.close()
 
     def _tokens(self, prompt: Prompt) -> tuple[int, ...]:
         if not isinstance(prompt, str):
@@ -109,9 +114,6 @@ class Embedded:
 
     def _decode(self, decoder: SharedPrefixDecoder) -> None:
         """Decode requests until closed: the body of one thread. An error goes to those whose requests it broke."""
-        import torch
-
-        torch.set_num_threads(1)
         held: list[Request] = []
         while True:
             held = [request for request in held if not request.cancelled]

@@ -1,4 +1,5 @@
-"""What decoding does beside its matrix products, compiled by numba: norms, rotation, attention, gates, drawing.
+"""What reading and decoding do beside their matrix products, compiled by numba: norms, rotation, attention, gates,
+drawing.
 
 A step of decoding is many small operations, and calling them one by one costs more than they do. Knows arrays of 32-bit
 floats; knows neither models nor text. The compiled code is kept on disk: only the first use ever waits for it.
@@ -48,6 +49,23 @@ def normalize(hidden: Floats, weight: Floats, epsilon: float, out: Floats) -> No
 
 
 @compiled
+def normalize_heads(states: Floats, weight: Floats, epsilon: float) -> None:
+    """Norm each head of ``states`` ``(rows, heads · size)`` as `normalize` does a row, in place; ``weight`` is
+    ``(size,)``."""
+    rows, width = states.shape
+    size = len(weight)
+    for row in range(rows):
+        for start in range(0, width, size):
+            head = states[row, start : start + size]
+            total = np.float32(0)
+            for i in range(size):
+                total += head[i] * head[i]
+            scale = np.float32(1 / np.sqrt(total / size + epsilon))
+            for i in range(size):
+                head[i] *= scale * weight[i]
+
+
+@compiled
 def gate(gate_up: Floats, out: Floats) -> None:
     """Write silu(gate) · up to ``out`` ``(rows, width)``, where ``gate_up`` ``(rows, 2 · width)`` holds both."""
     rows, width = out.shape
@@ -55,6 +73,45 @@ def gate(gate_up: Floats, out: Floats) -> None:
         for i in range(width):
             value = gate_up[row, i]
             out[row, i] = value / (ONE + exp(-value)) * gate_up[row, width + i]
+
+
+@compiled
+def settle(states: Floats, turn: tuple[Floats, Floats], cache: tuple[Floats, Floats]) -> None:
+    """Rotate and scale the queries within ``states`` ``(tokens, (heads + 2 · kv heads) · size)`` of a prompt's last
+    tokens, in place, and write their rotated keys, and their values, to the end of ``cache`` ``(kv heads, size,
+    length)`` each. ``turn`` is cosine and sine ``(tokens, size / 2)`` of the tokens' positions."""
+    (cosine, sine), (keys, values) = turn, cache
+    kv_heads, size, length = keys.shape
+    tokens = len(states)
+    start, heads = length - tokens, states.shape[1] // size - 2 * kv_heads
+    scale = np.float32(1 / np.sqrt(size))
+    turned = np.empty(size, np.float32)
+    for token in range(tokens):
+        for at in range(0, heads * size, size):
+            _rotate(states[token, at : at + size], cosine[token], sine[token], scale, turned)
+            for d in range(size):
+                states[token, at + d] = turned[d]
+        for head in range(kv_heads):
+            at = (heads + head) * size
+            _rotate(states[token, at : at + size], cosine[token], sine[token], ONE, turned)
+            for d in range(size):
+                keys[head, d, start + token] = turned[d]
+                values[head, d, start + token] = states[token, at + kv_heads * size + d]
+
+
+@compiled
+def soften(scores: Floats, seen: int) -> None:
+    """Turn ``scores`` ``(heads, tokens, length)`` into weights that sum to one, in place: the first token sees `seen`
+    tokens, each other one more than the one before; those not seen weigh nothing."""
+    heads, tokens, length = scores.shape
+    for head in range(heads):
+        for token in range(tokens):
+            row, count = scores[head, token], seen + token
+            scale = ONE / _soften(row, count)
+            for i in range(count):
+                row[i] *= scale
+            for i in range(count, length):
+                row[i] = np.float32(0)
 
 
 @compiled

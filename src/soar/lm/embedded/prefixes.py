@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from soar.lm.embedded.llama import Llama, Prefix, extend, prefill
+from soar.lm.embedded.llama import Llama
+from soar.lm.embedded.prefill import Cache, Prefix, prefill
 
 KEPT_TOKENS = 16384
 """How many tokens of prompts are kept: those of eighty tasks or so."""
@@ -34,25 +35,22 @@ class Prefixes:
         self._lock = threading.Lock()
 
     def read(self, prompts: Sequence[tuple[int, ...]]) -> list[Prefix]:
-        """Return what each prompt leaves behind; neighbours should be about as long."""
-        found = [self._find(prompt) for prompt in prompts]
-        new = [prompt for prompt, known in zip(prompts, found, strict=True) if known is None]
-        fresh = iter(prefill(self._model, new))
-        prefixes = []
-        for prompt, known in zip(prompts, found, strict=True):
+        """Return what each prompt leaves behind."""
+        begun = [self._begun(prompt) for prompt in prompts]
+        found = prefill(self._model, prompts, begun)
+        for prompt, known, prefix in zip(prompts, begun, found, strict=True):
             if known is None:
-                prefixes.append(next(fresh))
-                self._keep(_Known(prompt, prefixes[-1]))
-            else:
-                prefixes.append(extend(self._model, known.prefix, common(known.prompt, prompt), prompt))
-        return prefixes
+                self._keep(_Known(prompt, prefix))
+        return found
 
-    def _find(self, prompt: tuple[int, ...]) -> _Known | None:
+    def _begun(self, prompt: tuple[int, ...]) -> Cache | None:
+        """Return what is known of a prompt's first tokens, None where no known prompt begins like it."""
         with self._lock:
             known = self._known.get(prompt[:SHORTEST])
-            if known is not None:
-                self._known.move_to_end(prompt[:SHORTEST])
-            return known
+            if known is None:
+                return None
+            self._known.move_to_end(prompt[:SHORTEST])
+        return known.prefix.first(common(known.prompt, prompt))
 
     def _keep(self, known: _Known) -> None:
         """Keep a prompt unless one that begins alike is there, and forget those not asked for longest."""

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from soar.lm.embedded import kernels
 from soar.lm.embedded.branches import Branch, Done, Ended, Growth, Job, Run, begun, grow
-from soar.lm.embedded.llama import Llama, Prefix, normalize_heads, turns
+from soar.lm.embedded.llama import Llama, finish, logits, project, turns
+from soar.lm.embedded.prefill import Prefix
 from soar.lm.embedded.prefixes import Prefixes
+from soar.lm.embedded.tensors import Floats
 
 SLOTS = 64
 """By how many samples the cache of samples' own tokens grows."""
@@ -29,7 +28,7 @@ class _Step:
     """What is the same in all layers of a step: for each branch the sine and cosine of its position, its place in the
     cache and how many tokens stand there; and for each prompt which branches are its samples'."""
 
-    turn: tuple[NDArray[np.float32], NDArray[np.float32]]
+    turn: tuple[Floats, Floats]
     slots: NDArray[np.int64]
     counts: NDArray[np.int64]
     groups: list[tuple[slice, Prefix]]
@@ -63,7 +62,6 @@ class SharedPrefixDecoder:
         self._free += [branch.slot for branch in self._branches if unwanted(branch.run.job)]
         self._branches = [branch for branch in self._branches if not unwanted(branch.run.job)]
 
-    @torch.inference_mode()
     def admit(self, jobs: Sequence[Job]) -> list[Done]:
         """Read the jobs' prompts, each distinct one once, and draw every sample's first token.
 
@@ -80,21 +78,19 @@ class SharedPrefixDecoder:
         if longest > columns:
             self._enlarge(places, longest)
         fresh = [Branch(run, self._place(), begun(run.job)) for run in runs]
-        grown, done = self._grow(fresh, torch.stack([run.prefix.logits for run in runs]))
+        grown, done = self._grow(fresh, np.stack([run.prefix.logits for run in runs]))
         self._branches += grown
         return done
 
-    @torch.inference_mode()
     def step(self) -> list[Done]:
         """Decode one more token of every sample and return the samples that it finished."""
         if not self._branches:
             return []
         model, step = self._model, self._begin()
-        hidden = functional.embedding(torch.tensor([branch.tokens[-1] for branch in self._branches]), model.embedding)
+        hidden = model.embedding[[branch.tokens[-1] for branch in self._branches]]
         for index, own in enumerate(self._own):
             _layer(model, index, hidden, step, own)
-        scores = functional.linear(_normalized(model, hidden, model.norm), model.head)
-        self._branches, done = self._grow(self._branches, scores)
+        self._branches, done = self._grow(self._branches, logits(model, hidden))
         return done
 
     def _begin(self) -> _Step:
@@ -103,11 +99,10 @@ class SharedPrefixDecoder:
         slots = np.array([branch.slot for branch in self._branches])
         return _Step(turns(self._model, lengths + counts), slots, counts, list(_groups(self._branches)))
 
-    def _grow(self, branches: Sequence[Branch], scores: Tensor) -> tuple[list[Branch], list[Done]]:
+    def _grow(self, branches: Sequence[Branch], scores: Floats) -> tuple[list[Branch], list[Done]]:
         """Draw the next token of every sample; return the branches that go on, and the samples that it finished."""
         growths = [
-            self._unfinished(branch, growth)
-            for branch, growth in zip(branches, grow(branches, scores.numpy()), strict=True)
+            self._unfinished(branch, growth) for branch, growth in zip(branches, grow(branches, scores), strict=True)
         ]
         self._free += [branch.slot for branch, growth in zip(branches, growths, strict=True) if not growth]
         grown: list[Branch] = []
@@ -164,37 +159,20 @@ def _groups(branches: Sequence[Branch]) -> Iterator[tuple[slice, Prefix]]:
         start += len(found)
 
 
-def _larger(cache: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+def _larger(cache: Floats, rows: int, columns: int) -> Floats:
     """Return a copy of a cache ``(rows, kv heads, columns, head size)`` with more rows or columns."""
     found = np.empty((rows, cache.shape[1], columns, cache.shape[3]), np.float32)
     found[: cache.shape[0], :, : cache.shape[2]] = cache
     return found
 
 
-def _layer(
-    model: Llama,
-    index: int,
-    hidden: Tensor,
-    step: _Step,
-    own: tuple[NDArray[np.float32], NDArray[np.float32]],
-) -> None:
-    """Add to ``hidden`` ``(rows, width)``, one new token per row, what one layer makes of it."""
+def _layer(model: Llama, index: int, hidden: Floats, step: _Step, own: tuple[Floats, Floats]) -> None:
+    """Turn ``hidden`` ``(rows, width)``, one new token per row, into what one layer makes of it, in place."""
     layer = model.layers[index]
-    states = functional.linear(_normalized(model, hidden, layer.attention_norm), layer.qkv)
-    normalize_heads(model, layer, states)
-    attended = torch.empty((len(hidden), model.heads * model.head_size))
-    arrays, out, (cosine, sine) = states.numpy(), attended.numpy(), step.turn
+    states = project(model, layer, hidden)
+    attended = np.empty((len(hidden), model.heads * model.head_size), np.float32)
+    cosine, sine = step.turn
     for rows, prefix in step.groups:
         turn, slots, counts = (cosine[rows], sine[rows]), step.slots[rows], step.counts[rows]
-        kernels.attend(arrays[rows], turn, prefix.layers[index], own, slots, counts, out[rows])
-    hidden.addmm_(attended, layer.out.t())
-    gate_up = functional.linear(_normalized(model, hidden, layer.mlp_norm), layer.gate_up)
-    gated = torch.empty((len(hidden), gate_up.shape[1] // 2))
-    kernels.gate(gate_up.numpy(), gated.numpy())
-    hidden.addmm_(gated, layer.down.t())
-
-
-def _normalized(model: Llama, hidden: Tensor, weight: Tensor) -> Tensor:
-    out = torch.empty_like(hidden)
-    kernels.normalize(hidden.numpy(), weight.numpy(), model.epsilon, out.numpy())
-    return out
+        kernels.attend(states[rows], turn, prefix.layers[index], own, slots, counts, attended[rows])
+    finish(model, layer, hidden, attended)
