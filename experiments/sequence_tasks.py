@@ -17,16 +17,18 @@ from typing import Any
 from soar.seeds import rng, seed_of
 
 FOLDER = Path("experiments/sequences")
-SIZES = range(5, 13)
+SIZES = range(2, 9)
 LARGEST_FAMILY = 8
 """Of a larger family only so many members take part: one holds every arithmetic progression."""
 
-PARTS = {"development": 20, "first": 48, "second": 20, "never": 12}
+PARTS = {"development": 26, "first": 30, "second": 30, "never": 14}
 """Percent of the families: for tuning, for the two registrations, and never searched."""
 
-TASKS = {"development": 1500, "first": 1500, "second": 1500, "never": 500}
-SEEDS = {"development": 2, "first": 4, "second": 2, "never": 1}
-"""Disjoint sets drawn from each part, and how many tasks each has."""
+TASKS = {"development": 1200, "first": 1500, "second": 1500, "never": 500}
+"""How many tasks of each part take part."""
+
+DEMO = 200
+"""How many of those for development `make demo` searches."""
 
 Row = Mapping[str, Any]
 
@@ -50,22 +52,21 @@ def candidates(rows: Iterable[Row]) -> list[Row]:
     return [row for family in sorted(members) for row in members[family][:LARGEST_FAMILY]]
 
 
-def draws(rows: Sequence[Row], part: str) -> list[list[str]]:
-    """Return the disjoint sets of a part: whole families in random order, cut where a set is full."""
+def drawn(rows: Sequence[Row], part: str) -> list[str]:
+    """Return the ids of a part: whole families in random order, until there are enough tasks."""
     families: dict[str, list[str]] = {}
     for row in rows:
         if part_of(row["family"]) == part:
             families.setdefault(row["family"], []).append(row["id"])
     names = sorted(families)
-    sets: list[list[str]] = [[]]
-    for place in rng(0, "draw", part).permutation(len(names)):
-        if len(sets[-1]) >= TASKS[part]:
-            sets.append([])
-        if len(sets) > SEEDS[part]:
-            break
-        sets[-1] += families[names[place]]
-    full = [found[: TASKS[part]] for found in sets if len(found) >= TASKS[part]]
-    return full[: SEEDS[part]]
+    order = rng(0, "draw", part).permutation(len(names))
+    return [name for place in order for name in families[names[place]]][: TASKS[part]]
+
+
+def write(name: str, ids: Sequence[str]) -> None:
+    """Write the ids of one set of tasks."""
+    (FOLDER / f"{name}.txt").write_text("".join(f"{each}\n" for each in sorted(ids)))
+    print(f"{name}: {len(ids)} tasks")
 
 
 def main() -> None:
@@ -77,9 +78,8 @@ def main() -> None:
     kept = [json.dumps({**row, "terms": row["terms"][:24]}, separators=(",", ":")) + "\n" for row in rows]
     (FOLDER / "tasks.jsonl.gz").write_bytes(gzip.compress("".join(kept).encode(), mtime=0))
     for part in PARTS:
-        for number, ids in enumerate(draws(rows, part)):
-            (FOLDER / f"{part}-{number}.txt").write_text("".join(f"{name}\n" for name in sorted(ids)))
-            print(f"{part}-{number}: {len(ids)} tasks")
+        write(part, drawn(rows, part))
+    write("demo", drawn(rows, "development")[:DEMO])
 
 
 if __name__ == "__main__":
