@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4
 .PHONY: demo test test-fast test-slow lint format bench bench-sandbox bench-gpu clean distclean
 
 demo: $(READY)
-	$(BIN)/soar run configs/demo.toml runs/demo
+	$(BIN)/soar run demo runs/demo
 
 test: lint test-fast test-slow
 

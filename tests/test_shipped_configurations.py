@@ -1,4 +1,4 @@
-"""The configurations in configs/: each can be opened as far as that goes without its model, and says what it says."""
+"""The configurations that ship: each can be opened as far as that goes without its model, and says what it says."""
 
 import json
 from functools import cache
@@ -10,10 +10,9 @@ import pytest
 from soar.config import Config, load_config, validated
 from soar.method import contract, open_answering, open_domain, open_executors, open_method
 from soar.run import base_of, steps
+from soar.shipped import names
 from soar.task_sets import load_task_sets
 
-ROOT = Path(__file__).parents[1]
-PATHS = sorted((ROOT / "configs").glob("*.toml"))
 PAPER = {
     "qwen2.5-coder-7b": ("Qwen/Qwen2.5-Coder-7B-Instruct", 256),
     "qwen2.5-coder-14b": ("Qwen/Qwen2.5-Coder-14B-Instruct", 256),
@@ -44,10 +43,10 @@ class Anything:
         raise AssertionError("nothing is asked")
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
-def test_every_shipped_configuration_is_valid_and_its_parts_fit_together(path, tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    config = load_config(path)
+@pytest.mark.parametrize("name", names())
+def test_every_shipped_configuration_is_valid_and_its_parts_fit_together(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_config(Path(name))
     domain = open_domain(config.tasks.domain)
     open_answering(config, domain)
     open_executors(config)
@@ -62,7 +61,7 @@ def test_every_shipped_configuration_is_valid_and_its_parts_fit_together(path, t
 
 @pytest.mark.parametrize("name", PAPER)
 def test_the_papers_models_have_the_papers_budgets_and_stages(name):
-    config: Any = load_config(ROOT / "configs" / f"{name}.toml")
+    config: Any = load_config(Path(name))
     model, rank = PAPER[name]
     assert (config.lm.model, config.finetune.rank, config.finetune.alpha) == (model, rank, 32)
     search, finetune = config.search, config.finetune
@@ -81,11 +80,11 @@ def test_the_papers_models_have_the_papers_budgets_and_stages(name):
 
 
 def test_the_notebooks_configuration_keeps_to_its_clock_and_one_shot_asks_once():
-    notebook = load_config(ROOT / "configs" / "kaggle.toml")
+    notebook = load_config(Path("kaggle"))
     assert notebook.budget.max_seconds is not None
     assert notebook.budget.max_seconds < 12 * 3600
     assert {stage.answers for stage in notebook.stages} == {"hidden"}
-    once = load_config(ROOT / "configs" / "one-shot.toml")
+    once = load_config(Path("one-shot"))
     assert (once.search.samples, once.search.refinements, once.search.enough) == (1, 0, 0)
     assert once.budget.max_cost
     assert once.budget.price_per_million_completion_tokens > 0

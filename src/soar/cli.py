@@ -51,7 +51,7 @@ def _options(
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Argument(help="A TOML file; examples lie in configs/.", show_default=False)],
+    config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.", show_default=False)],
     run_dir: Annotated[
         Path | None, typer.Argument(help="Where everything goes; a begun run goes on.", show_default=False)
     ] = None,
@@ -150,6 +150,25 @@ def solve(
                 show_solution(each, out)
     if any(each.ended == "stopped" for each in found):
         raise Interrupted("stopped; what was found until then is printed")
+
+
+@app.command()
+def init(
+    name: Annotated[str | None, typer.Argument(help="Which one; without, all are listed.", show_default=False)] = None,
+    task: Annotated[
+        Path | None, typer.Option("--task", help="Write one for this task file, or folder, and the shipped model.")
+    ] = None,
+) -> None:
+    """Write a configuration that ships into the working directory, to change it; or one for a task of your own."""
+    from soar import shipped
+    from soar.init import write_for_task, write_shipped
+
+    if name and task:
+        raise ConfigError("give one of NAME and --task FILE")
+    written = write_for_task(task) if task else write_shipped(name) if name else None
+    with printing():
+        said = f"{written}: change it, then soar run {written} runs/{written.stem}" if written else shipped.table()
+        typer.echo(said)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 
+from soar import shipped
 from soar.budget import BudgetSettings
 from soar.errors import ConfigError
 from soar.execution.places import Limits
@@ -33,8 +34,8 @@ TRAINERS = {"trl": "soar.learning.trainers.trl:Trl", "scripted": "soar.learning.
 
 class TasksSettings(Section):
     """Which tasks are searched, of which domain. `source` is a built-in set (None: the domain's first), a folder or a
-    file; `ids_file` keeps exactly its ids, `count` draws that many. What is no task among others is passed over, and
-    refused if `strict`."""
+    file; `ids_file` keeps exactly the ids in a file, or in the shipped one of this name; `count` draws that many. What
+    is no task among others is passed over, and refused if `strict`."""
 
     domain: str = "arc"
     source: str | None = None
@@ -153,11 +154,14 @@ class Config(Section):
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a TOML file, apply ``section.key=value`` overrides, and validate; `ConfigError` names the choices."""
+    """Read a TOML file, or the shipped one of this name, apply ``section.key=value`` overrides, and validate;
+    `ConfigError` names the choices."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        raw = tomllib.loads(shipped.configuration(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError(f"no configuration at {path}; the examples lie in configs/") from None
+        raise ConfigError(
+            f"no configuration at {path}: name a file, or one that is shipped ({', '.join(shipped.names())})"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
     for override in overrides:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from soar import shipped
 from soar.config import Config, TasksSettings
 from soar.domains.task_set import load, overlap, read_ids, select
 from soar.errors import ConfigError, DataError
@@ -17,7 +18,7 @@ def load_task_sets(config: Config, domain: Domain) -> dict[str, list[Task]]:
     found = {}
     for stage in config.stages:
         where = config.tasks_of(stage.name)
-        ids = read_ids(where.ids_file) if where.ids_file else None
+        ids = read_ids(shipped.ids_file(where.ids_file)) if where.ids_file else None
         tasks = load(domain, source_of(where, domain), ids=ids, strict=where.strict)
         found[stage.name] = select(tasks, ids=ids, count=where.count, seed=config.seed)
     found = without_leaks(config, domain, found)

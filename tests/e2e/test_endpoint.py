@@ -1,4 +1,4 @@
-"""`soar run configs/endpoint.toml` against a server on loopback that is right now and then and misbehaves otherwise."""
+"""`soar run endpoint` against a server on loopback that is right now and then and misbehaves otherwise."""
 
 import json
 import random
@@ -116,7 +116,7 @@ def test_a_search_over_a_misbehaving_endpoint_solves_tasks_and_accounts_for_ever
     assert len(flips) >= 4
     others = [task.id for task in tasks if task.id not in flips][:4]
     (tmp_path / "ids.txt").write_text("\n".join([*flips, *others]))
-    command = [*soar, "run", "configs/endpoint.toml", str(tmp_path / "run")]
+    command = [*soar, "run", "endpoint", str(tmp_path / "run")]
     for setting in (
         f"lm.base_url={server}",
         "lm.model=tiny",
@@ -147,7 +147,7 @@ def test_a_search_over_a_misbehaving_endpoint_solves_tasks_and_accounts_for_ever
 
 @pytest.mark.slow
 def test_an_endpoint_that_is_not_there_ends_with_its_exit_code_and_one_message(tmp_path, environment, soar):
-    command = [*soar, "run", "configs/endpoint.toml", str(tmp_path / "run")]
+    command = [*soar, "run", "endpoint", str(tmp_path / "run")]
     for setting in ("lm.base_url=http://127.0.0.1:9/v1", "lm.give_up_seconds=0", "tasks.count=2"):
         command += ["--set", setting]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)

@@ -21,7 +21,7 @@ def reply(message: dict[str, str | None], reason: str):
 
 
 def run(tmp_path, task_folder, environment, soar, url: str) -> subprocess.CompletedProcess:
-    command = [*soar, "run", "configs/endpoint.toml", str(tmp_path / "run")]
+    command = [*soar, "run", "endpoint", str(tmp_path / "run")]
     settings = {
         "lm.base_url": url,
         "tasks.source": task_folder,

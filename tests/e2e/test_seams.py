@@ -40,7 +40,7 @@ LISTS = {
     "c067": "return [x for x in xs if x % 3 == 0]",
     "c088": "return [int(x % 3 == 0) for x in xs]",
 }
-"""Right programs for all but one of the tasks of examples/list_functions.jsonl."""
+"""Right programs for all but one of the tasks of src/soar/examples/list_functions.jsonl."""
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def replies(tmp_path):
 
 @pytest.mark.slow
 def test_a_whole_domain_of_lists_is_run_executed_and_reported(tmp_path, call, replies):
-    domain, source = "examples.list_functions:ListFunctions", "examples/list_functions.jsonl"
+    domain, source = "soar.examples.list_functions:ListFunctions", "list-functions"
     config, model = tmp_path / "lists.toml", replies(LISTS.values(), "transform(xs)")
     config.write_text(RUN.format(domain=domain, source=source, model=model))
     code, said, errors = call("run", config, tmp_path / "run", "--set", "search.samples=60")
@@ -136,11 +136,15 @@ def test_the_smallest_domain_solves_what_its_programs_solve(tmp_path, call, repl
 @pytest.mark.parametrize(
     "changes",
     [
-        ["search.selector=examples.my_selector:top_three"],
-        ["learning.curator=examples.my_curator:best_of_each", "stages.0.iterations=2", "finetune.trainer=scripted"],
-        ["executor.kind=examples.my_executor:Gentle", "executor.at_once=2"],
+        ["search.selector=soar.examples.my_selector:top_three"],
         [
-            "lm.backend=examples.my_backend:Parrot",
+            "learning.curator=soar.examples.my_curator:best_of_each",
+            "stages.0.iterations=2",
+            "finetune.trainer=scripted",
+        ],
+        ["executor.kind=soar.examples.my_executor:Gentle", "executor.at_once=2"],
+        [
+            "lm.backend=soar.examples.my_backend:Parrot",
             'lm.text="""```python\ndef transform(grid):\n    return grid\n```"""',
         ],
     ],
@@ -159,7 +163,7 @@ def test_a_part_of_ones_own_is_named_and_used(tmp_path, task_folder, call, chang
 
 
 def test_examples_are_short():
-    for path in (ROOT / "examples").glob("*.py"):
+    for path in (ROOT / "src" / "soar" / "examples").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) < 40, path.name
 
 
@@ -195,8 +199,8 @@ def test_a_mistake_is_found_before_anything_is_written(tmp_path, task_folder, ca
 
 def test_a_model_that_reads_one_domain_only_is_refused_for_another(tmp_path, call):
     config = tmp_path / "config.toml"
-    text = RUN.format(domain="examples.list_functions:ListFunctions", source="examples/list_functions.jsonl", model="")
+    text = RUN.format(domain="soar.examples.list_functions:ListFunctions", source="list-functions", model="")
     config.write_text(re.sub(r"\[lm\]\n.*\n.*\n", "", text))
     code, _, errors = call("run", config, tmp_path / "run")
     assert code == 2
-    assert "'compact', which the domain 'examples.list_functions:ListFunctions' does not have" in errors
+    assert "'compact', which the domain 'soar.examples.list_functions:ListFunctions' does not have" in errors

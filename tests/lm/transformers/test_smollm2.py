@@ -124,7 +124,7 @@ def soar(*arguments: object) -> str:
 
 def test_the_loop_runs_on_a_real_model_and_its_numbers_make_sense(folder, tmp_path):
     run = tmp_path / "run"
-    soar("run", "configs/smollm2.toml", run, "--set", f"lm.model={folder}")
+    soar("run", "smollm2", run, "--set", f"lm.model={folder}")
     searches = json.loads(soar("report", run, "--json"))["iterations"]
     assert [(s["stage"], s["iteration"], s["answers"]) for s in searches] == [
         ("train", 0, "known"),

@@ -1,6 +1,6 @@
 """A rendering of one's own: few words, for models so small that they lose themselves in long prompts.
 
-soar run configs/smollm2.toml runs/smollm2 --set lm.model=FILE.gguf
+soar run smollm2 runs/smollm2 --set lm.model=FILE.gguf
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """A domain of one's own: functions from list to list, eight pairs to learn from and three to be judged on.
 
-soar run configs/endpoint.toml runs/lists --set tasks.domain=examples.list_functions:ListFunctions
-    --set tasks.source=examples/list_functions.jsonl --set lm.model=NAME
-soar exec PROGRAMS.jsonl --domain examples.list_functions:ListFunctions --tasks examples/list_functions.jsonl
+soar run endpoint runs/lists --set tasks.domain=soar.examples.list_functions:ListFunctions
+    --set tasks.source=list-functions --set lm.model=NAME
+soar exec PROGRAMS.jsonl --domain soar.examples.list_functions:ListFunctions
 """
 
 import json
@@ -14,9 +14,11 @@ from soar.types import Example, Task
 class ListFunctions:
     about = "Every value is a list of integers from 0 to 99, which may be empty. In Python it is a list of ints."
     signature = "transform(xs)"
+    sources = ("list-functions",)  # the twelve beside this file; any other source is a file like it
 
     def load(self, source: str) -> list[Task]:
-        rows = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
+        path = Path(__file__).with_suffix(".jsonl") if source in self.sources else Path(source)
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         return [self.task(row["id"], row["pairs"]) for row in rows]
 
     def task(self, name: str, pairs: list) -> Task:

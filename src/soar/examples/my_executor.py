@@ -1,6 +1,6 @@
 """An executor of one's own: the local sandbox, with a limit on how many programs are under way at once.
 
-soar run configs/demo.toml runs/mine --set executor.kind=examples.my_executor:Gentle --set executor.at_once=4
+soar run demo runs/mine --set executor.kind=soar.examples.my_executor:Gentle --set executor.at_once=4
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """A selector of one's own: refine a random one of the three most promising programs, rarely pulled ones first.
 
-soar run configs/demo.toml runs/mine --set search.selector=examples.my_selector:top_three
+soar run demo runs/mine --set search.selector=soar.examples.my_selector:top_three
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """A curator of one's own: learn from the program that most of a task's pairs agree with, once for each way to do it.
 
-soar run configs/demo.toml runs/mine --set learning.curator=examples.my_curator:best_of_each
+soar run demo runs/mine --set learning.curator=soar.examples.my_curator:best_of_each
 """
 
 from collections.abc import Sequence
