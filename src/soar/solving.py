@@ -78,7 +78,7 @@ def settings(
     if config is None and domain not in (None, found.tasks.domain):
         raise ConfigError(
             f"the model that comes with the package knows the domain {found.tasks.domain!r}, not {domain!r}: give a"
-            " configuration that names another model, like configs/endpoint.toml"
+            " configuration that names another model, like the one called endpoint"
         )
     raw = found.as_dict()
     raw["tasks"] = {"domain": domain or found.tasks.domain}

@@ -18,7 +18,7 @@ def call(soar, environment, *arguments):
 def test_sequences_are_searched_learnt_from_and_searched_again(soar, environment, tmp_path):
     few = ("tasks.count=10", "search.samples=24", "search.samples_per_request=24", "stages.0.iterations=2")
     settings = [word for each in few for word in ("--set", each)]
-    code, _, errors = call(soar, environment, "run", "configs/sequences.toml", tmp_path / "run", *settings)
+    code, _, errors = call(soar, environment, "run", "sequences", tmp_path / "run", *settings)
     assert code == 0, errors
     _, out, _ = call(soar, environment, "report", tmp_path / "run", "--json")
     rows = json.loads(out)["iterations"]

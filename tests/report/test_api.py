@@ -21,6 +21,7 @@ from soar import session, solving
 from soar.config import load_config
 from soar.errors import BudgetReached, ConfigError, DataError, StoreError
 from soar.report.metrics import report
+from soar.report.solution import solution
 from soar.report.task_view import task_view
 from soar.types import Example, Task
 
@@ -166,6 +167,20 @@ def test_a_task_in_hand_is_solved_with_what_the_answer_is_worth(scripted):
     assert (record["completions"], record["tokens"]["completion"]) == (20, found.tokens.completion)
     with pytest.raises(FrozenInstanceError):
         found.near = 0.5  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_of_the_programs_that_are_right_the_one_is_shown_that_gives_the_first_answer(scripted, tmp_path):
+    codes = ("return [row[::-1] for row in grid]", "return [row[::-1] for row in grid] if len(grid[0]) < 5 else grid")
+    replies = tmp_path / "replies.jsonl"
+    texts = [f"```python\ndef transform(grid):\n    {code}\n```" for code in codes]
+    replies.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    found = soar.solve(scripted.parent / "known" / "flip.json", config=load_config(scripted, [f"lm.model={replies}"]))
+    assert len(found.votes) == 2
+    for first, second in (found.votes, found.votes[::-1]):
+        again = solution(found.seen, [replace(first, weight=99.0), second], "spent", 1.0, found.tokens)
+        assert again.gives == 1
+        assert again.program is not None
+        assert again.program.program.test == first.outputs
 
 
 def test_where_nothing_is_found_it_is_said_how_near_it_came(scripted, tmp_path):

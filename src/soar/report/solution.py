@@ -132,9 +132,12 @@ class Solution:
 
 
 def solution(seen: TaskView, votes: Sequence[Ballot], ended: Ended, seconds: float, tokens: Tokens) -> Solution:
-    """Return what a search found, from a task's view and all its ballots."""
-    best = seen.best
-    near = partial(closeness, seen.task, similarity=seen.domain.similarity)
-    if best is not None and best.right < len(seen.task.train):
-        best = max(seen.programs, key=lambda each: (each.right, near(each.program), each.program.ran))
+    """Return what a search found, from a task's view and all its ballots, the heaviest first."""
+    near, heaviest = partial(closeness, seen.task, similarity=seen.domain.similarity), {b.key: -b.weight for b in votes}
+    programs, best = seen.programs, seen.best
+    if best is not None and best.right == len(seen.task.train):  # of those, one that gives the heaviest answer
+        programs = [each for each in programs if each.right == best.right]
+        best = min(programs, key=lambda each: heaviest.get(each.program.ballot or "", 1.0))
+    elif best is not None:
+        best = max(programs, key=lambda each: (each.right, near(each.program), each.program.ran))
     return Solution(seen, tuple(votes), best, near(best.program) if best else 0.0, ended, seconds, tokens)

@@ -20,8 +20,8 @@ FAILURES = 20
 WIDEST = 12
 """The length in em of the longest bar."""
 
-EXAMPLE = 160
-"""The most characters that an example of a failure takes."""
+NAME, EXAMPLE = 60, 160
+"""The most characters that the kind of a failure and an example of it take: programs name their errors themselves."""
 
 
 def reached(records: Sequence[Mapping[str, Any]]) -> Html:
@@ -74,12 +74,20 @@ def failures(found: Sequence[FailureKind], completions: int) -> Html:
     rows = [_failure(each, listed[0].count, completions) for each in listed]
     if rest:
         count = sum(each.count for each in rest)
-        rows.append([f"{len(rest)} other kinds", f"{count:,}", f"{count / completions:.1%}", "", ""])
+        rows.append([f"{len(rest)} other kinds", f"{count:,}", _share(count, completions), "", ""])
     return table(("kind", "how often", "of completions", "", "for example"), rows, class_="left")
 
 
 def _failure(each: FailureKind, most: int, completions: int) -> list[object]:
     bar = element("span", class_="bar", style=f"width:{WIDEST * each.count / most:.2f}em")
-    example = each.example if len(each.example) <= EXAMPLE else f"{each.example[: EXAMPLE - 1]}…"
-    share = f"{each.count / completions:.1%}" if completions else "?"
-    return [each.name, f"{each.count:,}", share, bar, element("code", example)]
+    share = _share(each.count, completions)
+    return [_cut(each.name, NAME), f"{each.count:,}", share, bar, element("code", _cut(each.example, EXAMPLE))]
+
+
+def _share(count: int, completions: int) -> str:
+    share = count / completions
+    return "<0.1%" if share < 0.001 else f"{share:.1%}"
+
+
+def _cut(said: str, most: int) -> str:
+    return said if len(said) <= most else f"{said[: most - 1]}…"

@@ -21,7 +21,7 @@ body.soar{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:74rem}
 .soar .scroll{overflow-x:auto}
 .soar table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0;background:none}
 .soar th,.soar td{padding:.25rem .75rem .25rem 0;text-align:right;border-bottom:1px solid var(--line);
-font-variant-numeric:tabular-nums;vertical-align:baseline;background:none;max-width:36rem;overflow-wrap:anywhere}
+font-variant-numeric:tabular-nums;vertical-align:baseline;background:none;max-width:36rem;overflow-wrap:break-word}
 .soar thead th{color:var(--soft);font-weight:500}
 .soar th:first-child,.soar .left td,.soar .left th{text-align:left}
 .soar tbody th{font-weight:500}
@@ -39,14 +39,15 @@ background:var(--card);max-width:100%;overflow-x:auto}
 .soar figcaption{font-size:.8rem;color:var(--soft);margin-bottom:.2rem;white-space:nowrap}
 .soar .value{font:13px/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;max-width:24rem;overflow-wrap:anywhere}
 .soar .wall{display:flex;flex-wrap:wrap;gap:.4rem;margin:.6rem 0;padding:0;list-style:none}
-.soar .wall li{width:5.4rem;height:5.9rem;margin:0;padding:.2rem .3rem;border:1px solid var(--line);border-radius:5px;
+.soar .wall li{width:5.4rem;height:5.5rem;margin:0;padding:.2rem .3rem;border:1px solid var(--line);border-radius:5px;
 border-top:4px solid var(--none);background:var(--card);overflow:hidden;font-size:.68rem;line-height:1.25}
 .soar .wall li.good{border-top-color:var(--good)}.soar .wall li.half{border-top-color:var(--half)}
 .soar .wall li.bad{border-top-color:var(--bad)}
 .soar .wall .name{display:block;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;color:var(--ink)}
 .soar .wall .small{display:flex;height:4.1rem;align-items:center;justify-content:center;overflow:hidden;
 color:var(--soft)}
-.soar .wall .small svg{width:auto;max-height:100%}
+.soar .wall .small .value{height:100%;max-width:100%}.soar .wall .small svg{width:auto;height:100%}
+.soar .wall li.waiting{border-style:dashed}
 .soar .key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.85rem;color:var(--soft);padding:0;margin:.3rem 0;
 list-style:none}
 .soar .charts{display:flex;flex-wrap:wrap;gap:1rem 2rem}

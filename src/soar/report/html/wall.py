@@ -12,8 +12,8 @@ MARKS: Mapping[State, tuple[str, str, str]] = {
     "solved": ("✓", "good", "an answer is right"),
     "fits": ("◐", "half", "a program is right on all training pairs"),
     "partly": ("◔", "bad", "a program is right on some training pairs"),
-    "nothing": ("✗", "bad", "no program is right on any pair"),
-    "waiting": ("·", "none", "no program yet"),
+    "nothing": ("✗", "none", "no program is right on any pair"),
+    "waiting": ("·", "waiting", "no program yet"),
 }
 """A mark, a class and what is said of each state; the mark is read where the colour is not seen."""
 
