@@ -10,6 +10,8 @@ PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4
 
 demo: $(READY)
 	$(BIN)/soar run demo runs/demo
+	$(BIN)/soar experiment learning experiments/sequences/demo.toml --runs runs/demo-sequences \
+		--out runs/demo-sequences/cells.jsonl
 
 test: lint test-fast test-slow
 

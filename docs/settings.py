@@ -42,7 +42,8 @@ def page() -> str:
 
 def _prose(section: type[BaseModel]) -> str:
     """Return what a section's class says of itself."""
-    return inspect.getdoc(section) + "\n" if section.__doc__ else ""
+    found = inspect.getdoc(section) if section.__doc__ else None
+    return f"{found}\n" if found else ""
 
 
 def _table(section: type[BaseModel], only: set[str] | None = None) -> Iterator[str]:

@@ -2,10 +2,8 @@
 
 import json
 import os
-import select
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,9 @@ import typer
 
 from soar import __version__
 from soar.errors import ConfigError, Interrupted, SoarError, StoreError
+from soar.experiments.command import experiments
 from soar.files import printing
+from soar.output import complain, standard_output
 from soar.signals import Stopped, stop_on_signals
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # help in boxes would import rich.markdown, half of the time that help takes
 )
-experiments = typer.Typer(help="Experiments with whole runs.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(experiments, name="experiment")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]
@@ -327,25 +326,6 @@ def doctor(
         raise StoreError(f"{run_dir} is damaged in {len(found['damaged'])} places: put back a copy of what is named")
 
 
-@experiments.command("learning")
-def experiment_learning(
-    config: Annotated[Path, typer.Argument(help="A TOML file with a section [experiment].", show_default=False)],
-    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; as often as needed.")] = None,
-    arms: Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; as often as needed.")] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop then; the same command goes on.")] = None,
-    report: Annotated[bool, typer.Option("--report", help="Only print what is there.")] = False,
-    runs: Annotated[Path, typer.Option("--runs", help="Where the runs lie.")] = Path("runs/experiments"),
-    out: Annotated[Path, typer.Option("--out", help="The file of results, a line for each search.")] = Path(
-        "experiments/results/learning-cells.jsonl"
-    ),
-) -> None:
-    """Does learning help? Arms that share a first search; stopped or killed anywhere, the same command goes on."""
-    from soar.experiments.learning import learning
-
-    code = learning(config, runs=runs, out=out, seeds=seeds or (), arms=arms or (), minutes=minutes, report=report)
-    raise typer.Exit(code)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code, that of `soar.errors`; an error is one message on standard error.
 
@@ -355,22 +335,22 @@ def main(arguments: list[str] | None = None) -> int:
     debug = "--debug" in given
     stop_on_signals()
     _look_in_the_working_directory()
-    with _standard_output() as left:
+    with standard_output() as left:
         try:
             app([argument for argument in given if argument != "--debug"])
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0
             if isinstance(end, Stopped):
-                _complain("stopped; the same command goes on")
+                complain("stopped; the same command goes on")
         except SoarError as error:
             if debug:
                 raise
-            _complain(error)
+            complain(error)
             code = error.exit_code
         except OSError as error:  # no file, no process: what the machine refuses at a place that does not expect it
             if debug:
                 raise
-            _complain(error)
+            complain(error)
             code = StoreError.exit_code
         else:
             code = 0
@@ -388,46 +368,3 @@ def _look_in_the_working_directory() -> None:
         if not sys.flags.safe_path and not {"", here} & set(sys.path):
             installed = [place for place, path in enumerate(sys.path) if path.endswith("-packages")]
             sys.path.insert(min(installed, default=len(sys.path)), here)
-
-
-@contextmanager
-def _standard_output() -> Iterator[Callable[[int], int]]:
-    """Give a function that a command's exit code goes through at the end, when its output is written or cannot be.
-
-    Where nobody reads any more (``soar … | head``) there is nothing to say and nothing went wrong: 0, so that a script
-    with ``pipefail`` goes on.
-    """
-    try:
-        kept = os.dup(sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):  # closed, or put aside by a test
-        yield lambda code: code
-        return
-
-    def left(code: int) -> int:
-        try:
-            sys.stdout.flush()
-        except OSError as error:
-            # What is left in the buffer must go somewhere when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if not isinstance(error, BrokenPipeError):
-                _complain(f"standard output cannot be written: {error}")
-                return StoreError.exit_code
-        # Typer and rich end with 1 when a pipe breaks; no command of ours does.
-        return 0 if code == 1 and _unread(kept) else code
-
-    try:
-        yield left
-    finally:
-        os.close(kept)
-
-
-def _unread(handle: int) -> bool:
-    """Return whether nobody reads from a pipe."""
-    poll = select.poll()
-    poll.register(handle, 0)
-    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
-
-
-def _complain(said: object) -> None:
-    with suppress(OSError):
-        typer.echo(f"soar: {said}", err=True)

@@ -26,12 +26,14 @@ from soar.report.solution import Ended, Solution, solution
 from soar.report.task_view import task_view
 from soar.report.view import RunView
 from soar.search.agreement import agreed
+from soar.shipped import configuration
 from soar.signals import until_signal
 from soar.tasks_in_hand import distinct, tasks_in_text, tasks_named
 from soar.types import Task
 
-SHIPPED = Path(__file__).with_name("solve.toml")
-"""The configuration of a search for which none is given: the model that ships with the package."""
+_FOR_ARC = Path(__file__).with_name("solve.toml")
+SHIPPED: dict[str | None, Path] = {None: _FOR_ARC, "arc": _FOR_ARC, "sequences": configuration(Path("sequences"))}
+"""By domain, the configuration of a search for which none is given: a model that ships with the package."""
 
 STAGE = "solve"
 
@@ -74,12 +76,12 @@ def settings(
 ) -> Config:
     """Return the configuration of one search of tasks in hand: a given one with one stage of one iteration, else that
     of the shipped model. `ConfigError` where that is asked for a domain that it does not know."""
-    found = config if isinstance(config, Config) else load_config(Path(config or SHIPPED), overrides)
-    if config is None and domain not in (None, found.tasks.domain):
+    if config is None and domain not in SHIPPED:
         raise ConfigError(
-            f"the model that comes with the package knows the domain {found.tasks.domain!r}, not {domain!r}: give a"
+            f"no model that ships knows the domain {domain!r}, only {', '.join(filter(None, SHIPPED))}: give a"
             " configuration that names another model, like the one called endpoint"
         )
+    found = config if isinstance(config, Config) else load_config(Path(config or SHIPPED[domain]), overrides)
     raw = found.as_dict()
     raw["tasks"] = {"domain": domain or found.tasks.domain}
     raw["stages"] = [{"name": STAGE, "iterations": 1, "answers": "known"}]
