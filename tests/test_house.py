@@ -33,6 +33,8 @@ def test_nothing_below_the_method_reads_a_configuration():
         "cli.py",
         "dry_run.py",
         "solving.py",
+        "experiments/arms.py",
+        "experiments/settings.py",
     )
     assert naming(r"soar\.config\b", but_in=readers) == []
 
