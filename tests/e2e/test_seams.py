@@ -203,4 +203,4 @@ def test_a_model_that_reads_one_domain_only_is_refused_for_another(tmp_path, cal
     config.write_text(re.sub(r"\[lm\]\n.*\n.*\n", "", text))
     code, _, errors = call("run", config, tmp_path / "run")
     assert code == 2
-    assert "'compact', which the domain 'soar.examples.list_functions:ListFunctions' does not have" in errors
+    assert 'opens a model of the domain "arc", and tasks.domain = "soar.examples.list_functions:' in errors

@@ -81,6 +81,7 @@ def cells(path):
     return read_cells(path.parent / "cells.jsonl", load_experiment(path).digest)
 
 
+@pytest.mark.slow  # whole runs
 def test_arms_share_the_first_search_and_differ_in_what_they_learn(experiment, capsys):
     assert do(experiment) == 0
     found = cells(experiment)
@@ -108,6 +109,7 @@ def test_arms_share_the_first_search_and_differ_in_what_they_learn(experiment, c
     assert "blind, seed 3: 1 of 3 by 108 programs" in shown
 
 
+@pytest.mark.slow  # whole runs
 def test_pooled_counts_a_program_written_for_another_task(experiment):
     do(experiment, arms=["frozen"])
     row = cells(experiment)[Cell("frozen", 3, 1)]
@@ -116,6 +118,7 @@ def test_pooled_counts_a_program_written_for_another_task(experiment):
     assert row["statuses"] == {"ok": 36}
 
 
+@pytest.mark.slow  # whole runs
 def test_a_stopped_experiment_goes_on_to_the_same_cells(experiment):
     assert do(experiment, minutes=0.0) == 75
     assert cells(experiment) == {}

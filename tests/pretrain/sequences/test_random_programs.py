@@ -18,6 +18,8 @@ from soar.types import Example, Task
 
 STEPS = 20_000
 
+pytestmark = pytest.mark.slow  # what is compiled cannot be kept on disk
+
 
 def text(codes):
     return " ".join(WORDS[code] for code in codes)
