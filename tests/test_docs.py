@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import soar
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 
@@ -46,3 +48,7 @@ def test_the_page_of_settings_is_what_the_code_says():
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == made.page(), "run python docs/settings.py"
+
+
+def test_the_citation_names_the_version():
+    assert f"\nversion: {soar.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
