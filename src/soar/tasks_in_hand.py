@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from soar.domains.complete import refuse_partial
 from soar.errors import ConfigError, DataError
 from soar.protocols import Domain
 from soar.types import Example, Task, Value, canonical_json, frozen
@@ -57,12 +58,7 @@ def distinct(tasks: Sequence[Task]) -> list[Task]:
 
 def canonical(domain: Domain, task: Task) -> Task:
     """Return a task that someone made, its values in canonical form; `DataError` says what is wrong, and where."""
-    if not task.id or "/" in task.id:
-        raise DataError(f"a task's id must be neither empty nor contain '/', found {task.id!r}")
-    if not task.train or not task.test:
-        raise DataError(f"task {task.id}: expected at least one training pair and one test input")
-    if any(example.output is None for example in task.train):
-        raise DataError(f"task {task.id}: a training pair has no output; only test outputs may be hidden")
+    refuse_partial(task)
     train = tuple(_example(domain, f"task {task.id}, training pair {n}", e) for n, e in enumerate(task.train, 1))
     test = tuple(_example(domain, f"task {task.id}, test pair {n}", e) for n, e in enumerate(task.test, 1))
     return replace(task, train=train, test=test)

@@ -81,12 +81,7 @@ class _Complete:
         return found
 
     def _checked(self, task: Task) -> Task:
-        if not task.id or "/" in task.id:
-            raise DataError(f"a task's id must be neither empty nor contain '/', found {task.id!r}")
-        if not task.train or not task.test:
-            raise DataError(f"task {task.id}: expected at least one training pair and one test input")
-        if any(example.output is None for example in task.train):
-            raise DataError(f"task {task.id}: a training pair has no output; only test outputs may be hidden")
+        refuse_partial(task)
         if self.codec != "json":
             return task  # a built-in domain, which has read each value already
         train = tuple(self._example(f"task {task.id}, training pair {n}", e) for n, e in enumerate(task.train, 1))
@@ -102,6 +97,16 @@ class _Complete:
         except (TypeError, ValueError) as error:
             raise DataError(f"{where}: {error}") from None
         return found
+
+
+def refuse_partial(task: Task) -> None:
+    """Raise `DataError` where a task lacks a name, a pair, a test input or the output of a training pair."""
+    if not task.id or "/" in task.id:
+        raise DataError(f"a task's id must be neither empty nor contain '/', found {task.id!r}")
+    if not task.train or not task.test:
+        raise DataError(f"task {task.id}: expected at least one training pair and one test input")
+    if any(example.output is None for example in task.train):
+        raise DataError(f"task {task.id}: a training pair has no output; only test outputs may be hidden")
 
 
 def draw(value: Value) -> Text:
