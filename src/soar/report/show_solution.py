@@ -3,8 +3,12 @@
 Knows how `soar.report.solution` is laid out for people.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 from rich.console import Console
 
+from soar.report.answers import answer_groups
 from soar.report.drawing import Group, highlighted, print_groups, print_whole
 from soar.report.show_task import lineage_line
 from soar.report.solution import Solution
@@ -34,16 +38,9 @@ def show_solution(found: Solution, console: Console) -> None:
     print_whole(console, tried_line(found))
 
 
-def _answers(found: Solution) -> list[Group]:
+def _answers(found: Solution) -> Sequence[Group]:
     """Return per test input what was answered, and the wanted output where the task holds it."""
-    return [
-        [
-            (f"test {place + 1}", example.input),
-            *((_title(found, n), ballot.outputs[place]) for n, ballot in enumerate(found.answers)),
-            *([("wanted", example.output)] if example.output is not None else []),
-        ]
-        for place, example in enumerate(found.task.test)
-    ]
+    return answer_groups(found.task, found.answers, partial(_title, found), unknown=False)
 
 
 def _title(found: Solution, place: int) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soar.protocols import Domain
+from soar.report.answers import answer_groups, plain_title
 from soar.report.drawing import Group, highlighted, print_groups, print_whole
 from soar.report.foreign import visible
 from soar.report.task_view import Found, Lesson, TaskSearch, TaskView, ancestors, descent
@@ -45,18 +46,10 @@ def show_task(seen: TaskView, domain: Domain, console: Console) -> None:
     _show_code(seen, programs[0], console)
 
 
-def _answers(seen: TaskView) -> list[Group]:
+def _answers(seen: TaskView) -> Sequence[Group]:
     """Return per test input what was answered in the newest search that has an answer, and the wanted output."""
     last = next((search for search in reversed(seen.searches) if search.ballots), None)
-    ballots = last.ballots if last else ()
-    return [
-        [
-            (f"test {place + 1}", example.input),
-            *((f"answer {n}", ballot.outputs[place]) for n, ballot in enumerate(ballots, 1)),
-            ("wanted", example.output),
-        ]
-        for place, example in enumerate(seen.task.test)
-    ]
+    return answer_groups(seen.task, last.ballots if last else (), plain_title)
 
 
 def _searches(searches: Sequence[TaskSearch]) -> Table:

@@ -1,5 +1,9 @@
 """What a search found for a task in hand, for a notebook."""
 
+from collections.abc import Sequence
+from functools import partial
+
+from soar.report.answers import answer_groups
 from soar.report.html.markup import Html, element
 from soar.report.html.task import cell, pairs, program_parts
 from soar.report.html.values import Group, groups
@@ -18,15 +22,8 @@ def solution_cell(found: Solution) -> Html:
     return cell(*parts, element("p", tried_line(found), class_="soft"))
 
 
-def _answers(found: Solution) -> list[Group]:
-    return [
-        [
-            (f"test {place + 1}", example.input),
-            *((_title(found, n), ballot.outputs[place]) for n, ballot in enumerate(found.answers)),
-            *([("wanted", example.output)] if example.output is not None else []),
-        ]
-        for place, example in enumerate(found.task.test)
-    ]
+def _answers(found: Solution) -> Sequence[Group]:
+    return answer_groups(found.task, found.answers, partial(_title, found), unknown=False)
 
 
 def _title(found: Solution, place: int) -> Html | str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from soar.report.answers import answer_groups, plain_title
 from soar.report.html.code import code
 from soar.report.html.markup import Html, element, joined, table
 from soar.report.html.style import SHEET
@@ -48,16 +49,8 @@ def pairs(seen: TaskView, found: Found | None) -> list[Group]:
     ]
 
 
-def _answers(seen: TaskView, last: TaskSearch | None) -> list[Group]:
-    ballots = last.ballots if last else ()
-    return [
-        [
-            (f"test {place + 1}", example.input),
-            *((f"answer {n}", ballot.outputs[place]) for n, ballot in enumerate(ballots, 1)),
-            ("wanted", example.output),
-        ]
-        for place, example in enumerate(seen.task.test)
-    ]
+def _answers(seen: TaskView, last: TaskSearch | None) -> Sequence[Group]:
+    return answer_groups(seen.task, last.ballots if last else (), plain_title)
 
 
 def _searches(searches: Sequence[TaskSearch]) -> Html:

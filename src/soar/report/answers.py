@@ -1,0 +1,29 @@
+"""What stands side by side where answers are shown: a test input, its answers, the wanted output. Draws nothing."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from soar.ensemble import Ballot
+from soar.types import Output, Task
+
+Title = TypeVar("Title")
+
+
+def plain_title(place: int) -> str:
+    """Return what the answer at a place, from 0 on, is called."""
+    return f"answer {place + 1}"
+
+
+def answer_groups(
+    task: Task, ballots: Sequence[Ballot], title: Callable[[int], Title], *, unknown: bool = True
+) -> list[list[tuple[str | Title, Output | None]]]:
+    """Return a group of titled values per test input, each answer under its `title`. The wanted output is None where it
+    is not known, or left out there unless `unknown`."""
+    return [
+        [
+            (f"test {place + 1}", example.input),
+            *((title(n), ballot.outputs[place]) for n, ballot in enumerate(ballots)),
+            *([("wanted", example.output)] if unknown or example.output is not None else []),
+        ]
+        for place, example in enumerate(task.test)
+    ]
