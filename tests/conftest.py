@@ -1,5 +1,7 @@
 import os
+import signal
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,3 +13,12 @@ settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile("same")
 """The same examples every time, so that what passes once passes again; ``--hypothesis-profile=explore`` looks for new
 ones. How long an example takes proves nothing where cores are shared."""
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    """Leave signals to whom they belonged: `soar.cli.main`, called in this process, keeps them, as a command should."""
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for name, handler in before.items():
+        signal.signal(name, handler)
