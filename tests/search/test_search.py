@@ -169,28 +169,6 @@ def test_identical_programs_are_executed_once_and_every_completion_counts(search
     assert len(reader.programs("mirror", "train", 0)) == 28
 
 
-def test_tasks_with_the_same_inputs_run_a_program_once_and_judge_it_each_by_its_own_answers(searched, task):
-    executed = []
-
-    class Counting:
-        def __init__(self, inner):
-            self.inner = inner
-
-        async def run(self, code, inputs, *, alone=False):
-            executed.append((code, tuple(inputs), alone))
-            return await self.inner.run(code, inputs, alone=alone)
-
-    same = tuple(Example(example.input, example.input) for example in task.train)
-    still = replace(task, id="still", train=same)
-    other = replace(task, id="other", test=(Example(grid("4567"), None),))
-    reader = searched([NOTHING], task, still, other, wrap=Counting)
-    assert sorted((inputs, alone) for _, inputs, alone in executed) == sorted(
-        [(task.inputs, False), (task.inputs, True), (other.inputs, False)]
-    )
-    accuracies = {id_: {p.accuracy for p in reader.programs(id_, "train", 0)} for id_ in ("mirror", "still", "other")}
-    assert accuracies == {"mirror": {0.5}, "still": {1.0}, "other": {0.5}}
-
-
 def test_resuming_a_search_whose_model_failed_asks_only_for_what_is_missing(searched, task):
     reply = variants(NOTHING, MIRROR, RAISES, "no code")
     whole = searched(reply, task, name="whole")

@@ -10,7 +10,7 @@ from soar.budget import Meter
 from soar.errors import BudgetReached
 from soar.protocols import Executor
 from soar.search.context import SearchContext, SearchMethod
-from soar.search.evaluate import evaluator, shared_runs
+from soar.search.evaluate import evaluator
 from soar.search.refine import refine
 from soar.search.sample import sample
 from soar.types import Task
@@ -63,11 +63,10 @@ async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
     """Search every task, without answers. The first error stops all tasks, after what they were paid for is stored;
     `EndpointError` at the end if no reply was of any use."""
     turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
-    runs = shared_runs(tasks)
 
     async def search_task(task: Task) -> None:
         async with turns:
-            evaluate = evaluator(context, task, runs.get(task.inputs))
+            evaluate = evaluator(context, task)
             samples = await sample(context, task, evaluate)
             await refine(context, task, samples, evaluate)
 

@@ -4,8 +4,7 @@ Sees tasks without answers only; decides nothing.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -14,73 +13,47 @@ from soar.execution import confirm
 from soar.protocols import Executor, Parse
 from soar.scoring import accuracy
 from soar.search.context import SearchContext
-from soar.types import Execution, Failure, Output, Task, Value
+from soar.types import Execution, Failure, Output, Task
 
 Evaluate: TypeAlias = Callable[[str], Awaitable[ExecutionRow]]
 
-Ran: TypeAlias = dict[str, asyncio.Task[Execution]]
-"""What programs did on some inputs, by their text: the newest `REMEMBERED` of them."""
 
-REMEMBERED = 20_000
-
-
-def shared_runs(tasks: Sequence[Task]) -> dict[tuple[Value, ...], Ran]:
-    """Return for the inputs that several tasks have, as all sequences do, what is to be known of programs there: a text
-    that is written for many tasks runs once."""
-    counts = Counter(task.inputs for task in tasks)
-    return {inputs: {} for inputs, count in counts.items() if count > 1}
-
-
-def evaluator(context: SearchContext, task: Task, ran: Ran | None = None) -> Evaluate:
-    """Return the function that evaluates programs on one task; a text met again costs a look-up. `ran` is shared with
-    tasks that have the same inputs."""
+def evaluator(context: SearchContext, task: Task) -> Evaluate:
+    """Return the function that evaluates programs on one task; a text met again costs a look-up."""
     known: dict[str, asyncio.Task[ExecutionRow]] = {}
 
     async def evaluate(code: str) -> ExecutionRow:
         if code not in known:
-            known[code] = asyncio.create_task(_look_up_or_run(context, task, code, ran))
+            known[code] = asyncio.create_task(_look_up_or_run(context, task, code))
             known[code].add_done_callback(_seen)
         return await asyncio.shield(known[code])
 
     return evaluate
 
 
-def _seen(done: "asyncio.Task[ExecutionRow] | asyncio.Task[Execution]") -> None:
+def _seen(done: asyncio.Task[ExecutionRow]) -> None:
     """Keep asyncio from printing an error for which nobody waits any more: the first one has stopped the search."""
     if not done.cancelled():
         done.exception()
 
 
-async def _look_up_or_run(context: SearchContext, task: Task, code: str, ran: Ran | None) -> ExecutionRow:
+async def _look_up_or_run(context: SearchContext, task: Task, code: str) -> ExecutionRow:
     stored = context.reader.execution(task.id, code)
     if stored is not None:
         return stored
-    done = await execute(context.executor, context.method.parse, task, code, ran)
+    done = await execute(context.executor, context.method.parse, task, code)
     row = execution_row(task, code, done)
     await context.writer.add([row])
     return row
 
 
-async def execute(executor: Executor, parse: Parse, task: Task, code: str, ran: Ran | None = None) -> Execution:
+async def execute(executor: Executor, parse: Parse, task: Task, code: str) -> Execution:
     """Run a program on all inputs of a task; one that solves the training pairs is confirmed in its own process."""
-    returned = await (executor.run(code, task.inputs) if ran is None else _run_once(executor, task, code, ran))
+    returned = await executor.run(code, task.inputs)
     execution = _parsed(parse, returned)
     if accuracy(task, execution.outputs[: len(task.train)]) < 1.0:
         return execution
     return _parsed(parse, await confirm(executor, code, task.inputs, returned))
-
-
-async def _run_once(executor: Executor, task: Task, code: str, ran: Ran) -> Execution:
-    if code not in ran:
-        if len(ran) >= REMEMBERED:
-            del ran[next(iter(ran))]
-        ran[code] = asyncio.create_task(_of(executor, task, code))
-        ran[code].add_done_callback(_seen)
-    return await asyncio.shield(ran[code])
-
-
-async def _of(executor: Executor, task: Task, code: str) -> Execution:
-    return await executor.run(code, task.inputs)
 
 
 def _parsed(parse: Parse, execution: Execution) -> Execution:
