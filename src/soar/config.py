@@ -156,17 +156,22 @@ class Config(Section):
 def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file, or the shipped one of this name, apply ``section.key=value`` overrides, and validate;
     `ConfigError` names the choices."""
+    raw = read_toml(path)
+    for override in overrides:
+        _apply(raw, override)
+    return validated(raw, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return what a TOML file, or the shipped one of this name, says; `ConfigError` if it cannot be read."""
     try:
-        raw = tomllib.loads(shipped.configuration(path).read_text(encoding="utf-8-sig"))
+        return tomllib.loads(shipped.configuration(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"no configuration at {path}: name a file, or one that is shipped ({', '.join(shipped.names())})"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
-    for override in overrides:
-        _apply(raw, override)
-    return validated(raw, str(path))
 
 
 def validated(raw: Mapping[str, Any], where: str = "configuration") -> Config:

@@ -3,6 +3,8 @@
 A path that is there keeps meaning that path: a name is looked for here only where no file has it.
 """
 
+import re
+from itertools import takewhile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "configs"
@@ -15,9 +17,10 @@ def names() -> list[str]:
 
 
 def about(name: str) -> str:
-    """Return what a configuration says of itself first."""
-    with (FOLDER / f"{name}.toml").open(encoding="utf-8") as file:
-        return file.readline().removeprefix("#").strip()
+    """Return what a configuration says of itself first, up to a colon or the end of the sentence."""
+    lines = (FOLDER / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+    said = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
+    return re.split(r"[.:;](?= |$)", said, maxsplit=1)[0]
 
 
 def table() -> str:

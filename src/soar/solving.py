@@ -26,13 +26,13 @@ from soar.report.solution import Ended, Solution, solution
 from soar.report.task_view import task_view
 from soar.report.view import RunView
 from soar.search.agreement import agreed
-from soar.shipped import configuration
+from soar.shipped import FOLDER
 from soar.signals import until_signal
 from soar.tasks_in_hand import distinct, tasks_in_text, tasks_named
 from soar.types import Task
 
-_FOR_ARC = Path(__file__).with_name("solve.toml")
-SHIPPED: dict[str | None, Path] = {None: _FOR_ARC, "arc": _FOR_ARC, "sequences": configuration(Path("sequences"))}
+_FOR_ARC = FOLDER / "solve.toml"
+SHIPPED: dict[str | None, Path] = {None: _FOR_ARC, "arc": _FOR_ARC, "sequences": FOLDER / "sequences.toml"}
 """By domain, the configuration of a search for which none is given: a model that ships with the package."""
 
 STAGE = "solve"

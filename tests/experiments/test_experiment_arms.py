@@ -1,13 +1,14 @@
 """Whole experiments with a scripted model: arms share their first search, learn or not, go on where they stopped."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from soar.errors import ConfigError
+from soar.errors import ConfigError, DataError
 from soar.experiments.cells import Cell, read_cells
 from soar.experiments.learning import learning
-from soar.experiments.settings import BASE, load_experiment
+from soar.experiments.settings import BASE, groups, load_experiment
 
 RULES = {"A1": "n * n", "A2": "2 * n + 1", "A3": "n ** 3 - n", "A4": "7 * n % 5"}
 
@@ -135,8 +136,10 @@ def test_other_tasks_or_settings_are_another_experiment(experiment):
     before = load_experiment(experiment).digest
     (experiment.parent / "ids-3.txt").write_text("A1\nA2\n")
     others = load_experiment(experiment).digest
+    (experiment.parent / "never.txt").write_text("A3\n")
+    never = load_experiment(experiment).digest
     experiment.write_text(experiment.read_text().replace("samples = 12", "samples = 8"))
-    assert len({before, others, load_experiment(experiment).digest}) == 3
+    assert len({before, others, never, load_experiment(experiment).digest}) == 4
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ def test_other_tasks_or_settings_are_another_experiment(experiment):
     [
         ("experiment", "nothing", "has no section"),
         ('["soar", "frozen"]', '["soar", "cold"]', "compare names 'cold'; the arms are soar, frozen"),
-        ("ids-{seed}", "none-{seed}", "none-3.txt, the tasks of seed 3, cannot be read"),
+        ("ids-{seed}", "none-{seed}", "none-3.txt cannot be read as a list of task ids"),
         ("seeds = [3]", "seeds = []", "experiment.*seeds"),
         ("[experiment.arms.soar]", "[experiment.arms.base]\n[experiment.arms.soar]", "name the arm otherwise"),
     ],
@@ -153,9 +156,16 @@ def test_a_mistake_is_said_before_anything_is_done(experiment, old, new, reason)
     text = experiment.read_text()
     assert old in text
     experiment.write_text(text.replace(old, new))
-    with pytest.raises(ConfigError, match=reason):
+    with pytest.raises((ConfigError, DataError), match=reason):
         do(experiment)
     assert not (experiment.parent / "runs").exists()
+
+
+def test_groups_come_from_a_file_of_tasks(tmp_path):
+    with pytest.raises(ConfigError, match=r"experiment\.group = 'family' is read from tasks\.source, and sequences is"):
+        groups(Path("sequences"), "family")
+    (tmp_path / "t.jsonl").write_text('{"id": "a", "family": "f"}\n{"id": "b"}\n')
+    assert groups(tmp_path / "t.jsonl", "family") == {"a": "f"}
 
 
 def test_an_arm_that_is_not_there_is_refused(experiment):

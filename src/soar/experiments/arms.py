@@ -18,6 +18,7 @@ from typing import Any
 
 from soar import session
 from soar.config import Config
+from soar.domains.task_set import load, select
 from soar.errors import Interrupted
 from soar.experiments.cells import Cell, append_cell, read_cells, search_result
 from soar.experiments.cpu import cpu_seconds
@@ -187,9 +188,8 @@ def _by_function(experiment: Experiment, name: str, seed: int, config: Config) -
 
 
 def _tasks(domain: Domain, config: Config, ids: Sequence[str]) -> list[Task]:
-    wanted = set(ids)
     source = source_of(config.tasks_of(config.stages[0].name), domain)
-    return [task for task in domain.load(source) if task.id in wanted]
+    return select(load(domain, source, ids=ids), ids=ids)
 
 
 async def begin_with(base: RunDirectory, run: RunDirectory, config: Config) -> None:

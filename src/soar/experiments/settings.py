@@ -22,7 +22,6 @@ Knows TOML and names; how an arm is run is `arms`' business.
 
 import gzip
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from soar.config import Config, validated
+from soar.config import Config, read_toml, validated
+from soar.domains.task_set import read_ids
 from soar.errors import ConfigError
 from soar.settings import NonNegative, Positive, Section
 from soar.types import content_hash
@@ -72,7 +72,7 @@ class Experiment:
     digest: str
 
     def ids(self, template: str, seed: int) -> list[str]:
-        """Return the ids of a file of tasks; `ConfigError` if it cannot be read."""
+        """Return the ids of a file of tasks; `DataError` if it cannot be read."""
         return _ids(self.path, template, seed)
 
     def searches(self, arm: str) -> int:
@@ -101,12 +101,7 @@ class Experiment:
 
 def load_experiment(path: Path) -> Experiment:
     """Return an experiment; `ConfigError` names what is wrong."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None
+    raw = read_toml(path)
     section = raw.pop("experiment", None)
     if not isinstance(section, dict):
         raise ConfigError(f"{path} has no section [experiment]: it is a run's configuration, for `soar run`")
@@ -121,7 +116,8 @@ def load_experiment(path: Path) -> Experiment:
         raise ConfigError(f"{path}: {BASE!r} is the first search that all arms share; name the arm otherwise")
     if unknown := {arm for pair in settings.compare for arm in pair} - set(settings.arms):
         raise ConfigError(f"{path}: compare names {sorted(unknown)[0]!r}; the arms are {', '.join(settings.arms)}")
-    tasks = [_ids(path, settings.tasks, seed) for seed in settings.seeds]
+    templates = [settings.tasks, *([settings.never_searched] if settings.never_searched else [])]
+    tasks = [_ids(path, template, seed) for template in templates for seed in settings.seeds]
     return Experiment(path, settings, raw, content_hash(raw, section, tasks)[:12])
 
 
@@ -136,18 +132,14 @@ def _arms(section: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]
 
 
 def _ids(path: Path, template: str, seed: int) -> list[str]:
-    file = path.parent / template.format(seed=seed)
-    try:
-        found = file.read_text(encoding="utf-8-sig").split()
-    except OSError as error:
-        raise ConfigError(f"{file}, the tasks of seed {seed}, cannot be read: {error.strerror}") from None
-    if not found:
-        raise ConfigError(f"{file} names no task")
-    return found
+    return read_ids(path.parent / template.format(seed=seed))
 
 
 def groups(path: Path, field: str) -> dict[str, str]:
-    """Return the group of each task of a JSONL file, plain or gzipped: what stands in a field of its line."""
+    """Return the group of each task of a JSONL file, plain or gzipped: what stands in a field of its line.
+    `ConfigError` if there is no such file: a built-in set has no fields."""
+    if not path.is_file():
+        raise ConfigError(f"experiment.group = {field!r} is read from tasks.source, and {path} is no file: name one")
     opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as lines:
+    with opened(path, "rt", encoding="utf-8-sig") as lines:
         return {row["id"]: str(row[field]) for row in map(json.loads, lines) if field in row}
