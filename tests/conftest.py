@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import settings
@@ -19,6 +20,8 @@ ones. How long an example takes proves nothing where cores are shared."""
 def signals_as_before():
     """Leave signals to whom they belonged: `soar.cli.main`, called in this process, keeps them, as a command should."""
     before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    hook = sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     for name, handler in before.items():
         signal.signal(name, handler)

@@ -13,15 +13,16 @@ from soar.errors import Interrupted
 from soar.signals import until_signal
 
 SWALLOWED = """
-import asyncio, os, signal, time
+import asyncio, os, signal, time, weakref
 from contextlib import suppress
 from soar.errors import Interrupted
 from soar.signals import stop_on_signals, until_signal
 
 stop_on_signals()
-with suppress(BaseException):
+def send(*_):
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(5)
+{swallows}
 begun = []
 async def work():
     begun.append(True)
@@ -45,8 +46,14 @@ def test_a_signal_in_the_last_step_of_the_work_is_not_lost(name):
     assert signal.getsignal(getattr(signal, name)) is before
 
 
-def test_what_a_library_swallowed_stops_the_work_that_follows():
-    done = subprocess.run([sys.executable, "-c", SWALLOWED], capture_output=True, text=True, timeout=60, check=True)
+@pytest.mark.parametrize(
+    "swallows",
+    ["with suppress(BaseException): send()", "a = type('A', (), {})(); b = weakref.ref(a, send); del a"],
+    ids=["library", "python"],
+)
+def test_what_was_swallowed_stops_the_work_that_follows_and_leaves_no_traceback(swallows):
+    script = SWALLOWED.replace("{swallows}", swallows)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == ("said [False]\n", "")
 
 

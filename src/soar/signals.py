@@ -5,6 +5,7 @@ ignored (`nohup`).
 """
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ def stop_on_signals() -> None:
     if threading.current_thread() is threading.main_thread():
         for name in _heeded():
             signal.signal(name, _raise)
+        _keep_quiet_where_python_swallows_it()
 
 
 async def until_signal(work: Coroutine[Any, Any, Found], said: str, first: Callable[[], object] | None = None) -> Found:
@@ -67,6 +69,18 @@ def _handled(handler: Callable[..., object]) -> Iterator[None]:
     finally:
         for name, earlier in before.items():
             signal.signal(name, earlier)
+
+
+def _keep_quiet_where_python_swallows_it() -> None:
+    """Python itself drops what is raised in a weak reference's callback or a destructor (importing a module runs some),
+    and prints a traceback of it. The signal was noted, so there is nothing to tell the user."""
+    say = sys.unraisablehook
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, Stopped):
+            say(unraisable)
+
+    sys.unraisablehook = hook
 
 
 def _heeded() -> list[signal.Signals]:
