@@ -78,7 +78,7 @@ def open_executors(config: Config) -> Executors:
 def contract(config: Config, domain: Domain) -> Contract:
     """Return what an executor must know of the programs of a run."""
     limits = config.sandbox
-    return Contract(limits.cpu_seconds, limits.memory_mb, domain.signature, domain.codec)
+    return Contract(limits.cpu_seconds, limits.memory_mb, domain.signature, domain.codec, limits.stop_at_failure)
 
 
 def open_rendering(config: Config, domain: Domain, backend: Backend) -> Rendering:

@@ -234,13 +234,15 @@ class Contract:
     """What an executor must know of programs: their limits, their function, and how values travel.
 
     `cpu_seconds` are per input, `memory_mb` beyond what Python and NumPy need; `signature` is the function as a call,
-    ``"transform(n)"``; `codec` a name in `soar.execution.codecs`.
+    ``"transform(n)"``; `codec` a name in `soar.execution.codecs`. `stop_at_failure`: the inputs after the first that
+    fails are not run, and fail too.
     """
 
     cpu_seconds: float = 1.0
     memory_mb: int = 512
     signature: str = "transform(x)"
     codec: str = "json"
+    stop_at_failure: bool = False
 
 
 class Executors(Protocol):

@@ -62,8 +62,8 @@ class Failure:
     """Why a program gave no output for one input. A program's fault is data, never an exception of ours.
 
     `type` is an exception's name (``"IndexError"``) or one of ``Timeout``, ``MemoryLimit``, ``Crash``,
-    ``TooMuchOutput``, ``InvalidOutput``; `line` is 1-based in the program's text; `stage` says whether loading the
-    program, running it or its result failed.
+    ``TooMuchOutput``, ``InvalidOutput``, ``NotRun``; `line` is 1-based in the program's text; `stage` says whether
+    loading the program, running it or its result failed.
     """
 
     type: str
@@ -167,7 +167,7 @@ class Program:
     @property
     def ran(self) -> bool:
         """Whether every input gave an output. Only such a program may be an arm, a ballot or a relabelled example."""
-        return not self.nondeterministic and not any(isinstance(output, Failure) for output in self.outputs)
+        return not self.nondeterministic and Failure not in map(type, self.outputs)
 
 
 _JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False)
@@ -186,7 +186,7 @@ def content_hash(*values: object) -> str:
 
 def text_hash(texts: Iterable[str]) -> str:
     """Return the `content_hash` of values whose canonical JSON is known."""
-    whole = "".join(f"{text}\n" for text in texts)
+    whole = "\n".join([*texts, ""])
     return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
 
 

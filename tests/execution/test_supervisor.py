@@ -216,3 +216,26 @@ def test_programs_that_come_one_by_one_share_a_worker(monkeypatch):
         sandbox.hello["fork_seconds"] = 0.02
         assert [each.outputs for each in asyncio.run(work(sandbox))] == [(MIRRORED,)] * 8
     assert sizes == [8]
+
+
+def test_inputs_after_a_failure_are_not_run_where_that_is_asked_for():
+    inputs = (0, 1, 2, 3)
+    fails = "def transform(x):\n    return 6 // (x - 1)"
+    dies = "import os\ndef transform(x):\n    return x if x < 1 else os.abort()"
+    fine = "def transform(x):\n    return x + 1"
+    with open_sandbox(workers=1, stop_at_failure=True) as sandbox:
+        found = asyncio.run(all_of(sandbox, [fails, dies, fine, fails + "\n"], inputs))
+    assert [[type(each) is int and each for each in one.outputs] for one in found] == [
+        [-6, False, False, False],
+        [0, False, False, False],
+        [1, 2, 3, 4],
+        [-6, False, False, False],
+    ]
+    assert [each.type for each in found[0].outputs[1:]] == ["ZeroDivisionError", "NotRun", "NotRun"]
+    assert "not run: an input before ended the process" in found[1].outputs[2].message
+    with open_sandbox(workers=1) as sandbox:
+        assert asyncio.run(all_of(sandbox, [fails], inputs))[0].outputs[2:] == (6, 3)
+
+
+async def all_of(sandbox, programs, inputs):
+    return [execution async for execution in run_all(sandbox, [(code, inputs) for code in programs])]

@@ -89,6 +89,11 @@ class ArchiveReader:
             self._count("unsent", rows, *place)
             return {row["step"] for row in rows}
 
+    def executed(self, task_id: str) -> set[str]:
+        """Return the hashes of the programs that have run on a task."""
+        with self._reading():
+            return {name for (name,) in self.query("SELECT code_hash FROM executions WHERE task_id = ?", (task_id,))}
+
     def execution(self, task_id: str, code: str) -> ExecutionRow | None:
         """Return what a program did on a task, None if it has not run."""
         return self.execution_named(task_id, code_hash(code))

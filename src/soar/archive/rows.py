@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
 
 from soar.scoring import accuracy
 from soar.types import (
@@ -18,6 +19,11 @@ from soar.types import (
     frozen,
     text_hash,
 )
+
+REMEMBERED = 10**24
+"""Integers below this, as outputs, are encoded once."""
+
+_FAILURE_FIELDS = tuple(each.name for each in fields(Failure))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +139,23 @@ def code_hash(code: str) -> str:
 
 def encode_output(output: Output) -> tuple[str, str]:
     """Return ``(hash, text)`` of one output; a failure is a JSON object, which no canonical value is."""
-    text = canonical_json({"failure": asdict(output)} if isinstance(output, Failure) else output)
+    if type(output) is int and -REMEMBERED < output < REMEMBERED:
+        return _encode_integer(output)
+    value = {"failure": _fields(output)} if isinstance(output, Failure) else output
+    text = canonical_json(value)
     return output_hash(text), text
+
+
+@lru_cache(maxsize=1 << 16)
+def _encode_integer(output: int) -> tuple[str, str]:
+    """Remembered: the terms of sequences come again and again, and some megabytes hold them."""
+    text = canonical_json(output)
+    return output_hash(text), text
+
+
+def _fields(failure: Failure) -> dict[str, object]:
+    """Return a failure's fields; `dataclasses.asdict`, which copies deeply, takes ten times as long."""
+    return {name: getattr(failure, name) for name in _FAILURE_FIELDS}
 
 
 def output_hash(text: str) -> str:

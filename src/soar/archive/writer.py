@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -30,6 +31,16 @@ Job: TypeAlias = tuple[Write, Future[None]]
 SecondsColumn: TypeAlias = Literal["seconds", "finetune_seconds"]
 
 
+@dataclass(eq=False, slots=True)
+class _Window:
+    """Rows that will be written together: what comes until the thread takes them. Its callers wait for one future: one
+    for each row would cost more than the rows."""
+
+    loop: asyncio.AbstractEventLoop
+    written: "asyncio.Future[None]"
+    rows: list[Row] = field(default_factory=list)
+
+
 class ArchiveWriter:
     """The writing side of one archive. Rows that exist are never changed: writing one again does nothing."""
 
@@ -39,6 +50,7 @@ class ArchiveWriter:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._gate = threading.Lock()
         self._ended: StoreError | None = None
+        self._window: _Window | None = None
         opened: Future[None] = Future()
         self._thread = threading.Thread(target=self._work, args=(opened,), name="archive", daemon=True)
         self._thread.start()
@@ -47,7 +59,28 @@ class ArchiveWriter:
     async def add(self, rows: Sequence[Row]) -> None:
         """Store rows durably; returns once they are. `StoreError` when the disk refuses, or a row cannot be stored."""
         if rows:
-            await self._done(lambda connection, stored: insert(connection, stored, rows))
+            # What was submitted is written also if the caller is cancelled.
+            await asyncio.shield(self._gather(rows))
+
+    def _gather(self, rows: Sequence[Row]) -> "asyncio.Future[None]":
+        """Add rows to those that wait; return what is done when they are written."""
+        loop = asyncio.get_running_loop()
+        with self._gate:
+            window = self._window
+            if window and window.loop is loop and not window.written.done():
+                window.rows += rows
+                return window.written
+        future: Future[None] = Future()
+        window = _Window(loop, asyncio.wrap_future(future), list(rows))
+        self._submit(lambda connection, stored: insert(connection, stored, self._taken(window)), future, window)
+        return window.written
+
+    def _taken(self, window: _Window) -> Sequence[Row]:
+        """Return a window's rows; no more are added to it."""
+        with self._gate:
+            if self._window is window:
+                self._window = None
+            return window.rows
 
     async def begin(self, stage: str, iteration: int) -> None:
         """Note that an iteration has begun; once is enough."""
@@ -73,20 +106,21 @@ class ArchiveWriter:
 
     async def _done(self, write: Write) -> None:
         """Have something written; what was submitted is written also if the caller is cancelled."""
-        await asyncio.shield(asyncio.wrap_future(self._submit(write)))
+        future: Future[None] = Future()
+        self._submit(write, future)
+        await asyncio.shield(asyncio.wrap_future(future))
 
     def close(self) -> None:
         """Write what was submitted and close the file."""
         self._jobs.put(None)
         self._thread.join()
 
-    def _submit(self, write: Write) -> Future[None]:
-        future: Future[None] = Future()
+    def _submit(self, write: Write, future: Future[None], window: _Window | None = None) -> None:
         with self._gate:
             if self._ended:
                 raise self._ended
+            self._window = window or self._window
             self._jobs.put((write, future))
-        return future
 
     def _work(self, opened: Future[None]) -> None:
         """Commit batches until closed: the body of the thread. However it ends, nobody waits for it for ever."""

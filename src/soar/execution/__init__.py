@@ -23,6 +23,7 @@ def open_sandbox(
     level: str = "full",
     codec: str = "json",
     signature: str = "transform(x)",
+    stop_at_failure: bool = False,
 ) -> ConfinedSandbox:
     """Return a sandbox, to be used with ``with`` or ``async with``: `workers` processes (None: one per core), each
     program with `cpu_seconds` of CPU per input and `memory_mb` of memory beyond what Python and NumPy need.
@@ -30,7 +31,8 @@ def open_sandbox(
     `level` "full" refuses to start (`SandboxError`) where a canary can write a file, open a socket, fork or kill;
     "weak" runs programs all the same, with whatever of the confinement works. `codec` says what values are: "json", any
     JSON value of exact types (tuples come back for lists), or that of a built-in domain. `signature` is the function
-    that a program must define, as a call.
+    that a program must define, as a call. `stop_at_failure`: the inputs after the first that fails are not run, and
+    fail too.
     """
     if level not in LEVELS:
         raise ConfigError(f"unknown sandbox level {level!r}: choose one of {', '.join(LEVELS)}")
@@ -43,6 +45,7 @@ def open_sandbox(
         level=level,
         codec=codec,
         signature=signature,
+        stop_at_failure=stop_at_failure,
     )
 
 

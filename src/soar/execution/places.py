@@ -13,10 +13,12 @@ from soar.settings import FREE, Positive, Section
 
 
 class Limits(Section):
-    """Limits of one program: CPU seconds per input, memory in MB."""
+    """Limits of one program: CPU seconds per input, memory in MB. `stop_at_failure`: the inputs after the first that
+    fails are not run and count as failed; cheaper where a program that fails somewhere is of no use."""
 
     cpu_seconds: float = Field(default=1.0, gt=0)
     memory_mb: Positive = 512
+    stop_at_failure: bool = False
 
 
 class Local:

@@ -68,8 +68,8 @@ async def _generate(
                 spent = Tokens(completion.prompt_tokens, completion.completion_tokens)
                 context.meter.count(call.task.id, spent)
                 if asked[index] in missing:
-                    row = completion_row(context.method.rendering, call, asked[index], completion, detail)
-                    kept.append(asyncio.create_task(_keep(context, row, evaluate)))
+                    row, code = judged(context.method.rendering, call, asked[index], completion, detail)
+                    kept.append(asyncio.create_task(_keep(context, row, code, evaluate)))
             return kept
         except PromptTooLong:
             continue
@@ -88,10 +88,10 @@ def most_tokens(prompt: Prompt, completions: int, sampling: Sampling) -> Tokens:
     return Tokens(sum(map(len, texts)), completions * sampling.max_new_tokens)
 
 
-def completion_row(
+def judged(
     rendering: Rendering, call: Call, place: int, completion: Completion, detail: Detail
-) -> CompletionRow:
-    """Judge a completion's text: the code it holds, or the reason why it holds none. A truncated one is never code."""
+) -> tuple[CompletionRow, str | None]:
+    """Return a completion as it is stored, and the code it holds, if any. A truncated one is never code."""
     text = completion.text.encode("utf-8", "replace").decode()
     extraction = rendering.extract(text)
     if completion.finish_reason == "length":
@@ -102,27 +102,25 @@ def completion_row(
         status, name = "code", code_hash(extraction.code)
     shown = {} if detail == Detail() else {"pairs": detail.pairs, "feedback": detail.feedback}
     parents = tuple(parent.key for parent in call.parents)
-    return CompletionRow(
-        replace(call.origin, index=place), replace(completion, text=text), status, name, parents, shown
-    )
+    o = call.origin
+    origin = Origin(o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, place)
+    completion = completion if text == completion.text else replace(completion, text=text)
+    code = extraction.code if status == "code" else None
+    return CompletionRow(origin, completion, status, name, parents, shown), code
 
 
-async def _keep(context: SearchContext, row: CompletionRow, evaluate: Evaluate) -> Program | None:
+async def _keep(context: SearchContext, row: CompletionRow, code: str | None, evaluate: Evaluate) -> Program | None:
+    """Store a completion, then execute its code."""
     await context.writer.add([row])
     context.replies.note(row.status)
-    return await _program(context.method.rendering, row, evaluate)
+    return None if code is None else (await evaluate(code)).program(row.origin, row.parents)
 
 
 async def _stored(context: SearchContext, row: CompletionRow, evaluate: Evaluate) -> Program | None:
     """Return the program of a completion of an earlier session, as it was executed then: what is read out of a text may
     have changed with the software since. One that was not executed is read again."""
     done = row.code_hash and context.reader.execution_named(row.origin.task_id, row.code_hash)
-    return done.program(row.origin, row.parents) if done else await _program(context.method.rendering, row, evaluate)
-
-
-async def _program(rendering: Rendering, row: CompletionRow, evaluate: Evaluate) -> Program | None:
-    """Return the executed program of a stored completion, None if it holds no code."""
-    code = rendering.extract(row.completion.text).code if row.status == "code" else None
-    if code is None:
-        return None
-    return (await evaluate(code)).program(row.origin, row.parents)
+    if done:
+        return done.program(row.origin, row.parents)
+    code = context.method.rendering.extract(row.completion.text).code if row.status == "code" else None
+    return None if code is None else (await evaluate(code)).program(row.origin, row.parents)

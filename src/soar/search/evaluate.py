@@ -4,11 +4,11 @@ Sees tasks without answers only; decides nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import replace
 from typing import TypeAlias
 
-from soar.archive.rows import ExecutionRow, execution_row
+from soar.archive.rows import ExecutionRow, code_hash, execution_row
 from soar.execution import confirm
 from soar.protocols import Executor, Parse
 from soar.scoring import accuracy
@@ -21,10 +21,11 @@ Evaluate: TypeAlias = Callable[[str], Awaitable[ExecutionRow]]
 def evaluator(context: SearchContext, task: Task) -> Evaluate:
     """Return the function that evaluates programs on one task; a text met again costs a look-up."""
     known: dict[str, asyncio.Task[ExecutionRow]] = {}
+    stored = context.reader.executed(task.id)  # all at once: hardly any program was met in an earlier search
 
     async def evaluate(code: str) -> ExecutionRow:
         if code not in known:
-            known[code] = asyncio.create_task(_look_up_or_run(context, task, code))
+            known[code] = asyncio.create_task(_look_up_or_run(context, task, code, stored))
             known[code].add_done_callback(_seen)
         return await asyncio.shield(known[code])
 
@@ -37,10 +38,10 @@ def _seen(done: asyncio.Task[ExecutionRow]) -> None:
         done.exception()
 
 
-async def _look_up_or_run(context: SearchContext, task: Task, code: str) -> ExecutionRow:
-    stored = context.reader.execution(task.id, code)
-    if stored is not None:
-        return stored
+async def _look_up_or_run(context: SearchContext, task: Task, code: str, stored: Set[str]) -> ExecutionRow:
+    found = context.reader.execution(task.id, code) if code_hash(code) in stored else None
+    if found is not None:
+        return found
     done = await execute(context.executor, context.method.parse, task, code)
     row = execution_row(task, code, done)
     await context.writer.add([row])

@@ -18,6 +18,8 @@ SHOWN, HIDDEN = 16, 8
 MAX_DIGITS = 1000
 """The most decimal digits of a term: far beyond any known sequence's first terms, and little to store."""
 
+_TOO_LARGE = 10**MAX_DIGITS
+
 COPIED_TERMS, COPIED_CHARACTERS = 6, 12
 """A program that holds so many terms in a row, written in so many characters at least, copies them: shorter runs stand
 in honest programs too."""
@@ -62,7 +64,7 @@ def parse(value: object) -> int:
     """Return an integer of at most `MAX_DIGITS` digits; a `ValueError` says what is wrong."""
     if type(value) is not int:
         raise ValueError(f"expected an integer, found {'null' if value is None else type(value).__name__}")
-    if abs(value) >= 10**MAX_DIGITS:
+    if not -_TOO_LARGE < value < _TOO_LARGE:
         raise ValueError(f"an integer of more than {MAX_DIGITS} digits")
     return value
 

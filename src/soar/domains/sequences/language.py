@@ -7,7 +7,6 @@ the helper functions that it calls. Knows text; runs nothing.
 """
 
 import ast
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -99,12 +98,13 @@ _COMPARISONS = {ast.Eq: "eq", ast.Lt: "lt"}
 
 def program(text: str) -> str:
     """Return the Python program of an expression in prefix text; a `ValueError` says what is wrong with it."""
-    words = iter(text.split())
+    found = text.split()
+    words = iter(found)
     body = _python(words, {"x": "n"})
     if rest := next(words, None):
         raise ValueError(f"{rest!r} is too much")
     body = body[1:-1] if body.startswith("(") else body
-    used = [name for name in HELPERS if re.search(rf"\b{name}\(", body)]
+    used = [name for name in HELPERS if name in found]
     if not used:
         return f"def transform(n):\n    return {body}\n"
     start = f"def transform(n):\n    global left\n    left = {STEPS}\n    return {body}\n"

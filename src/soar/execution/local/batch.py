@@ -19,9 +19,6 @@ from soar.types import Execution, Failure, Output, Stage
 ATTEMPTS = 7
 """How often a program's worker may be lost through no fault of its own before that is said."""
 
-ENDURED_LOSSES = 2
-"""How many inputs may cost a worker its life before the others are not tried any more."""
-
 TIMED_OUT = (-signal.SIGVTALRM, -signal.SIGXCPU, -signal.SIGPROF)
 OWN_FAULT = {
     *TIMED_OUT,
@@ -67,8 +64,10 @@ class Job:
 class Batch:
     """The jobs of one worker, and how far it has come."""
 
-    def __init__(self, jobs: Sequence[Job], codec: Codec) -> None:
+    def __init__(self, jobs: Sequence[Job], codec: Codec, endured: int) -> None:
+        """`endured`: how many inputs may cost a worker its life before the others are not tried any more."""
         self.jobs = list(jobs)
+        self._endured = endured
         self._read = codec.read
         self._reader = wire.RecordReader()
         self._began = [len(job.outputs) for job in jobs]
@@ -196,8 +195,9 @@ class Batch:
         last = job.outputs[-1]
         if len(job.outputs) == job.count:
             job.complete()
-        elif job.losses >= ENDURED_LOSSES and isinstance(last, Failure):
-            message = f"not run: {job.losses} inputs before ended the process ({last.message})"
+        elif job.losses >= self._endured and isinstance(last, Failure):
+            inputs = f"{job.losses} inputs" if job.losses > 1 else "an input"
+            message = f"not run: {inputs} before ended the process ({last.message})"
             job.fill(Failure(last.type, message[:240], last.line, last.source_line, last.stage))
         else:
             return [job]

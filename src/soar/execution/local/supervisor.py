@@ -39,6 +39,9 @@ them a few at a time."""
 LATEST = 0.02
 """What the latest program weighs in the mean CPU time of a program."""
 
+ENDURED_LOSSES = 2
+"""How many inputs of one program may cost a worker its life before the others are not tried any more."""
+
 RESTARTS = 50
 STARTS = 3
 """How often a zygote that is killed while the sandbox opens is started again."""
@@ -67,6 +70,7 @@ class ConfinedSandbox:
         level: str,
         codec: str,
         signature: str,
+        stop_at_failure: bool = False,
         landlock: bool = True,
     ) -> None:
         self.level = level
@@ -78,8 +82,10 @@ class ConfinedSandbox:
             "landlock": landlock,
             "codec": CODECS[codec],
             "signature": signature,
+            "stop_at_failure": stop_at_failure,
         }
         self._cpu_seconds = cpu_seconds
+        self._endured = 1 if stop_at_failure else ENDURED_LOSSES
         self._zygotes: list[Zygote] = []
         self._idle_zygotes: list[Zygote] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -245,7 +251,7 @@ class ConfinedSandbox:
         try:
             while True:
                 batch = None
-                batch = Batch(await self._next_jobs(), self._codec)
+                batch = Batch(await self._next_jobs(), self._codec, self._endured)
                 try:
                     zygote = zygote or await self._zygote()
                     again = await self._serve(zygote, batch)

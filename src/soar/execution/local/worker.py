@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from builtins import callable, compile, exec, isinstance, len, str, type  # noqa: A004, UP029
+from builtins import callable, compile, exec, isinstance, len, range, str, type  # noqa: A004, UP029
 from collections.abc import Callable
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
@@ -142,10 +142,12 @@ class Worker:
         sink: Sink,
         codec: Codec,
         signature: str,
+        stop_at_failure: bool,
     ) -> None:
         self._request = request
         self._codec, self._encode = codec, codec.encode
         self._signature = signature
+        self._stop_at_failure = stop_at_failure
         self._guard = watch
         self._shunned = shunned
         self._sink = sink
@@ -249,7 +251,16 @@ class Worker:
                 return
             else:
                 self._untold += self._pending
+                if self._stop_at_failure:
+                    self._skip(range(index + 1, first + len(values)))
+                    break
         self._untold += wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun))
+
+    def _skip(self, indices: range) -> None:
+        """Note that inputs were not run."""
+        failure = _failure("NotRun", "an earlier input failed (sandbox.stop_at_failure)", None, "run", "")
+        for index in indices:
+            self._untold += wire.pack_record(wire.FAILURE, self._place, index, failure)
 
     def _result(self, transform: Any, value: Any) -> bytes:
         result = transform(value)

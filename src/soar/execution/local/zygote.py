@@ -130,7 +130,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
 
     def work(data: bytes) -> None:
         request = wire.unpack_request(data)
-        worker.Worker(request, state, shunned, sink, codec, settings["signature"]).work()
+        worker.Worker(request, state, shunned, sink, codec, settings["signature"], settings["stop_at_failure"]).work()
 
     return lambda: zygote.serve(wire.ORDER, work)
 
