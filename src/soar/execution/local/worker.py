@@ -39,7 +39,7 @@ ENDURED = 3
 ENOUGH_WRITTEN = 16 << 20
 ENOUGH_UNTOLD = 1 << 16
 _dumps, _write, _exit = json.dumps, os.write, os._exit
-_setitimer, _cpu = signal.setitimer, time.process_time
+_setitimer, _cpu, _clock = signal.setitimer, time.process_time, time.monotonic
 _PROF, _VIRTUAL = signal.ITIMER_PROF, signal.ITIMER_VIRTUAL
 _NAME_OF = type.__dict__["__name__"]
 _ALONE = bytes([wire.ALONE])
@@ -104,7 +104,9 @@ class Alarm:
         """Count from here, or from so little earlier that the call still has its time."""
         self.fired, self.line = 0, None
         self.armed = True
-        now = _cpu()
+        # Real time, which a process reads without a system call. Of CPU time no more has passed, so that a call
+        # has its time all the same.
+        now = _clock()
         if now >= self._fresh_until:
             _setitimer(_PROF, self.seconds + self._slack, AGAIN)
             _setitimer(_VIRTUAL, self.seconds * 1.5 + 0.5)

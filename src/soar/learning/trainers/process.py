@@ -127,7 +127,10 @@ def command(job: Job, module: str) -> list[str]:
 def _environment(job: Job) -> dict[str, str]:
     """Return the processes' environment: the threads of this machine shared among them, unless somebody has said."""
     threads = max(1, (os.cpu_count() or 1) // job.settings.processes)
-    return {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1", **os.environ}
+    # Threads that wait sleep. By default they spin, and where anything else runs they then take three quarters of the
+    # CPU time: 49 ms per example against 14 on two busy cores.
+    patient = {"OMP_WAIT_POLICY": "PASSIVE"}
+    return {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1", **patient, **os.environ}
 
 
 class _Said:
