@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from searching import block, calls, grid
 
+from soar.archive.reader import ArchiveReader
+from soar.budget import BudgetSettings, Meter, Tokens
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
 from soar.errors import EndpointError
@@ -205,6 +207,35 @@ class Breaking(Embedded):
 
 
 @pytest.mark.slow
+def test_a_task_whose_search_is_over_is_not_looked_at_again(searched, task, monkeypatch):
+    other = replace(task, id="other")
+    before = calls(searched(variants(NOTHING, RAISES), task))
+    looked_at = []
+    completions = ArchiveReader.completions
+
+    def noted(self, *where):
+        looked_at.append(where[2])
+        return completions(self, *where)
+
+    monkeypatch.setattr(ArchiveReader, "completions", noted)
+    # The useful replies of the first session count: those of the second alone would end it with an error.
+    reader = searched(lambda prompt, seed: "", task, other)
+    assert set(looked_at) == {"other"}
+    assert [call for call in calls(reader) if call[0] == task.id] == before
+    assert reader.searched("train", 0) == {task.id, other.id}
+    assert reader.searched("train", 1) == set()
+
+
+def test_a_task_that_spent_its_own_limit_goes_on_with_a_higher_one(searched, task):
+    def limited(tokens):
+        return Meter(BudgetSettings(max_tokens_per_task=tokens), {task.id: Tokens(0, 30)})
+
+    reader = searched(variants(NOTHING), task, meter=limited(30))
+    assert (calls(reader), reader.searched("train", 0)) == ([], set())
+    reader = searched(variants(NOTHING), task, meter=limited(10**6))
+    assert (len(calls(reader)), reader.searched("train", 0)) == (28, {task.id})
+
+
 def test_distinct_completions_do_not_repeat_each_other_and_stay_the_same_when_a_search_is_resumed(searched, task):
     drawn = SamplingSettings(temperature=0.6, min_p=0, sample_tokens=48, refine_tokens=48, distinct=True)
     settings = {"sampling": drawn, "rendering": Compact(), "budget": {"samples": 24, "samples_per_request": 12}}

@@ -11,7 +11,7 @@ from pathlib import Path
 from soar.archive.checks import COLUMNS, COUNTED_BY, KEYS, checksum, counted_sql
 from soar.archive.refusal import WAIT_SECONDS, refusal
 from soar.archive.rows import code_hash, output_hash
-from soar.archive.schema import CHECKED, layout
+from soar.archive.schema import CHECKED, SINCE, layout
 from soar.errors import StoreError
 
 SHOWN = 20
@@ -24,14 +24,15 @@ def audit(path: Path) -> list[str]:
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT_SECONDS)) as connection:
         try:
-            checked = layout(connection) >= CHECKED
+            found_layout = layout(connection)
             connection.execute("BEGIN")
         except sqlite3.Error as error:
             raise refusal(path, "read", error) from error
         looks = [_pages(connection), _outputs(connection), _codes(connection), _missing_outputs(connection)]
-        if checked:
-            looks += [_changed(connection, table) for table in COLUMNS]
-            looks += [_uncounted(connection, table) for table in COUNTED_BY]
+        tables = [table for table in COLUMNS if SINCE.get(table, 1) <= found_layout]
+        if found_layout >= CHECKED:
+            looks += [_changed(connection, table) for table in tables]
+            looks += [_uncounted(connection, table) for table in COUNTED_BY if table in (*tables, "outputs")]
         for look in looks:
             found += _few(look)
     return found

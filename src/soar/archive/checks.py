@@ -25,6 +25,7 @@ COLUMNS = {
     "unsent": ("stage", "iteration", "task_id", "phase", "island", "step", "completions"),
     "iterations": ("rowid", "stage", "iteration", "seconds", "finetune_seconds", "finished"),
     "requests": ("session", "issued", "retried", "failed"),
+    "searched": ("stage", "iteration", "task_id"),
 }
 """The columns that a table's checksum covers, in their order. Searches are told apart by the order of their rowids, so
 these count. An output needs no checksum: its hash is its name."""
@@ -35,6 +36,7 @@ KEYS = {
     "unsent": ("stage", "iteration", "task_id", "phase", "island", "step"),
     "iterations": ("stage", "iteration"),
     "requests": ("session",),
+    "searched": ("stage", "iteration", "task_id"),
 }
 """The columns that tell a table's rows apart."""
 
@@ -45,6 +47,7 @@ COUNTED_BY = {
     "outputs": (),
     "iterations": (),
     "requests": (),
+    "searched": ("stage", "iteration"),
 }
 """The columns by which a table's rows are counted."""
 

@@ -20,8 +20,11 @@ def insert(connection: sqlite3.Connection, stored: Counter[Part], rows: Sequence
             _insert_completion(connection, stored, row)
         elif isinstance(row, ExecutionRow):
             _insert_execution(connection, stored, row)
-        else:
+        elif isinstance(row, UnsentRow):
             _insert_unsent(connection, stored, row)
+        else:
+            part: Part = ("searched", row.stage, row.iteration, "", "", 0)
+            _insert_checked(connection, stored, part, (row.stage, row.iteration, row.task_id))
 
 
 def _insert_completion(connection: sqlite3.Connection, stored: Counter[Part], row: CompletionRow) -> None:

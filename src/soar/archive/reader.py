@@ -26,7 +26,7 @@ from soar.archive.rows import (
     decode_output,
     output_hash,
 )
-from soar.archive.schema import CHECKED, layout
+from soar.archive.schema import CHECKED, SINCE, layout
 from soar.errors import StoreError
 from soar.types import Completion, Origin, Output, Phase, Program
 
@@ -56,7 +56,8 @@ class ArchiveReader:
         )
         self._output = lru_cache(maxsize=65536)(self._read_output)
         try:
-            self._checked = checked and layout(self._connection) >= CHECKED
+            self._layout = layout(self._connection)
+            self._checked = checked and self._layout >= CHECKED
         except (sqlite3.Error, StoreError) as error:
             self._connection.close()
             raise refusal(path, "read", error) from error
@@ -88,6 +89,21 @@ class ArchiveReader:
             rows = self._rows("unsent", f"FROM unsent WHERE {_PLACE}", place)
             self._count("unsent", rows, *place)
             return {row["step"] for row in rows}
+
+    def searched(self, stage: str, iteration: int) -> set[str]:
+        """Return the tasks whose search, of one iteration, is over."""
+        if self._layout < SINCE["searched"]:
+            return set()
+        with self._reading():
+            rows = self._rows("searched", "FROM searched WHERE stage = ? AND iteration = ?", (stage, iteration))
+            self._count("searched", rows, stage, iteration)
+            return {row["task_id"] for row in rows}
+
+    def holds_code(self, stage: str, iteration: int) -> bool:
+        """Return whether any completion of a search holds code."""
+        sql = "SELECT 1 FROM completions WHERE stage = ? AND iteration = ? AND status = 'code' LIMIT 1"
+        with self._reading():
+            return bool(self.query(sql, (stage, iteration)))
 
     def executed(self, task_id: str) -> set[str]:
         """Return the hashes of the programs that have run on a task."""

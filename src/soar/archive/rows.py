@@ -79,6 +79,15 @@ class UnsentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchedRow:
+    """A task whose search, of one iteration, is over."""
+
+    stage: str
+    iteration: int
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class IterationRow:
     """One search that has begun: the seconds spent on it and on finetuning before it, and whether it is finished."""
 
@@ -100,7 +109,7 @@ class SearchTotals:
     solved_in_training: int
 
 
-Row = CompletionRow | ExecutionRow | UnsentRow
+Row = CompletionRow | ExecutionRow | UnsentRow | SearchedRow
 
 
 def execution_row(task: Task, code: str, execution: Execution) -> ExecutionRow:

@@ -61,9 +61,19 @@ MIGRATIONS = (
         PRIMARY KEY (kind, stage, iteration, task_id, phase, island)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE searched (               -- tasks whose search is over: a resumed run need not look at them again
+        stage TEXT NOT NULL, iteration INTEGER NOT NULL, task_id TEXT NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (stage, iteration, task_id)
+    );
+    """,
 )
 CHECKED = 2
 """The first layout with checksums and counts."""
+
+SINCE = {"searched": 3}
+"""The layout that brought a table, where it was not the first."""
 
 
 def layout(connection: sqlite3.Connection) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
+from soar.archive.rows import SearchedRow
 from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter
 from soar.errors import BudgetReached
@@ -60,19 +61,28 @@ async def search(
 
 
 async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
-    """Search every task, without answers. The first error stops all tasks, after what they were paid for is stored;
-    `EndpointError` at the end if no reply was of any use."""
+    """Search every task whose search is not over, without answers. The first error stops all tasks, after what they
+    were paid for is stored; `EndpointError` at the end if no reply was of any use."""
     turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
+    place = context.stage, context.iteration
+    over = context.reader.searched(*place)
+    if over and context.reader.holds_code(*place):
+        context.replies.note("code")
 
     async def search_task(task: Task) -> None:
         async with turns:
             evaluate = evaluator(context, task)
             samples = await sample(context, task, evaluate)
             await refine(context, task, samples, evaluate)
+            # With a higher limit a resumed run goes on with a task that has spent its own.
+            if not context.meter.exhausted(task.id):
+                await context.writer.add([SearchedRow(*place, task.id)])
 
     try:
         async with asyncio.TaskGroup() as group:
             for task in tasks:
+                if task.id in over:
+                    continue
                 group.create_task(search_task(task.without_answers()))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None

@@ -20,6 +20,8 @@ from soar.types import Origin, Program, Prompt, Task
 
 async def refine(context: SearchContext, task: Task, samples: Sequence[Program], evaluate: Evaluate) -> list[Program]:
     """Spend a task's refinement budget on islands that share the samples and nothing else; return all children."""
+    if not context.method.budget.refinements:
+        return []
     arms = [(program, context.method.heuristic(task, program)) for program in samples]
     islands = range(context.method.budget.islands)
     found = await asyncio.gather(*(refine_island(context, task, arms, island, evaluate) for island in islands))
