@@ -270,20 +270,58 @@ def export(
     answers: Annotated[
         Path | None, typer.Option("--submission", help="Write the answers here, in ARC Prize's format.")
     ] = None,
-    programs: Annotated[Path | None, typer.Option("--programs", help="Write the programs here, one per line.")] = None,
+    programs: Annotated[
+        Path | None, typer.Option("--programs", help="Write the programs here, one per line; FILE.parquet as a table.")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", help="Write the programs as a new folder for Hugging Face, with a card.")
+    ] = None,
+    challenges: Annotated[
+        Path | None, typer.Option("--challenges", help="With --submission: answer every task of this challenge file.")
+    ] = None,
     stage: Annotated[str | None, typer.Option("--stage", help="Of which stage (default: the last).")] = None,
 ) -> None:
     """Write a run's answers or programs to a file; safe while it goes on."""
     from soar import session
     from soar.execute import refuse_run
+    from soar.report.dataset import write_dataset, write_parquet
     from soar.report.export import write_programs, write_submission
 
-    out = answers or programs
-    if out is None or (answers and programs):
-        raise ConfigError("give one of --submission FILE and --programs FILE")
+    given = [each for each in (answers, programs, dataset) if each]
+    if len(given) != 1 or (challenges and not answers):
+        raise ConfigError(
+            "give one of --submission FILE, --programs FILE and --dataset DIR; --challenges with the first"
+        )
     with session.view_run(run_dir) as view:
-        refuse_run(out, run_dir, view.sources.values())
-        _print_written(out, write_submission(view, out, stage) if answers else write_programs(view, out, stage))
+        refuse_run(given[0], run_dir, [*view.sources.values(), *([str(challenges)] if challenges else [])])
+        if answers:
+            told = write_submission(view, answers, stage, str(challenges) if challenges else None)
+        elif programs:
+            told = (write_parquet if programs.suffix == ".parquet" else write_programs)(view, programs, stage)
+        else:
+            told = write_dataset(view, given[0], stage)
+        _print_written(given[0], told)
+
+
+@app.command("import")
+def import_(
+    programs: Annotated[Path, typer.Argument(help="Lines of JSON, a .parquet file, or a folder of these.")],
+    config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.")],
+    run_dir: Annotated[Path, typer.Argument(help="The run directory to begin.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+) -> None:
+    """Begin a run with programs from elsewhere in place of its first search: to look at them, or to learn from them."""
+    import asyncio
+
+    from soar.config import load_config
+    from soar.importing import import_programs, told
+
+    def say(line: str) -> None:
+        with printing():
+            typer.echo(line)
+
+    found = asyncio.run(import_programs(programs, load_config(config, overrides or ()), run_dir, say))
+    say(told(found, run_dir, config))
 
 
 @app.command("exec")

@@ -90,13 +90,19 @@ async def iterate(run: Run) -> None:
                     _note_cut(run, step, seconds)
         except BudgetReached as limit:
             reached = limit  # what was found until then has answers
-        answers = method.answering.answers(tasks, lambda id_, key=step.key: reader.programs(id_, *key))
-        directory.write_answers(step.number, method.submission(tasks, answers))
+        write_answers(run, step)
         if reached:
             raise reached
         await writer.finish(*step.key)
         if method.learning.keep is not None:
             directory.prune(superseded(method.steps, step.number, method.learning.keep))
+
+
+def write_answers(run: Run, step: Step) -> None:
+    """Vote on what a search found, and write its answers."""
+    tasks = run.tasks[step.stage.name]
+    answers = run.method.answering.answers(tasks, lambda id_: run.reader.programs(id_, *step.key))
+    run.directory.write_answers(step.number, run.method.submission(tasks, answers))
 
 
 def _seconds_of(run: Run, step: Step) -> float | None:
