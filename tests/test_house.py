@@ -34,6 +34,7 @@ def test_nothing_below_the_method_reads_a_configuration():
         "dry_run.py",
         "importing.py",
         "solving.py",
+        "exchange.py",
         "experiments/arms.py",
         "experiments/settings.py",
     )

@@ -11,9 +11,10 @@ import typer
 
 from soar import __version__
 from soar.errors import ConfigError, Interrupted, SoarError, StoreError
+from soar.exchange import begin_with_programs, export
 from soar.experiments.command import experiments
 from soar.files import printing
-from soar.output import complain, standard_output
+from soar.output import complain, print_written, standard_output
 from soar.signals import Stopped, stop_on_signals
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def run(
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a source that holds what is no task.")] = False,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Learn from tasks it is judged on all the same; every report says so.")
+    ] = False,
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Check all parts, say what the run would take; write nothing.")
     ] = False,
@@ -68,6 +72,7 @@ def run(
 
     from soar import session
     from soar.config import load_config
+    from soar.report.drawing import print_whole
     from soar.report.show import show_run
 
     class Lasting(Console):
@@ -76,7 +81,8 @@ def run(
         def on_broken_pipe(self) -> None:
             self.quiet = True
 
-    settings = load_config(config, [*(overrides or []), *(["tasks.strict=true"] if strict else [])])
+    flags = [*(["tasks.strict=true"] if strict else []), *(["tasks.allow_leak=true"] if allow_leak else [])]
+    settings = load_config(config, [*(overrides or []), *flags])
     if dry:
         _dry_run(settings, run_dir, as_json)
         return
@@ -84,12 +90,12 @@ def run(
         raise ConfigError("--json goes with --dry-run only" if run_dir else "RUN_DIR is missing: name a directory")
     console = Lasting()
     with printing():
-        console.print(f"run directory: {run_dir}", markup=False, highlight=False, soft_wrap=True)
+        print_whole(console, f"run directory: {run_dir}")
     worked = asyncio.run(session.run(settings, run_dir, console))
     with session.view_run(run_dir) as view, printing():
         if not worked:
             said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
-            console.print(said, markup=False, highlight=False, soft_wrap=True)
+            print_whole(console, said)
         show_run(view, console)
 
 
@@ -183,7 +189,7 @@ def report(
 
     from soar import session
     from soar.report import metrics
-    from soar.report.show import report_table
+    from soar.report.show import print_report
 
     if out is not None:
         if as_json or len(run_dirs) != 1:
@@ -198,7 +204,7 @@ def report(
             if as_json:
                 typer.echo(json.dumps(found))
             else:
-                Console().print(report_table(found, str(run_dir)))
+                print_report(found["iterations"], found["leaks"], str(run_dir), Console())
 
 
 def _write_page(run_dir: Path, out: Path) -> None:
@@ -209,15 +215,7 @@ def _write_page(run_dir: Path, out: Path) -> None:
 
     with session.view_run(run_dir) as view:
         refuse_run(out, run_dir, view.sources.values())
-        _print_written(out, write_page(view, out))
-
-
-def _print_written(out: Path, told: str) -> None:
-    from soar.files import partial
-
-    if partial(out):  # else it may be standard output
-        with printing():
-            typer.echo(f"{out}: {told}")
+        print_written(out, write_page(view, out))
 
 
 @app.command()
@@ -264,64 +262,8 @@ def show(
             shown.show_task(seen, view.domain, console)
 
 
-@app.command()
-def export(
-    run_dir: RunDir,
-    answers: Annotated[
-        Path | None, typer.Option("--submission", help="Write the answers here, in ARC Prize's format.")
-    ] = None,
-    programs: Annotated[
-        Path | None, typer.Option("--programs", help="Write the programs here, one per line; FILE.parquet as a table.")
-    ] = None,
-    dataset: Annotated[
-        Path | None, typer.Option("--dataset", help="Write the programs as a new folder for Hugging Face, with a card.")
-    ] = None,
-    challenges: Annotated[
-        Path | None, typer.Option("--challenges", help="With --submission: answer every task of this challenge file.")
-    ] = None,
-    stage: Annotated[str | None, typer.Option("--stage", help="Of which stage (default: the last).")] = None,
-) -> None:
-    """Write a run's answers or programs to a file; safe while it goes on."""
-    from soar import session
-    from soar.execute import refuse_run
-    from soar.report.dataset import write_dataset, write_parquet
-    from soar.report.export import write_programs, write_submission
-
-    given = [each for each in (answers, programs, dataset) if each]
-    if len(given) != 1 or (challenges and not answers):
-        raise ConfigError(
-            "give one of --submission FILE, --programs FILE and --dataset DIR; --challenges with the first"
-        )
-    with session.view_run(run_dir) as view:
-        refuse_run(given[0], run_dir, [*view.sources.values(), *([str(challenges)] if challenges else [])])
-        if answers:
-            told = write_submission(view, answers, stage, str(challenges) if challenges else None)
-        elif programs:
-            told = (write_parquet if programs.suffix == ".parquet" else write_programs)(view, programs, stage)
-        else:
-            told = write_dataset(view, given[0], stage)
-        _print_written(given[0], told)
-
-
-@app.command("import")
-def import_(
-    programs: Annotated[Path, typer.Argument(help="Lines of JSON, a .parquet file, or a folder of these.")],
-    config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.")],
-    run_dir: Annotated[Path, typer.Argument(help="The run directory to begin.")],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
-) -> None:
-    """Begin a run with programs from elsewhere in place of its first search: to look at them, or to learn from them."""
-    import asyncio
-
-    from soar.config import load_config
-    from soar.importing import import_programs, told
-
-    def say(line: str) -> None:
-        with printing():
-            typer.echo(line)
-
-    found = asyncio.run(import_programs(programs, load_config(config, overrides or ()), run_dir, say))
-    say(told(found, run_dir, config))
+app.command("export")(export)
+app.command("import")(begin_with_programs)
 
 
 @app.command("exec")

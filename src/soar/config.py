@@ -35,13 +35,15 @@ TRAINERS = {"trl": "soar.learning.trainers.trl:Trl", "scripted": "soar.learning.
 class TasksSettings(Section):
     """Which tasks are searched, of which domain. `source` is a built-in set (None: the domain's first), a folder or a
     file; `ids_file` keeps exactly the ids in a file, or in the shipped one of this name; `count` draws that many. What
-    is no task among others is passed over, and refused if `strict`."""
+    is no task among others is passed over, and refused if `strict`. `allow_leak`: a run may learn from tasks that it is
+    judged on, and its reports say so."""
 
     domain: str = "arc"
     source: str | None = None
     ids_file: Path | None = None
     count: Positive | None = None
     strict: bool = Field(default=False, json_schema_extra=FREE)
+    allow_leak: bool = False
 
 
 class PromptSettings(Section):

@@ -16,7 +16,7 @@ from soar.errors import ConfigError, StoreError
 from soar.files import growing, write_atomically
 from soar.report.export import model_of, program_lines, stage_of
 from soar.report.foreign import visible
-from soar.report.view import RunView
+from soar.report.view import RunView, leak_lines
 from soar.settings import require
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def card(view: RunView, stage: str, told: str) -> str:
         "model": model_of(view),
         "made by": f"soar {__version__}",
     }
+    if view.leaks:
+        facts["note"] = "; ".join(leak_lines(view.leaks))
     return CARD.format(
         facts="\n".join(f"| {name} | {_cell(value)} |" for name, value in facts.items()),
         columns="\n".join(f"| `{name}` | {what} |" for name, what in COLUMNS.items()),
