@@ -53,7 +53,7 @@ def _options(
 def run(
     config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.", show_default=False)],
     run_dir: Annotated[
-        Path | None, typer.Argument(help="Where everything goes; a begun run goes on.", show_default=False)
+        Path | None, typer.Argument(help="Where everything goes (default: runs/NAME); a begun run goes on.")
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a source that holds what is no task.")] = False,
@@ -86,8 +86,9 @@ def run(
     if dry:
         _dry_run(settings, run_dir, as_json)
         return
-    if run_dir is None or as_json:
-        raise ConfigError("--json goes with --dry-run only" if run_dir else "RUN_DIR is missing: name a directory")
+    if as_json:
+        raise ConfigError("--json goes with --dry-run only")
+    run_dir = run_dir or Path("runs", config.stem)
     console = Lasting()
     with printing():
         print_whole(console, f"run directory: {run_dir}")

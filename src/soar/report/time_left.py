@@ -13,8 +13,8 @@ from soar.run import Step
 @dataclass(frozen=True, slots=True)
 class Present:
     """The step that goes on: its completions so far and how many come per second (None: not known yet). While it is
-    being finetuned for, `finetuning` holds the seconds since that began, and `finetune_left` those left of it by its own
-    steps, None as long as these do not tell."""
+    being finetuned for, `finetuning` holds the seconds since that began, and `finetune_left` those left of it by its
+    own steps, None as long as these do not tell."""
 
     step: Step
     completions: int
