@@ -19,7 +19,7 @@ from soar.types import Failure, Output
 HERE = Path(__file__).parent
 INK, COLOURS = "#1c1e21", ("#2459a6", "#b3541e", "#1a7f4b", "#7a3fa0", "#8a6d00", "#a02f5f")
 MONO = "ui-monospace, Menlo, Consolas, monospace"
-GAP, MARGIN, TITLE, ROW = 14, 16, 18, 17
+GAP, MARGIN, TITLE, ROW, WIDE = 14, 16, 18, 17, 880
 
 
 def main(run_dir: str, task_id: str | None = None) -> None:
@@ -60,21 +60,23 @@ def solved(view: RunView, told: Telling) -> str:
     task, program = told.task, told.program
     pairs = [(f"pair {n}", e.input, e.output) for n, e in enumerate(task.train, 1)]
     pairs.append(("test input, and the answer", task.test[0].input, program.test[0]))
-    parts, x, tallest = [], float(MARGIN), 0.0
+    parts, x, y, tallest, widest = [], float(MARGIN), float(MARGIN), 0.0, 0.0
     for name, left, right in pairs:
-        parts.append(element("text", name, x=f"{x:g}", y=f"{MARGIN + 8}"))
+        if x > MARGIN and x + size(view, left)[0] + size(view, right)[0] > WIDE:
+            x, y, tallest = float(MARGIN), y + TITLE + tallest + GAP, 0.0
+        parts.append(element("text", name, x=f"{x:g}", y=f"{y + 8:g}"))
         for value in (left, right):
-            drawn, width, height = placed(view, value, x, MARGIN + TITLE)
-            parts.append(drawn)
+            width, height = size(view, value)
+            parts.append(placed(view, value, x, y + TITLE))
             x, tallest = x + width + GAP / 2, max(tallest, height)
-        x += GAP
-    top = MARGIN + TITLE + tallest + GAP
-    lines = [f"task {task.id}, solved by a program that the shipped model wrote:", "", *program.code.split("\n")]
+        x, widest = x + GAP, max(widest, x)
+    top = y + TITLE + tallest + GAP
+    lines = [f"task {task.id}, solved by {program.key}:", "", *program.code.split("\n")]
     for n, line in enumerate(lines):
         y, family = top + ROW * (n + 1), MONO if n > 1 else "sans-serif"
         parts.append(element("text", Html(text_of(line)), x=MARGIN, y=f"{y:g}", style=f"font-family:{family}"))
-    widest = max(x, MARGIN * 2 + 7.4 * max(map(len, lines)))
-    return picture(widest, top + ROW * len(lines) + MARGIN, *parts)
+    widest = max(widest, 7.4 * max(map(len, lines)))
+    return picture(widest + MARGIN, top + ROW * len(lines) + MARGIN, *parts)
 
 
 def text_of(line: str) -> str:
@@ -82,16 +84,19 @@ def text_of(line: str) -> str:
     return joined([line]).replace(" ", "\u00a0")
 
 
-def placed(view: RunView, value: Output | None, x: float, y: float) -> tuple[Html, float, float]:
-    """Return a value drawn at a place, with its size."""
+def size(view: RunView, value: Output | None) -> tuple[float, float]:
+    """Return the pixels that a value takes, across and down."""
     if value is None or isinstance(value, Failure):
-        return element("text", "?", x=f"{x:g}", y=f"{y + 12:g}"), 10, 12
-    drawn = view.domain.svg(value)
-    size = re.search(r'width="([\d.]+)" height="([\d.]+)"', drawn)
-    if size is None:
-        sys.exit("only values that are drawn as SVG have a picture")
-    width, height = float(size[1]), float(size[2])
-    return Html(drawn.replace("<svg ", f'<svg x="{x:g}" y="{y:g}" ', 1)), width, height
+        return 10, 12
+    found = re.search(r'width="([\d.]+)" height="([\d.]+)"', view.domain.svg(value))
+    return (float(found[1]), float(found[2])) if found else sys.exit("only values that are drawn as SVG have a picture")
+
+
+def placed(view: RunView, value: Output | None, x: float, y: float) -> Html:
+    """Return a value drawn at a place."""
+    if value is None or isinstance(value, Failure):
+        return element("text", "?", x=f"{x:g}", y=f"{y + 12:g}")
+    return Html(view.domain.svg(value).replace("<svg ", f'<svg x="{x:g}" y="{y:g}" ', 1))
 
 
 def score(curves: Sequence[Curve], stage: str, tasks: int) -> str:
