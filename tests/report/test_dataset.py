@@ -5,6 +5,7 @@ import importlib.util
 import json
 
 import pytest
+from scripted_runs import search, standing
 
 from soar import session
 from soar.config import load_config
@@ -87,12 +88,10 @@ def test_a_table_comes_back_as_the_first_search_of_a_run_which_goes_on_from_it(s
     assert (found.programs, found.tasks, found.elsewhere) == (count, 3, 0)
     assert {(line["task_id"], line["code"], line["ran"]) for line in after} == before
     assert [(each["iteration"], each["finished"], each["solved"]) for each in records] == [(0, True, 2)]
-    from scripted_runs import search
-
     search(scripted, tmp_path / "back")
     taught = [json.loads(line) for line in (tmp_path / "back/data/1/examples.jsonl").read_text().splitlines()]
     assert {row["program"].split("/")[1] for row in taught} == {"0"}
-    assert session.read_status(tmp_path / "back").finished
+    assert standing(tmp_path / "back").finished
 
 
 def test_an_import_that_was_interrupted_goes_on_without_running_programs_again(scripted, finished, tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
-from scripted_runs import HOSTILE
+from scripted_runs import HOSTILE, standing
 
 from soar import session
 from soar.report import metrics, progress
@@ -58,7 +58,8 @@ def quick(monkeypatch):
 
 def shown(path, told=None, *, terminal=False):
     """What is printed of a run in a third of a second."""
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=terminal, width=200)
 
     async def look(view):
         task = asyncio.create_task(show_progress(view, told or Progress(), console))
@@ -68,18 +69,18 @@ def shown(path, told=None, *, terminal=False):
 
     with session.view_run(path) as view:
         asyncio.run(look(replace(view, tasks=view.tasks)))
-    return console.file.getvalue()
+    return written.getvalue()
 
 
 def test_a_search_that_goes_on_is_a_line_with_counts_tokens_and_what_is_solved(stopped, quick):
     said = shown(stopped).splitlines()
     assert said
-    now = session.read_status(stopped)
+    now = standing(stopped)
     with session.view_run(stopped) as view:
         record = metrics.report(view)["iterations"][1]
     assert said[-1].startswith(f"train 1 (search 2 of 3): {now.completions} of 60 completions; ")
     assert f"{record['solved']} solved, {record['solved_train_pairs']} right on all train pairs, of 3 tasks" in said[-1]
-    first = session.read_status(stopped).tokens
+    first = standing(stopped).tokens
     assert "tokens in all" in said[-1]
     assert f"{first:,} tokens in all" not in said[-1], "earlier searches count too"
 

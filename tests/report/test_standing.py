@@ -9,7 +9,7 @@ import time
 
 import pytest
 from rich.console import Console
-from scripted_runs import HOSTILE, search
+from scripted_runs import HOSTILE, search, standing
 
 from soar import session
 from soar.config import load_config
@@ -22,9 +22,9 @@ from soar.run import in_use, locked
 
 
 def printed(show):
-    console = Console(file=io.StringIO(), width=120)
-    show(console)
-    return console.file.getvalue()
+    written = io.StringIO()
+    show(Console(file=written, width=120))
+    return written.getvalue()
 
 
 def table(path):
@@ -41,10 +41,10 @@ def test_a_search_that_is_not_finished_is_marked_in_the_table(stopped, finished)
 
 
 def test_a_run_that_ended_is_not_said_to_go_on(stopped, finished):
-    now = session.read_status(stopped)
+    now = standing(stopped)
     assert now.running is False
     assert "no process works on it now: the same `soar run` goes on" in line(now)
-    assert line(session.read_status(finished)) == "finished: 3 searches"
+    assert line(standing(finished)) == "finished: 3 searches"
 
 
 @pytest.mark.slow  # starts a command
@@ -57,12 +57,12 @@ def test_a_run_that_was_killed_is_not_said_to_go_on_and_one_that_goes_on_is(scri
         while not (run / "archive.sqlite").exists() or session.read_status(run) is None:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        assert session.read_status(run).running is True
-        assert "no process" not in line(session.read_status(run))
+        assert standing(run).running is True
+        assert "no process" not in line(standing(run))
     finally:
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-    assert session.read_status(run).running is False
+    assert standing(run).running is False
 
 
 def test_a_directory_is_in_use_as_long_as_it_is_held(tmp_path):
@@ -88,8 +88,8 @@ def leaking(scripted, tmp_path_factory):
 def test_every_report_says_that_a_run_learns_from_what_it_is_judged_on(leaking):
     said = "LEAK (--allow-leak): 3 tasks of stage 'target' were learnt from in stage 'train'"
     assert said in table(leaking)
-    assert said in line(session.read_status(leaking))
-    assert session.read_status(leaking).as_json()["leaks"] == {"target": {"train": 3}}
+    assert said in line(standing(leaking))
+    assert standing(leaking).as_json()["leaks"] == {"target": {"train": 3}}
     with session.view_run(leaking) as view:
         assert metrics.report(view)["leaks"] == {"target": {"train": 3}}
         assert "LEAK (--allow-leak): 3 tasks of stage" in page(view)
