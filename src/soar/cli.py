@@ -60,6 +60,9 @@ def run(
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="Learn from tasks it is judged on all the same; every report says so.")
     ] = False,
+    project: Annotated[
+        str | None, typer.Option("--trackio", help="Tell trackio's project of this name how it goes, too.")
+    ] = None,
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Check all parts, say what the run would take; write nothing.")
     ] = False,
@@ -74,6 +77,7 @@ def run(
     from soar.config import load_config
     from soar.report.drawing import print_whole
     from soar.report.show import show_run
+    from soar.report.tracking import tracking
 
     class Lasting(Console):
         """A console that falls silent when nobody reads it any more: what the run does stays worth its price."""
@@ -92,7 +96,8 @@ def run(
     console = Lasting()
     with printing():
         print_whole(console, f"run directory: {run_dir}")
-    worked = asyncio.run(session.run(settings, run_dir, console))
+    with tracking(project, run_dir.name, settings.as_dict()) as track:
+        worked = asyncio.run(session.run(settings, run_dir, console, track))
     with session.view_run(run_dir) as view, printing():
         if not worked:
             said = f"{run_dir} resumed: the run was finished already, nothing was left to do"

@@ -37,6 +37,7 @@ from soar.protocols import Backend, Domain, Executors
 from soar.report.drawing import print_whole
 from soar.report.progress import Progress, show_progress
 from soar.report.snapshot import Snapshot, snapshot
+from soar.report.tracking import Track
 from soar.report.view import RunView
 from soar.run import RunDirectory, compare, freeze, in_use, locked, refuse_other, steps
 from soar.signals import until_signal
@@ -55,8 +56,9 @@ class Parts:
     tasks: Mapping[str, Sequence[Task]]
 
 
-async def run(config: Config, path: Path, console: Console) -> bool:
-    """Run or go on with a configuration in a run directory; return whether there was anything left to do.
+async def run(config: Config, path: Path, console: Console, track: Track = lambda _: None) -> bool:
+    """Run or go on with a configuration in a run directory; return whether there was anything left to do. `track` is
+    told the numbers of finetunings, step by step, and of searches once they are finished.
 
     `Interrupted` on a signal, after what was paid for is stored.
     """
@@ -65,11 +67,16 @@ async def run(config: Config, path: Path, console: Console) -> bool:
     def say(line: str) -> None:
         print_whole(console, line)
 
-    async with open_run(config, path, progress.note, say) as opened:
+    def note(numbers: Mapping[str, float]) -> None:
+        progress.note(numbers)
+        if "step" in numbers:
+            track({f"finetuning/{name}": value for name, value in numbers.items()})
+
+    async with open_run(config, path, note, say) as opened:
         finished = [row.finished for row in opened.reader.iterations()]
         if len(finished) == len(opened.method.steps) and all(finished):
             return False
-        shown = asyncio.create_task(show_progress(view_of(config, opened), progress, console))
+        shown = asyncio.create_task(show_progress(view_of(config, opened), progress, console, track))
         try:
             await until_stopped(opened)
         finally:

@@ -56,13 +56,18 @@ def quick(monkeypatch):
     monkeypatch.setattr(progress, "SAY", 0.0)
 
 
+tracked = []
+"""What the last call of `shown` was tracked with."""
+
+
 def shown(path, told=None, *, terminal=False):
     """What is printed of a run in a third of a second."""
+    tracked.clear()
     written = io.StringIO()
     console = Console(file=written, force_terminal=terminal, width=200)
 
     async def look(view):
-        task = asyncio.create_task(show_progress(view, told or Progress(), console))
+        task = asyncio.create_task(show_progress(view, told or Progress(), console, tracked.append))
         await asyncio.sleep(0.3)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -103,8 +108,8 @@ def test_what_is_finished_meanwhile_stays_and_foreign_text_is_no_markup(finished
     monkeypatch.setattr(progress._Watch, "now", lambda self: [HOSTILE])
     real = progress._Watch.__init__
 
-    def as_if_just_begun(self, view, told):
-        real(self, view, told)
+    def as_if_just_begun(self, view, told, track):
+        real(self, view, told, track)
         self._told.clear()
         self._tuned.clear()
 
@@ -116,6 +121,8 @@ def test_what_is_finished_meanwhile_stays_and_foreign_text_is_no_markup(finished
     for line, record in zip(searched, records, strict=True):
         assert line.startswith(f"{record['stage']} {record['iteration']}: searched in ")
         assert f"{record['solved']} solved, {record['solved_train_pairs']} right" in line
+    assert [each["search/solved"] for each in tracked] == [record["solved"] for record in records]
+    assert [each["search/tokens"] for each in tracked] == [sum(record["tokens"].values()) for record in records]
     assert visible(HOSTILE) in lines
     assert HOSTILE not in "\n".join(lines)
 

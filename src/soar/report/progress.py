@@ -22,6 +22,7 @@ from soar.report.drawing import print_whole
 from soar.report.foreign import visible
 from soar.report.so_far import SoFar
 from soar.report.time_left import Left, Present, time_left
+from soar.report.tracking import Track
 from soar.report.view import RunView
 from soar.run import RunDirectory, Step
 
@@ -72,11 +73,11 @@ class Progress:
             self.trained, self.training = self.training.numbers, None
 
 
-async def show_progress(view: RunView, progress: Progress, console: Console) -> None:
-    """Show where a run stands until cancelled."""
+async def show_progress(view: RunView, progress: Progress, console: Console, track: Track) -> None:
+    """Show where a run stands until cancelled; `track` is told the numbers of every search that is finished."""
     # Unchecked: a line on the screen is no result.
     reader = ArchiveReader(RunDirectory(view.path).archive, checked=False)
-    watch = _Watch(replace(view, reader=reader), progress)
+    watch = _Watch(replace(view, reader=reader), progress, track)
     try:
         if console.is_terminal:
             with Live(Text("starting"), console=console, transient=True, refresh_per_second=4) as live:
@@ -112,8 +113,8 @@ def _print(console: Console, lines: Sequence[str]) -> None:
 class _Watch:
     """Looks at a run again and again, and knows what it has seen."""
 
-    def __init__(self, view: RunView, progress: Progress) -> None:
-        self._view, self._progress = view, progress
+    def __init__(self, view: RunView, progress: Progress, track: Track) -> None:
+        self._view, self._progress, self._track = view, progress, track
         self._tasks = {name: len(tasks) for name, tasks in view.tasks.items()}
         rows = view.reader.iterations()
         self._told = {(row.stage, row.iteration) for row in rows if row.finished}
@@ -147,6 +148,15 @@ class _Watch:
         found = SoFar(self._view, step)
         found.look(all_of_it=True)
         tokens = self._spent[step.key].total
+        numbers = {
+            "solved": found.solved,
+            "train_pairs": found.fitting,
+            "programs": found.programs,
+            "tokens": tokens,
+            "seconds": row.seconds,
+            "number": step.number,
+        }
+        self._track({f"search/{name}": value for name, value in numbers.items() if value is not None})
         return (
             f"{row.stage} {row.iteration}: searched in {span(row.seconds)}; {self._score(found, step)};"
             f" {found.programs:,} programs; {tokens:,} tokens"
