@@ -10,7 +10,7 @@ from scripted_runs import search, standing
 from soar import session
 from soar.config import load_config
 from soar.errors import ConfigError, DataError
-from soar.importing import import_programs
+from soar.importing import import_programs, rows_of
 from soar.report import metrics
 from soar.report.dataset import COLUMNS, write_dataset, write_parquet
 from soar.report.export import program_lines, write_programs, write_submission
@@ -70,6 +70,16 @@ def test_the_card_says_where_the_programs_come_from(folder):
     assert "| tasks | 3 of known |" in card
     assert "| answers | known to the search |" in card
     assert "scripted: " in card
+
+
+def test_without_pyarrow_one_line_says_what_brings_it(finished, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = r"a table of programs needs pyarrow, .* pip install 'soar-synthesis\[parquet\]'"
+    with session.view_run(finished) as view, pytest.raises(ConfigError, match=said):
+        write_dataset(view, tmp_path / "more")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ConfigError, match=said):
+        rows_of(folder)
 
 
 def test_a_folder_that_is_there_is_not_written_over(finished, folder):

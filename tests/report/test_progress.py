@@ -11,7 +11,7 @@ from scripted_runs import HOSTILE, standing
 from soar import session
 from soar.report import metrics, progress
 from soar.report.foreign import visible
-from soar.report.progress import Progress, Training, show_progress, span
+from soar.report.progress import Progress, Training, short, show_progress, span
 from soar.report.so_far import SoFar
 
 
@@ -84,10 +84,11 @@ def test_a_search_that_goes_on_is_a_line_with_counts_tokens_and_what_is_solved(s
     with session.view_run(stopped) as view:
         record = metrics.report(view)["iterations"][1]
     assert said[-1].startswith(f"train 1 (search 2 of 3): {now.completions} of 60 completions; ")
-    assert f"{record['solved']} solved, {record['solved_train_pairs']} right on all train pairs, of 3 tasks" in said[-1]
-    first = standing(stopped).tokens
-    assert "tokens in all" in said[-1]
-    assert f"{first:,} tokens in all" not in said[-1], "earlier searches count too"
+    assert f"so far solved {record['solved']}, train pairs {record['solved_train_pairs']} of 3; " in said[-1]
+    with session.view_run(stopped) as view:
+        records = metrics.report(view)["iterations"]
+    tokens = sum(sum(each["tokens"].values()) for each in records)  # earlier searches count too
+    assert f"; {short(tokens)} tokens in all; " in said[-1]
 
 
 def test_a_finetuning_has_its_own_time_left(stopped, quick):
@@ -112,19 +113,26 @@ def test_what_is_finished_meanwhile_stays_and_foreign_text_is_no_markup(finished
         real(self, view, told, track)
         self._told.clear()
         self._tuned.clear()
+        told.trained = {"loss": 0.25}
 
     monkeypatch.setattr(progress._Watch, "__init__", as_if_just_begun)
     with session.view_run(finished) as view:
         records = metrics.report(view)["iterations"]
     lines = shown(finished).splitlines()
-    searched = [line for line in lines if ": searched in" in line]
+    searched = [line for line in lines if "programs; " in line]
     for line, record in zip(searched, records, strict=True):
-        assert line.startswith(f"{record['stage']} {record['iteration']}: searched in ")
-        assert f"{record['solved']} solved, {record['solved_train_pairs']} right" in line
+        score = f"solved {record['solved']}, train pairs {record['solved_train_pairs']} of {record['tasks']}"
+        assert line.startswith(f"{record['stage']} {record['iteration']}: {score}; {record['programs']} programs; ")
+    assert [line for line in lines if "finetuned in" in line] == ["train 1: finetuned in 0 s; loss 0.25"]
     assert [each["search/solved"] for each in tracked] == [record["solved"] for record in records]
     assert [each["search/tokens"] for each in tracked] == [sum(record["tokens"].values()) for record in records]
     assert visible(HOSTILE) in lines
     assert HOSTILE not in "\n".join(lines)
+
+
+@pytest.mark.parametrize(("count", "said"), [(999, "999"), (33_215, "33.2k"), (1_302_608, "1.30M")])
+def test_a_large_number_has_few_digits(count, said):
+    assert short(count) == said
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (99.4, "99 s"), (150, "2 min"), (7200, "2.0 h")])

@@ -58,7 +58,8 @@ class Training:
 
 
 class Progress:
-    """The training of a run that goes on, None between trainings; told by the run, from whatever thread."""
+    """The training of a run that goes on, None between trainings, and the last numbers of one that has ended and was
+    not shown yet; told by the run, from whatever thread."""
 
     def __init__(self) -> None:
         self.training: Training | None = None
@@ -92,8 +93,8 @@ async def _look(watch: "_Watch", console: Console, live: Live | None) -> None:
     said = time.monotonic()
     try:
         while True:
-            begun = time.monotonic()
             _print(console, watch.finished())
+            begun = time.monotonic()
             now = watch.now()
             if now and live:
                 live.update(Group(*(Text(visible(line), no_wrap=True, overflow="ellipsis") for line in now)))
@@ -123,7 +124,6 @@ class _Watch:
         self._so_far: SoFar | None = None
         self._step: Step | None = None
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=WINDOW)
-        self._since = time.monotonic()
         self._first: tuple[float, int] | None = None
 
     def finished(self) -> list[str]:
@@ -132,9 +132,9 @@ class _Watch:
         for row in self._view.reader.iterations():
             key = row.stage, row.iteration
             before = self._tuned.get(key, 0.0)
-            if row.finetune_seconds > before and not self._progress.training:
+            if row.finetune_seconds > before and self._progress.trained:
                 self._tuned[key] = row.finetune_seconds
-                loss = self._progress.trained.get("loss")
+                loss, self._progress.trained = self._progress.trained.get("loss"), {}
                 told = f"; loss {loss:.3g}" if loss is not None else ""
                 lines.append(f"{row.stage} {row.iteration}: finetuned in {span(row.finetune_seconds)}{told}")
             if row.finished and key not in self._told:
@@ -145,7 +145,7 @@ class _Watch:
 
     def _searched(self, row: IterationRow) -> str:
         step = next(step for step in self._view.plan if step.key == (row.stage, row.iteration))
-        found = SoFar(self._view, step)
+        found = self._so_far if self._so_far and self._step == step else SoFar(self._view, step)
         found.look(all_of_it=True)
         tokens = self._spent[step.key].total
         numbers = {
@@ -158,13 +158,13 @@ class _Watch:
         }
         self._track({f"search/{name}": value for name, value in numbers.items() if value is not None})
         return (
-            f"{row.stage} {row.iteration}: searched in {span(row.seconds)}; {self._score(found, step)};"
-            f" {found.programs:,} programs; {tokens:,} tokens"
+            f"{row.stage} {row.iteration}: {self._score(found, step)}; {found.programs:,} programs;"
+            f" {short(tokens)} tokens; {span(row.seconds)}"
         )
 
     def _score(self, found: SoFar, step: Step) -> str:
-        solved = "" if found.solved is None else f"{found.solved} solved, "
-        return f"{solved}{found.fitting} right on all train pairs, of {self._tasks[step.stage.name]} tasks"
+        solved = "" if found.solved is None else f"solved {found.solved}, "
+        return f"{solved}train pairs {found.fitting} of {self._tasks[step.stage.name]}"
 
     def _tokens(self, key: tuple[str, int]) -> Tokens:
         totals = self._view.reader.totals(*key)
@@ -206,11 +206,11 @@ class _Watch:
     def _reached(self, step: Step, spent: Tokens) -> list[str]:
         assert self._so_far is not None, "a step that goes on is looked at"
         self._so_far.look()
-        score = f"{self._score(self._so_far, step)} so far; " if spent.total else ""
+        score = f"so far {self._score(self._so_far, step)}; " if spent.total else ""
         total = sum((tokens for key, tokens in self._spent.items() if key != step.key), spent)
         cost = self._view.budget.cost(total)
         money = "" if cost is None else f", {cost:.2f} in money"
-        return [f"{score}{total.total:,} tokens{money} in all"]
+        return [f"{score}{short(total.total)} tokens{money} in all"]
 
     def _left(
         self,
@@ -261,6 +261,13 @@ def _ends(left: Left, training: Training | None, statuses: Mapping[str, int]) ->
         said.append(f"{at_most}{span(left.phase)} of this {phase}")
     mix = ", ".join(f"{name} {count:,}" for name, count in sorted(statuses.items(), key=lambda item: -item[1]))
     return "; ".join([*(said or ["time left not known yet"]), *([mix] if mix else [])])
+
+
+def short(count: int) -> str:
+    """Return a large number in few digits: 950, 33.2k, 1.30M."""
+    if count < 1000:
+        return str(count)
+    return f"{count / 1e3:.1f}k" if count < 1e6 else f"{count / 1e6:.2f}M"
 
 
 def span(seconds: float) -> str:

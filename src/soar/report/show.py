@@ -89,11 +89,10 @@ def _show_telling(each: Telling, view: RunView, console: Console) -> None:
     task, program = each.task, each.program
     said = {
         "right": f"{each.right_programs} of its {each.programs} programs are right on all that is known, such as",
-        "deceived": f"{each.right_programs} of its {each.programs} programs are right on the training pairs; wrong on a"
-        " test output is",
-        "near": f"none of its {each.programs} programs is right on all training pairs; the nearest is",
+        "deceived": f"{each.right_programs} of its {each.programs} programs fit the train pairs; wrong on a test is",
+        "near": f"none of its {each.programs} programs fits all train pairs; the nearest is",
     }[each.kind]
-    print_whole(console, f"\ntask {task.id}: {said} {program.key}")
+    print_whole(console, f"\ntask {task.id}: {said}\n{program.key}")
     wanted, given = task.test[0].output, program.test[0]
     shown = [("test input", task.test[0].input), ("answer", given)]
     if wanted is not None and wanted != given:
