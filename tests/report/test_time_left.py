@@ -51,6 +51,13 @@ def test_the_newest_finetuning_and_all_searches_are_what_the_rest_is_told_by():
     assert left(rows, Present(PLAN[2], 40, 4.0)) == Left(10.0, 10.0 + 120.0 + 60.0, True)
 
 
+def test_the_first_completions_of_a_search_do_not_tell_how_long_it_takes():
+    rows = [row(0, 30.0), row(1, 0.0, 60.0, finished=False)]
+    # 3 s per task: 76 of 80 completions are left; searches of 10, 20 and 20 tasks, and two finetunings to come.
+    assert left(rows, Present(PLAN[1], 4, 0.5)) == Left(28.5, 28.5 + 150.0 + 2 * 60.0, True)
+    assert left(rows, Present(PLAN[1], 8, 0.5)).phase == 72 / 0.5
+
+
 def test_the_last_search_is_the_end_and_a_limit_comes_before_it():
     rows = [row(0, 20.0), row(1, 40.0, 9.0), row(2, 40.0, 9.0), row(0, 60.0, stage="target")]
     rows.append(row(1, 0.0, 9.0, finished=False, stage="target"))

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from soar.archive.rows import IterationRow
 from soar.run import Step
 
+EARLY = 0.1
+"""Up to which share of its completions a search is judged by those before it: its first ones wait for the model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Present:
@@ -52,8 +55,10 @@ def time_left(
     size, timed = tasks[present.step.stage.name], _timed(rows, present)
     tuning, search = _finetuning_left(present, timed), _times(each, size)
     if present.finetuning is None:
-        left = max(0, size * per_task - present.completions)
-        search = left / present.rate if present.rate else _times(each, size * left / max(1, size * per_task))
+        most = max(1, size * per_task)
+        left = max(0, most - present.completions)
+        early = present.completions < EARLY * most and any(row.finished for row in rows)
+        search = left / present.rate if present.rate and not early else _times(each, size * left / most)
     to_come = sum(step.iteration > 0 for step in following)
     parts = [
         search,
