@@ -9,7 +9,7 @@ from rich.console import Console
 from scripted_runs import HOSTILE, standing
 
 from soar import session
-from soar.report import metrics, progress
+from soar.report import metrics, progress, so_far
 from soar.report.foreign import visible
 from soar.report.progress import Progress, Training, short, show_progress, span
 from soar.report.so_far import SoFar
@@ -48,6 +48,19 @@ def test_solved_so_far_is_what_the_table_says_in_the_end(finished):
             again = SoFar(view, step)
             again.look(all_of_it=True)
             assert again.solved == found.solved
+
+
+def test_tasks_have_their_turn_where_there_is_time_for_one_at_a_look(finished, monkeypatch):
+    monkeypatch.setattr(so_far, "LOOK", -1.0)
+    with session.view_run(finished) as view:
+        record = metrics.report(view)["iterations"][0]
+        found = SoFar(view, view.plan[0])
+        counts = []
+        for _ in range(record["tasks"]):
+            found.look()
+            counts.append(found.programs)
+    assert counts == sorted(set(counts)), "each look judged one more"
+    assert (found.solved, found.programs) == (record["solved"], record["programs"])
 
 
 @pytest.fixture

@@ -28,18 +28,23 @@ class SoFar:
     def look(self, *, all_of_it: bool = False) -> None:
         """Judge tasks that have changed, as far as the time for one look goes, or all of them."""
         counts = self._view.reader.completions_by_task(*self._step.key)
+        tasks = self._view.tasks[self._step.stage.name]
+        due = [task for task in tasks if self._is_due(task, counts.get(task.id, 0), all_of_it=all_of_it)]
         end = time.monotonic() + LOOK
-        for task in self._view.tasks[self._step.stage.name]:
+        for task in sorted(due, key=self._known):  # those of which least is known first, so that each has its turn
+            programs = self._view.reader.programs(task.id, *self._step.key)
+            result = task_result(self._view.reader, self._step, task, self._view.answering, programs)
+            self._judged[task.id] = counts[task.id], result
             if not all_of_it and time.monotonic() > end:
                 break
-            if self._is_due(task, counts.get(task.id, 0), all_of_it=all_of_it):
-                programs = self._view.reader.programs(task.id, *self._step.key)
-                result = task_result(self._view.reader, self._step, task, self._view.answering, programs)
-                self._judged[task.id] = counts[task.id], result
         self._counts = counts
 
+    def _known(self, task: Task) -> int:
+        """Return how many completions a task had when it was judged."""
+        return self._judged[task.id][0] if task.id in self._judged else 0
+
     def _is_due(self, task: Task, count: int, *, all_of_it: bool) -> bool:
-        known = self._judged[task.id][0] if task.id in self._judged else 0
+        known = self._known(task)
         return count > known and (all_of_it or count >= GROWN * known or count == self._counts.get(task.id))
 
     @property
