@@ -143,3 +143,17 @@ def test_what_no_result_depends_on_is_known_by_name():
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
     (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbfseed = 5\n")
     assert load_config(tmp_path / "config.toml").seed == 5
+
+
+def test_another_part_takes_over_the_settings_that_it_knows_and_the_others_are_left_to_the_files_part(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('[lm]\nbackend = "openai"\nmodel = "name"\nbase_url = "http://127.0.0.1:1/v1"\n')
+    found = load_config(path, ["lm.backend=scripted"])
+    assert (found.lm.backend, found.lm.model_dump()["model"]) == ("scripted", "name")
+    assert "base_url" not in found.lm.model_dump()
+    parrot = ["lm.text=x", "lm.backend=soar.examples.my_backend:Parrot"]
+    assert load_config(path, parrot).lm.model_dump() == {"backend": parrot[1].partition("=")[2], "text": "x"}
+    with pytest.raises(ConfigError, match=r"unknown key lm\.base_url"):
+        load_config(path, [*parrot, "lm.base_url=http://127.0.0.1:2/v1"])
+    with pytest.raises(ConfigError, match=r"unknown key lm\.url"):
+        load_config(path, ["lm.url=http://127.0.0.1:2/v1"])

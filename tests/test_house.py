@@ -32,7 +32,9 @@ def test_nothing_below_the_method_reads_a_configuration():
         "doctor.py",
         "cli.py",
         "dry_run.py",
+        "importing.py",
         "solving.py",
+        "exchange.py",
         "experiments/arms.py",
         "experiments/settings.py",
     )

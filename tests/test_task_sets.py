@@ -3,7 +3,7 @@ import pytest
 from soar.config import Config, validated
 from soar.domains.arc.domain import Arc
 from soar.errors import DataError
-from soar.task_sets import load_task_sets
+from soar.task_sets import leaks, load_task_sets, tasks_with_ids
 
 
 def config(train: str, target: str, **more) -> Config:
@@ -30,3 +30,14 @@ def test_two_different_tasks_of_one_id_are_refused():
     stages = [{"name": "a", "source": "arc1-training"}, {"name": "b", "source": "arc2-training"}]
     with pytest.raises(DataError, match="another task than that of stage"):
         load_task_sets(validated({"stages": stages}), Arc())
+
+
+def test_a_set_that_holds_the_target_is_learnt_from_where_that_is_allowed_and_counted():
+    allowed = config("arc2-training", "arc1-evaluation", tasks={"allow_leak": True})
+    found = load_task_sets(allowed, Arc())
+    assert (len(found["train"]), len(found["target"])) == (1000, 400)
+    assert leaks(allowed, Arc(), found) == {"target": {"train": 376}}
+    named = {name: [task.id for task in tasks] for name, tasks in found.items()}
+    assert tasks_with_ids(allowed, Arc(), named) == found
+    few = config("arc1-training", "arc1-evaluation", tasks={"allow_leak": True})
+    assert leaks(few, Arc(), load_task_sets(few, Arc())) == {}

@@ -11,9 +11,10 @@ import typer
 
 from soar import __version__
 from soar.errors import ConfigError, Interrupted, SoarError, StoreError
+from soar.exchange import begin_with_programs, export
 from soar.experiments.command import experiments
 from soar.files import printing
-from soar.output import complain, standard_output
+from soar.output import complain, print_written, standard_output
 from soar.signals import Stopped, stop_on_signals
 
 if TYPE_CHECKING:
@@ -52,10 +53,16 @@ def _options(
 def run(
     config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.", show_default=False)],
     run_dir: Annotated[
-        Path | None, typer.Argument(help="Where everything goes; a begun run goes on.", show_default=False)
+        Path | None, typer.Argument(help="Where everything goes (default: runs/NAME); a begun run goes on.")
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a source that holds what is no task.")] = False,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Learn from tasks it is judged on all the same; every report says so.")
+    ] = False,
+    project: Annotated[
+        str | None, typer.Option("--trackio", help="Tell trackio's project of this name how it goes, too.")
+    ] = None,
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Check all parts, say what the run would take; write nothing.")
     ] = False,
@@ -68,7 +75,9 @@ def run(
 
     from soar import session
     from soar.config import load_config
+    from soar.report.drawing import print_whole
     from soar.report.show import show_run
+    from soar.report.tracking import tracking
 
     class Lasting(Console):
         """A console that falls silent when nobody reads it any more: what the run does stays worth its price."""
@@ -76,20 +85,23 @@ def run(
         def on_broken_pipe(self) -> None:
             self.quiet = True
 
-    settings = load_config(config, [*(overrides or []), *(["tasks.strict=true"] if strict else [])])
+    flags = [*(["tasks.strict=true"] if strict else []), *(["tasks.allow_leak=true"] if allow_leak else [])]
+    settings = load_config(config, [*(overrides or []), *flags])
     if dry:
         _dry_run(settings, run_dir, as_json)
         return
-    if run_dir is None or as_json:
-        raise ConfigError("--json goes with --dry-run only" if run_dir else "RUN_DIR is missing: name a directory")
+    if as_json:
+        raise ConfigError("--json goes with --dry-run only")
+    run_dir = run_dir or Path("runs", config.stem)
     console = Lasting()
     with printing():
-        console.print(f"run directory: {run_dir}", markup=False, highlight=False, soft_wrap=True)
-    worked = asyncio.run(session.run(settings, run_dir, console))
+        print_whole(console, f"run directory: {run_dir}")
+    with tracking(project, run_dir.name, settings.as_dict()) as track:
+        worked = asyncio.run(session.run(settings, run_dir, console, track))
     with session.view_run(run_dir) as view, printing():
         if not worked:
             said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
-            console.print(said, markup=False, highlight=False, soft_wrap=True)
+            print_whole(console, said)
         show_run(view, console)
 
 
@@ -183,7 +195,7 @@ def report(
 
     from soar import session
     from soar.report import metrics
-    from soar.report.show import report_table
+    from soar.report.show import print_report
 
     if out is not None:
         if as_json or len(run_dirs) != 1:
@@ -198,7 +210,7 @@ def report(
             if as_json:
                 typer.echo(json.dumps(found))
             else:
-                Console().print(report_table(found, str(run_dir)))
+                print_report(found["iterations"], found["leaks"], str(run_dir), Console())
 
 
 def _write_page(run_dir: Path, out: Path) -> None:
@@ -209,15 +221,7 @@ def _write_page(run_dir: Path, out: Path) -> None:
 
     with session.view_run(run_dir) as view:
         refuse_run(out, run_dir, view.sources.values())
-        _print_written(out, write_page(view, out))
-
-
-def _print_written(out: Path, told: str) -> None:
-    from soar.files import partial
-
-    if partial(out):  # else it may be standard output
-        with printing():
-            typer.echo(f"{out}: {told}")
+        print_written(out, write_page(view, out))
 
 
 @app.command()
@@ -264,26 +268,8 @@ def show(
             shown.show_task(seen, view.domain, console)
 
 
-@app.command()
-def export(
-    run_dir: RunDir,
-    answers: Annotated[
-        Path | None, typer.Option("--submission", help="Write the answers here, in ARC Prize's format.")
-    ] = None,
-    programs: Annotated[Path | None, typer.Option("--programs", help="Write the programs here, one per line.")] = None,
-    stage: Annotated[str | None, typer.Option("--stage", help="Of which stage (default: the last).")] = None,
-) -> None:
-    """Write a run's answers or programs to a file; safe while it goes on."""
-    from soar import session
-    from soar.execute import refuse_run
-    from soar.report.export import write_programs, write_submission
-
-    out = answers or programs
-    if out is None or (answers and programs):
-        raise ConfigError("give one of --submission FILE and --programs FILE")
-    with session.view_run(run_dir) as view:
-        refuse_run(out, run_dir, view.sources.values())
-        _print_written(out, write_submission(view, out, stage) if answers else write_programs(view, out, stage))
+app.command("export")(export)
+app.command("import")(begin_with_programs)
 
 
 @app.command("exec")

@@ -35,13 +35,15 @@ TRAINERS = {"trl": "soar.learning.trainers.trl:Trl", "scripted": "soar.learning.
 class TasksSettings(Section):
     """Which tasks are searched, of which domain. `source` is a built-in set (None: the domain's first), a folder or a
     file; `ids_file` keeps exactly the ids in a file, or in the shipped one of this name; `count` draws that many. What
-    is no task among others is passed over, and refused if `strict`."""
+    is no task among others is passed over, and refused if `strict`. `allow_leak`: a run may learn from tasks that it is
+    judged on, and its reports say so."""
 
     domain: str = "arc"
     source: str | None = None
     ids_file: Path | None = None
     count: Positive | None = None
     strict: bool = Field(default=False, json_schema_extra=FREE)
+    allow_leak: bool = False
 
 
 class PromptSettings(Section):
@@ -157,8 +159,10 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a TOML file, or the shipped one of this name, apply ``section.key=value`` overrides, and validate;
     `ConfigError` names the choices."""
     raw = read_toml(path)
+    written = deepcopy(raw)
     for override in overrides:
         _apply(raw, override)
+    _leave_to_other_parts(raw, written)
     return validated(raw, str(path))
 
 
@@ -249,6 +253,18 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     if not isinstance(node, dict):
         raise ConfigError(f"--set {override!r}: {'.'.join(keys[:-1])} is not a section")
     node[keys[-1]] = value
+
+
+def _leave_to_other_parts(raw: dict[str, Any], written: Mapping[str, Any]) -> None:
+    """Where an override names another part than the file, leave out what the file sets of its own part alone."""
+    for name, (base, key, _) in PARTS.items():
+        now, then = raw.get(name), written.get(name)
+        if isinstance(now, dict) and isinstance(then, dict):
+            default = base.model_fields[key].default
+            if now.get(key, default) != then.get(key, default):
+                known = _section(name, now).model_fields
+                for setting in [each for each in then if each not in known and now.get(each) == then[each]]:
+                    del now[setting]
 
 
 def _child(node: Any, key: str) -> Any:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from soar.errors import StoreError
 
@@ -32,14 +32,16 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 @contextmanager
-def growing(path: Path) -> Iterator[IO[str]]:
-    """Give a text file to write line by line; it gets its name at the end, and lies in `partial` until then.
+def growing(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """Give a file of text, or of bytes, to write piece by piece; it gets its name at the end, and lies in `partial`
+    until then.
 
     What is no plain file is written directly. `StoreError` when the disk refuses; what was written stays.
     """
     aside = partial(path)
+    how, encoding = ("b", None) if binary else ("", "utf-8")
     try:
-        with (aside or path).open("w" if aside else "a", encoding="utf-8") as file:
+        with (aside or path).open(("w" if aside else "a") + how, encoding=encoding) as file:
             yield file
             file.flush()
             if aside:

@@ -44,8 +44,8 @@ class Method:
 class Run:
     """An open run: its method and directory, the tasks of each stage (with answers), what is held open meanwhile.
 
-    `notify` gets a line of progress now and then, `say` what the user should know; `stop` is set when training should
-    end soon.
+    `notify` gets the numbers of a training now and then, and nothing ({}) once it has ended; `say` gets what the user
+    should know; `stop` is set when training should end soon.
     """
 
     method: Method
@@ -55,7 +55,7 @@ class Run:
     reader: ArchiveReader
     executor: Executor
     meter: Meter
-    notify: Callable[[str], None]
+    notify: Callable[[Mapping[str, float]], None]
     say: Callable[[str], None]
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -79,6 +79,7 @@ async def iterate(run: Run) -> None:
             async with writer.timing(*step.key, "finetune_seconds"):
                 log = partial(_on_log, run)
                 await learn(method.learning, step.key, theta0, shown, reader, data=data, out=weights, on_log=log)
+            run.notify({})
         past = [(done.key, run.tasks[done.stage.name]) for done in method.steps[: step.number] if done.stage.known]
         few_shot = solved_examples(reader, past) if method.few_shot else ()
         reached: BudgetReached | None = None
@@ -90,13 +91,19 @@ async def iterate(run: Run) -> None:
                     _note_cut(run, step, seconds)
         except BudgetReached as limit:
             reached = limit  # what was found until then has answers
-        answers = method.answering.answers(tasks, lambda id_, key=step.key: reader.programs(id_, *key))
-        directory.write_answers(step.number, method.submission(tasks, answers))
+        write_answers(run, step)
         if reached:
             raise reached
         await writer.finish(*step.key)
         if method.learning.keep is not None:
             directory.prune(superseded(method.steps, step.number, method.learning.keep))
+
+
+def write_answers(run: Run, step: Step) -> None:
+    """Vote on what a search found, and write its answers."""
+    tasks = run.tasks[step.stage.name]
+    answers = run.method.answering.answers(tasks, lambda id_: run.reader.programs(id_, *step.key))
+    run.directory.write_answers(step.number, run.method.submission(tasks, answers))
 
 
 def _seconds_of(run: Run, step: Step) -> float | None:
@@ -128,4 +135,4 @@ def _on_log(run: Run, entry: Mapping[str, float]) -> None:
         raise BudgetReached("budget.max_seconds is reached during finetuning; raise it with --set to continue")
     if run.stop.is_set():
         raise Interrupted("stopped during finetuning; the same command continues from the last checkpoint")
-    run.notify("  ".join(f"{name} {value:.6g}" for name, value in entry.items()))
+    run.notify(entry)

@@ -5,10 +5,12 @@ import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import typer
 
 from soar.errors import StoreError
+from soar.files import partial, printing
 
 
 @contextmanager
@@ -47,6 +49,13 @@ def _unread(handle: int) -> bool:
     poll = select.poll()
     poll.register(handle, 0)
     return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def print_written(out: Path, told: str) -> None:
+    """Print what was written to a file, unless that may be standard output itself."""
+    if partial(out):
+        with printing():
+            typer.echo(f"{out}: {told}")
 
 
 def complain(said: object) -> None:

@@ -226,6 +226,23 @@ def locked(path: Path) -> Iterator[RunDirectory]:
         os.close(handle)
 
 
+def in_use(path: Path) -> bool:
+    """Return whether a process holds the run directory: where none does, a run that is not finished was stopped."""
+    try:
+        handle = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 def _lock(handle: int, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -34,13 +34,15 @@ from soar.method import (
     resolved,
 )
 from soar.protocols import Backend, Domain, Executors
+from soar.report.drawing import print_whole
 from soar.report.progress import Progress, show_progress
 from soar.report.snapshot import Snapshot, snapshot
+from soar.report.tracking import Track
 from soar.report.view import RunView
-from soar.run import RunDirectory, compare, freeze, locked, refuse_other, steps
+from soar.run import RunDirectory, compare, freeze, in_use, locked, refuse_other, steps
 from soar.signals import until_signal
-from soar.task_sets import load_task_sets, source_of, tasks_with_ids
-from soar.types import Task
+from soar.task_sets import leaks, load_task_sets, source_of, tasks_with_ids
+from soar.types import Leaks, Task
 
 
 @dataclass(frozen=True)
@@ -54,26 +56,27 @@ class Parts:
     tasks: Mapping[str, Sequence[Task]]
 
 
-async def run(config: Config, path: Path, console: Console) -> bool:
-    """Run or go on with a configuration in a run directory; return whether there was anything left to do.
+async def run(config: Config, path: Path, console: Console, track: Track = lambda _: None) -> bool:
+    """Run or go on with a configuration in a run directory; return whether there was anything left to do. `track` is
+    told the numbers of finetunings, step by step, and of searches once they are finished.
 
     `Interrupted` on a signal, after what was paid for is stored.
     """
     progress = Progress()
 
     def say(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_whole(console, line)
 
-    async with open_run(config, path, progress.note, say) as opened:
-        plan = opened.method.steps
+    def note(numbers: Mapping[str, float]) -> None:
+        progress.note(numbers)
+        if "step" in numbers:
+            track({f"finetuning/{name}": value for name, value in numbers.items()})
+
+    async with open_run(config, path, note, say) as opened:
         finished = [row.finished for row in opened.reader.iterations()]
-        if len(finished) == len(plan) and all(finished):
+        if len(finished) == len(opened.method.steps) and all(finished):
             return False
-        per_task = config.search.samples + config.search.refinements
-        counts = {name: len(tasks) for name, tasks in opened.tasks.items()}
-        shown = asyncio.create_task(
-            show_progress(opened.directory.archive, plan, counts, per_task, config.budget, progress, console)
-        )
+        shown = asyncio.create_task(show_progress(view_of(config, opened), progress, console, track))
         try:
             await until_stopped(opened)
         finally:
@@ -86,14 +89,14 @@ async def run(config: Config, path: Path, console: Console) -> bool:
 async def open_run(
     config: Config,
     path: Path,
-    notify: Callable[[str], None],
+    notify: Callable[[Mapping[str, float]], None],
     say: Callable[[str], None],
     tasks: Mapping[str, Sequence[Task]] | None = None,
 ) -> AsyncIterator[Run]:
     """Open a run in its directory: everything is checked before the first file is written.
 
-    `notify` gets lines of progress, `say` what the user should know once: a setting that is not as it was. `tasks` by
-    stage stand in for those that the configuration names.
+    `notify` gets the numbers of trainings, `say` what the user should know once: a setting that is not as it was.
+    `tasks` by stage stand in for those that the configuration names.
     """
     parts = open_parts(config, tasks)
     async with parts.executors.open(contract(config, parts.domain)) as executor:
@@ -123,7 +126,7 @@ def _keep_to_what_was_begun(
 ) -> list[str]:
     """Hold a run against what it was begun with, by `freeze`, or by `compare` where nothing may be written."""
     domain, backend = parts.domain, parts.backend
-    about = manifest(identity(config, backend), parts.tasks)
+    about = manifest(identity(config, backend), parts.tasks, leaks(config, domain, parts.tasks))
     then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
     changed = how(directory, resolved(config, domain, backend), about, then=then, free=free_settings(config))
     directory.refuse_lost_archive()
@@ -150,6 +153,22 @@ def open_meter(config: Config, reader: ArchiveReader) -> Meter:
     return Meter(config.budget, spent, seconds)
 
 
+def view_of(config: Config, run: Run) -> RunView:
+    """Return an open run as its readers see it."""
+    return RunView(
+        path=run.directory.path,
+        plan=run.method.steps,
+        domain=open_domain(config.tasks.domain),
+        tasks=run.tasks,
+        sources={},
+        samples=config.search.samples,
+        refinements=config.search.refinements,
+        answering=run.method.answering,
+        budget=config.budget,
+        reader=run.reader,
+    )
+
+
 @contextlib.contextmanager
 def view_run(path: Path) -> Iterator[RunView]:
     """Open a run to be read, also one that goes on."""
@@ -170,6 +189,7 @@ def view_run(path: Path) -> Iterator[RunView]:
             answering=open_answering(config, domain),
             budget=config.budget,
             reader=reader,
+            leaks=directory.manifest().get("leaks", {}),
         )
     finally:
         reader.close()
@@ -182,8 +202,9 @@ def read_status(path: Path) -> Snapshot | None:
     counts = {name: len(ids) for name, ids in _ids(directory, config).items()}
     reader = ArchiveReader(directory.archive)
     try:
-        per_task = config.search.samples + config.search.refinements
-        return snapshot(reader, steps(config.plan()), counts, per_task, config.budget)
+        per_task, leaking = config.search.samples + config.search.refinements, directory.manifest().get("leaks", {})
+        plan, running = steps(config.plan()), in_use(path)
+        return snapshot(reader, plan, counts, per_task, config.budget, running=running, leaks=leaking)
     finally:
         reader.close()
 
@@ -211,9 +232,10 @@ async def until_stopped(opened: Run) -> None:
     await until_signal(iterate(opened), said, opened.stop.set)
 
 
-def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]]) -> dict[str, Any]:
-    """Return what identifies a run: the model, each stage's task set; and the versions of the software."""
+def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]], leaking: Leaks) -> dict[str, Any]:
+    """Return what identifies a run: the model, each stage's task set, what leaks; and the versions of the software."""
     return {
+        **({"leaks": leaking} if leaking else {}),
         "model": dict(model),
         "tasks": {
             name: {"hash": task_set_hash(found), "ids": [task.id for task in found]} for name, found in tasks.items()

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,7 +22,6 @@ from soar.domains.task_set import task_set_hash
 from soar.errors import BudgetReached, ConfigError, DataError, Interrupted
 from soar.iterate import Run, iterate
 from soar.method import open_domain
-from soar.protocols import Domain
 from soar.report.solution import Ended, Solution, solution
 from soar.report.task_view import task_view
 from soar.report.view import RunView
@@ -109,11 +109,11 @@ async def solutions(
 ) -> list[Solution]:
     """Search all tasks side by side and return what was found for each, also where a limit ended the search, or
     (`heeding_signals`, in the main thread) a signal did."""
-    tasks, domain, begun = distinct(tasks), open_domain(config.tasks.domain), time.monotonic()
+    tasks, begun = distinct(tasks), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soar-") as folder:
         opening = session.open_run(config, Path(folder, "run"), _silent, _silent, {STAGE: tasks})
         async with opening as run:
-            view = _view(config, run, domain)
+            view = replace(session.view_of(config, run), sources={STAGE: task_set_hash(run.tasks[STAGE])})
             shown = asyncio.create_task(_watched(watch, view, tasks))
             try:
                 how = await _searched(run, heeding_signals=heeding_signals)
@@ -124,7 +124,7 @@ async def solutions(
             return [_solution(view, task, how, config.search.agreeing, seconds) for task in tasks]
 
 
-def _silent(_: str) -> None:
+def _silent(_: object) -> None:
     """Say nothing: what a run would note stands in its solutions."""
 
 
@@ -142,21 +142,6 @@ async def _searched(run: Run, *, heeding_signals: bool) -> Ended:
     except Interrupted:
         return "stopped"
     return "spent"
-
-
-def _view(config: Config, run: Run, domain: Domain) -> RunView:
-    return RunView(
-        path=run.directory.path,
-        plan=run.method.steps,
-        domain=domain,
-        tasks=run.tasks,
-        sources={STAGE: task_set_hash(run.tasks[STAGE])},
-        samples=config.search.samples,
-        refinements=config.search.refinements,
-        answering=run.method.answering,
-        budget=config.budget,
-        reader=run.reader,
-    )
 
 
 def _solution(view: RunView, task: Task, how: Ended, agreeing: int, seconds: float) -> Solution:

@@ -7,7 +7,7 @@ from soar.config import Config, TasksSettings
 from soar.domains.task_set import load, overlap, read_ids, select
 from soar.errors import ConfigError, DataError
 from soar.protocols import Domain
-from soar.types import Task
+from soar.types import Leaks, Task
 
 TOLERATED = 0.02
 """The largest share of a hidden stage's tasks that may also be in a stage with known answers, and is then left out."""
@@ -21,7 +21,7 @@ def load_task_sets(config: Config, domain: Domain) -> dict[str, list[Task]]:
         ids = read_ids(shipped.ids_file(where.ids_file)) if where.ids_file else None
         tasks = load(domain, source_of(where, domain), ids=ids, strict=where.strict)
         found[stage.name] = select(tasks, ids=ids, count=where.count, seed=config.seed)
-    found = without_leaks(config, domain, found)
+    found = one_form_of_each(config, without_leaks(config, domain, found))
     refuse_clashes(found)
     return found
 
@@ -37,11 +37,21 @@ def source_of(where: TasksSettings, domain: Domain) -> str:
 
 def tasks_with_ids(config: Config, domain: Domain, ids: Mapping[str, Sequence[str]]) -> dict[str, list[Task]]:
     """Return the tasks of every stage by the ids that a run was begun with."""
-    return {
+    found = {
         stage.name: select(load(domain, source_of(config.tasks_of(stage.name), domain), ids=named), ids=named)
         for stage in config.stages
         for named in [ids[stage.name]]
     }
+    return one_form_of_each(config, found)
+
+
+def one_form_of_each(config: Config, tasks: Mapping[str, list[Task]]) -> dict[str, list[Task]]:
+    """Return the task sets with one form of every task that leaks, where that is allowed: ARC-AGI-2's training holds
+    ARC-AGI-1's evaluation tasks with their pairs moved, and what programs did is known by the task's id. The form
+    of the stage with hidden answers stands in all stages, where its source holds these."""
+    hidden = [task for stage in config.stages if stage.answers == "hidden" for task in tasks[stage.name]]
+    forms = {task.id: task for task in hidden if task.answered} if config.tasks.allow_leak else {}
+    return {name: [forms.get(task.id, task) for task in found] for name, found in tasks.items()}
 
 
 def refuse_clashes(tasks: Mapping[str, Sequence[Task]]) -> None:
@@ -60,19 +70,38 @@ def without_leaks(config: Config, domain: Domain, tasks: Mapping[str, list[Task]
     """Return the task sets such that no stage with known answers holds a task of a stage with hidden answers.
 
     A few shared tasks are left out of the stage that knows answers (ARC-AGI-1's sets share one); more than `TOLERATED`
-    of the hidden stage's tasks is a mistake and refused (most of ARC-AGI-1's evaluation lies in ARC-AGI-2's training).
+    of the hidden stage's tasks is a mistake and refused (most of ARC-AGI-1's evaluation lies in ARC-AGI-2's training),
+    or left as it is with ``tasks.allow_leak``.
     """
     found = dict(tasks)
-    hidden = [stage.name for stage in config.stages if stage.answers == "hidden"]
-    for stage in config.stages:
-        for target in hidden if stage.answers == "known" else ():
-            shared = overlap(found[stage.name], found[target], domain.fingerprints)
-            if len({b for _, b in shared}) > TOLERATED * len(found[target]):
-                pairs = ", ".join(f"{a} = {b}" for a, b in shared[:3])
-                raise DataError(
-                    f"{len(shared)} tasks of stage {target!r} (answers hidden) stand in stage {stage.name!r} too, which"
-                    f" knows answers, for example {pairs}: choose other task sets"
-                )
+    for known, target, shared in _shared(config, domain, tasks):
+        if len({b for _, b in shared}) <= TOLERATED * len(found[target]):
             leaking = {a for a, _ in shared}
-            found[stage.name] = [task for task in found[stage.name] if task.id not in leaking]
+            found[known] = [task for task in found[known] if task.id not in leaking]
+        elif not config.tasks.allow_leak:
+            pairs = ", ".join(f"{a} = {b}" for a, b in shared[:3])
+            raise DataError(
+                f"{len(shared)} tasks of stage {target!r} (answers hidden) stand in stage {known!r} too, which"
+                f" knows answers, for example {pairs}: choose other task sets, or say --allow-leak, and every report"
+                " will say it"
+            )
     return found
+
+
+def leaks(config: Config, domain: Domain, tasks: Mapping[str, Sequence[Task]]) -> Leaks:
+    """Return how many tasks of each stage with hidden answers stand in a stage that knows answers, where that was
+    allowed; nothing where there are none."""
+    found: dict[str, dict[str, int]] = {}
+    for known, target, shared in _shared(config, domain, tasks) if config.tasks.allow_leak else ():
+        if shared:
+            found.setdefault(target, {})[known] = len({b for _, b in shared})
+    return found
+
+
+def _shared(
+    config: Config, domain: Domain, tasks: Mapping[str, Sequence[Task]]
+) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Return every stage that knows answers with every one that does not, and the tasks that they share."""
+    stages = {kind: [stage.name for stage in config.stages if stage.answers == kind] for kind in ("known", "hidden")}
+    pairs = [(known, target) for known in stages["known"] for target in stages["hidden"]]
+    return [(a, b, overlap(tasks[a], tasks[b], domain.fingerprints)) for a, b in pairs]

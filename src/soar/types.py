@@ -4,13 +4,16 @@ from the fields. Knows no domain: a `Value` is whatever JSON value a domain's `p
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 Value: TypeAlias = Hashable
 """A value in its domain's canonical form: immutable and JSON-able, with tuples for lists; equal values are equal
 objects."""
+
+Leaks: TypeAlias = Mapping[str, Mapping[str, int]]
+"""Of each stage with hidden answers that shares tasks with stages that know answers: how many with which."""
 
 Stage: TypeAlias = Literal["load", "run", "result"]
 Phase: TypeAlias = Literal["sample", "refine"]

@@ -80,11 +80,12 @@ def test_answers_and_programs_are_exported(run, call, tmp_path):
     }
 
 
-def test_an_export_is_one_of_two_and_lies_over_no_file_of_the_run_or_its_tasks(run, call, tmp_path):
+def test_an_export_is_one_of_three_and_lies_over_no_file_of_the_run_or_its_tasks(run, call, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / run / "config.toml")
     for arguments, said in (
-        ([], "--submission FILE and --programs FILE"),
-        (["--submission", "a", "--programs", "b"], "--submission FILE and --programs FILE"),
+        ([], "--submission FILE, --programs FILE and --dataset DIR"),
+        (["--submission", "a", "--programs", "b"], "--submission FILE, --programs FILE and --dataset DIR"),
+        (["--programs", "a", "--challenges", "b"], "--challenges with the first"),
         (["--programs", f"{run}/archive.sqlite"], "lies in the run directory"),
         (["--programs", "link"], "lies in the run directory"),
         (["--submission", "tasks/flip.json"], "which is the input"),

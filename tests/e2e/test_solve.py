@@ -68,7 +68,8 @@ def test_several_tasks_are_an_object_each_and_nothing_else_on_standard_output(ca
     assert [each["task_id"] for each in found] == ["flip", "stdin", "007bbfb7"]
     assert [each["found"] for each in found] == [True, False, False]
     assert found[0].keys() == {
-        *("task_id", "found", "answers", "sure", "voters", "program", "train_right", "test_right", "gives"),
+        *("task_id", "found", "answers", "ballots", "sure", "voters", "program", "train_correct", "train_pairs"),
+        *("train_right", "test_right", "gives"),
         *("lineage", "near", "completions", "programs", "ended", "seconds", "tokens"),
     }
     assert all(each["completions"] == 24 for each in found)

@@ -81,3 +81,10 @@ def write_config(folder):
 def search(config, path, *overrides):
     """Run or go on with a configuration."""
     asyncio.run(session.run(load_config(config, overrides), path, Console(file=io.StringIO())))
+
+
+def standing(path):
+    """Where a run stands that has begun to search."""
+    now = session.read_status(path)
+    assert now is not None
+    return now

@@ -163,7 +163,9 @@ def test_a_task_in_hand_is_solved_with_what_the_answer_is_worth(scripted):
     assert replace(found, votes=(*found.votes, found.votes[0])).sure == 0.5
     assert replace(found, votes=()).sure == 0.0
     record = found.as_json()
-    assert json.loads(json.dumps(record))["answers"][0]["votes"] == found.votes[0].votes
+    assert json.loads(json.dumps(record))["ballots"][0]["votes"] == found.votes[0].votes
+    assert record["answers"] == [list(answer.outputs) for answer in found.answers]
+    assert found.to_dict() == record
     assert (record["completions"], record["tokens"]["completion"]) == (20, found.tokens.completion)
     with pytest.raises(FrozenInstanceError):
         found.near = 0.5  # pyright: ignore[reportAttributeAccessIssue]

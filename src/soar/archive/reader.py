@@ -171,6 +171,15 @@ class ArchiveReader:
         found = dict(rows)
         return sum(found.values()), found.get("sample", 0)
 
+    def completions_by_task(self, stage: str, iteration: int) -> dict[str, int]:
+        """Return how many completions each task has in one iteration, for a look at a run that is being written."""
+        rows = self.query(
+            "SELECT task_id, SUM(rows) FROM counts WHERE kind = 'completions' AND stage = ? AND iteration = ?"
+            " GROUP BY task_id",
+            (stage, iteration),
+        )
+        return dict(rows)
+
     def tokens_by_task(self) -> dict[str, tuple[int, int]]:
         """Return the tokens of the prompt and of the completion side that each task of the run took."""
         spent: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))

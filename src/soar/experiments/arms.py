@@ -205,5 +205,5 @@ async def begin_with(base: RunDirectory, run: RunDirectory, config: Config) -> N
     aside.replace(run.path)
 
 
-def _quietly(line: str) -> None:
+def _quietly(line: object) -> None:
     del line

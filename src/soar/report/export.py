@@ -1,6 +1,7 @@
 """A run's answers and programs, as others read them: ARC Prize's submission format, and a line per program.
 
-Knows the formats, and holds what it gives out against the tasks. Reading is safe while the run goes on.
+Knows the formats, and holds what it gives out against the tasks. Reading is safe while the run goes on. Tables of
+programs are `soar.report.dataset`'s.
 """
 
 import json
@@ -13,7 +14,7 @@ from soar.errors import ConfigError, DataError
 from soar.files import growing
 from soar.protocols import Domain
 from soar.report.view import RunView
-from soar.run import Step
+from soar.run import RunDirectory, Step
 from soar.scoring import verdicts
 from soar.types import Failure, Output, Program, Task, Value, frozen
 
@@ -22,12 +23,14 @@ Answers: TypeAlias = Mapping[str, Sequence[tuple[Value, ...]]]
 """Up to two answers to a task by its id, best first, each a value per test input."""
 
 
-def write_submission(view: RunView, out: Path, stage: str | None = None) -> str:
-    """Write the answers to the tasks of a stage, the last by default, whole or not at all; return what was written."""
-    found = submission(view, stage)
+def write_submission(view: RunView, out: Path, stage: str | None = None, challenges: str | None = None) -> str:
+    """Write the answers to the tasks of a stage, the last by default, or to those of a challenge file, whole or not at
+    all; return what was written."""
+    found = submission(view, stage, challenges)
     with growing(out) as sink:
         sink.write(found.text + "\n")
-    return f"{found.answered} of {found.tasks} tasks of stage {found.stage!r} have an answer"
+    told = f"{found.answered} of {found.tasks} tasks of {challenges or f'stage {found.stage!r}'} have an answer"
+    return told + (f"; {found.unsearched} are not in the run" if found.unsearched else "")
 
 
 def write_programs(view: RunView, out: Path, stage: str | None = None) -> str:
@@ -43,26 +46,45 @@ def write_programs(view: RunView, out: Path, stage: str | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The answers to all tasks of a stage as JSON text, and how many of the tasks have an answer."""
+    """The answers to a set of tasks as JSON text: how many tasks there are, have an answer, are not in the run."""
 
     stage: str
     text: str
     tasks: int
     answered: int
+    unsearched: int = 0
 
 
-def submission(view: RunView, stage: str | None = None) -> Submission:
-    """Return the answers to the tasks of a stage, of the last by default.
+def submission(view: RunView, stage: str | None = None, challenges: str | None = None) -> Submission:
+    """Return the answers to the tasks of a stage, of the last by default; with `challenges`, a file of tasks, to all
+    tasks in it, also where the run has only some of them.
 
     A task is answered by the newest finished search of the stage that has an answer to it, else by one that is not
-    finished. `DataError` where nothing was searched yet, or where what the domain makes is no submission.
+    finished. `DataError` where nothing was searched yet, where the run's tasks are not those of the file, or where what
+    the domain makes is no submission.
     """
     name = stage_of(view, stage)
-    searches, tasks = _begun(view, name), view.tasks[name]
-    found = {task.id: _answers(view, searches, task) for task in tasks}
+    searches, ours = _begun(view, name), view.tasks[name]
+    tasks = ours if challenges is None else _challenged(view.domain, ours, challenges)
+    searched = {task.id for task in ours}
+    found = {task.id: _answers(view, searches, task) if task.id in searched else [] for task in tasks}
     given = json.dumps(view.domain.submission([task.without_answers() for task in tasks], found))
     check(view.domain, tasks, found, json.loads(given))
-    return Submission(name, given, len(tasks), sum(map(bool, found.values())))
+    return Submission(name, given, len(tasks), sum(map(bool, found.values())), len(found.keys() - searched))
+
+
+def _challenged(domain: Domain, ours: Sequence[Task], challenges: str) -> list[Task]:
+    """Return the tasks of a challenge file; `DataError` where a task of the run is another one there, or none."""
+    tasks = domain.load(challenges)
+    there = {task.id: [example.input for example in task.test] for task in tasks}
+    for task in ours:
+        if task.id not in there:
+            raise DataError(f"task {task.id!r} of the run is not in {challenges}: name the file that the run was on")
+        if there[task.id] != [example.input for example in task.test]:
+            raise DataError(
+                f"task {task.id!r} has other test inputs in {challenges} than in the run: name its own file"
+            )
+    return tasks
 
 
 def stage_of(view: RunView, stage: str | None) -> str:
@@ -121,23 +143,31 @@ def _check_values(domain: Domain, where: str, entry: Mapping[str, object]) -> No
             raise DataError(f"{where}, {name}: not in canonical form: {str(value)[:100]!r}")
 
 
+def model_of(view: RunView) -> str:
+    """Return the name of the configured model, as the run was begun with it."""
+    model = RunDirectory(view.path).manifest()["model"]
+    return ": ".join(str(model[key]) for key in ("backend", "model") if model.get(key))
+
+
 def program_lines(view: RunView, stage: str) -> Iterator[dict[str, Any]]:
     """Return an object per executed program of a stage, with the names of the published dataset (soar_arc_train_5M):
     tasks in their order, programs in the order of the search. `DataError` where no search of it has begun."""
-    return _lines(view, stage, sorted(_begun(view, stage), key=lambda step: step.number))
+    return _lines(view, stage, sorted(_begun(view, stage), key=lambda step: step.number), model_of(view))
 
 
-def _lines(view: RunView, stage: str, searches: Sequence[Step]) -> Iterator[dict[str, Any]]:
+def _lines(view: RunView, stage: str, searches: Sequence[Step], model: str) -> Iterator[dict[str, Any]]:
     for task in view.tasks[stage]:
         for step in searches:
             for program in view.reader.programs(task.id, *step.key):
-                yield _line(task, program)
+                yield _line(task, program, model)
 
 
-def _line(task: Task, program: Program) -> dict[str, Any]:
+def _line(task: Task, program: Program, model: str) -> dict[str, Any]:
     return {
         "task_id": task.id,
         "code": program.code,
+        "model": model,
+        "generation": program.origin.iteration,
         "program": program.key,
         "stage": program.origin.stage,
         "iteration": program.origin.iteration,

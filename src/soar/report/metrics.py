@@ -6,7 +6,7 @@ Knows scores and counts; does not know how they are shown. Reading is safe while
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import IterationRow
@@ -126,7 +126,7 @@ def _total(values: Iterable[int]) -> int:
     return sum(int(value) for value in values)
 
 
-def report(view: RunView, note: Note | None = None) -> dict[str, object]:
+def report(view: RunView, note: Note | None = None) -> dict[str, Any]:
     """Return the object of ``soar report --json`` for every search that has begun. `note` is told of each search and
     task, with its programs: whoever wants more of them need not read them again."""
     begun = {(row.stage, row.iteration): row for row in view.reader.iterations()}
@@ -144,4 +144,4 @@ def report(view: RunView, note: Note | None = None) -> dict[str, object]:
         before = solved.setdefault(step.stage.name, set())
         records.append(iteration_record(view, step, begun[step.key], results, set(before)))
         before |= {result.task_id for result in results if result.solved}
-    return {"version": 1, "iterations": records, "requests": view.reader.requests()}
+    return {"version": 1, "iterations": records, "requests": view.reader.requests(), "leaks": view.leaks}

@@ -165,7 +165,7 @@ def _rank(program: Program) -> tuple:
 def overview(view: RunView) -> Overview:
     """Read a run as it stands."""
     reading = _Reading()
-    found: Any = report(view, reading.note)
+    found = report(view, reading.note)
     return Overview(
         records=found["iterations"],
         requests=found["requests"],

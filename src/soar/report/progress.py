@@ -1,72 +1,277 @@
-"""Shows a run's progress while it goes on: a live line in a terminal, else a plain line every 30 seconds.
+"""Shows a run's progress while it goes on: a part of the screen that changes, else a plain line every 30 seconds; what
+is finished stays, a line per search and finetuning.
 
-Reads the archive like any other reader; the run does not know of it but for the notes it passes on.
+Reads the archive like any other reader; the run does not know of it but for the numbers of trainings, which it passes
+on.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
 
 from soar.archive.reader import ArchiveReader
-from soar.budget import BudgetSettings
-from soar.report.snapshot import Snapshot, line, snapshot
-from soar.run import Step
+from soar.archive.rows import IterationRow
+from soar.budget import Tokens
+from soar.report.drawing import print_whole
+from soar.report.foreign import visible
+from soar.report.so_far import SoFar
+from soar.report.time_left import Left, Present, time_left
+from soar.report.tracking import Track
+from soar.report.view import RunView
+from soar.run import RunDirectory, Step
+
+LOOK, SAY = 1.0, 30.0
+"""Seconds between looks, and between plain lines."""
+
+WINDOW = 60
+"""Looks that a rate is taken over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A finetuning that goes on: when it began, when which step was first and last heard of, and its newest numbers."""
+
+    begun: float
+    first: tuple[float, float] | None = None
+    last: tuple[float, float] | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+    def heard(self, now: float, numbers: Mapping[str, float]) -> "Training":
+        """Return it after an entry of its log."""
+        if "step" not in numbers:
+            return replace(self, numbers=numbers)
+        last = now, numbers["step"]
+        return replace(self, numbers=numbers, first=self.first or last, last=last)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Return how long its steps will take yet, None before two of them were heard of."""
+        if not (self.first and self.last and self.last[1] > self.first[1] and "of" in self.numbers):
+            return None
+        each = (self.last[0] - self.first[0]) / (self.last[1] - self.first[1])
+        return max(0.0, (self.numbers["of"] - self.last[1]) * each - (now - self.last[0]))
 
 
 class Progress:
-    """The newest note of a run (training loss, a waiting endpoint), shown beside the counts."""
+    """The training of a run that goes on, None between trainings, and the last numbers of one that has ended and was
+    not shown yet; told by the run, from whatever thread."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self.training: Training | None = None
+        self.trained: Mapping[str, float] = {}
 
-    def note(self, text: str) -> None:
-        """Replace the note."""
-        self.text = text
+    def note(self, numbers: Mapping[str, float]) -> None:
+        """Take in what a training says; nothing at all means that it has ended."""
+        now = time.monotonic()
+        if numbers:
+            self.training = (self.training or Training(now)).heard(now, numbers)
+        elif self.training:
+            self.trained, self.training = self.training.numbers, None
 
 
-async def show_progress(
-    archive: Path,
-    plan: Sequence[Step],
-    tasks: Mapping[str, int],
-    per_task: int,
-    budget: BudgetSettings,
-    progress: Progress,
-    console: Console,
-) -> None:
-    """Show snapshots until cancelled: each second in a terminal, each 30 seconds elsewhere, or less often."""
-    reader = ArchiveReader(archive, checked=False)  # a line on the screen is no result: the run need not wait for it
-    recent: deque[tuple[float, Snapshot]] = deque(maxlen=60)
-    least = pause = 1.0 if console.is_terminal else 30.0
-    status = console.status("starting")
+async def show_progress(view: RunView, progress: Progress, console: Console, track: Track) -> None:
+    """Show where a run stands until cancelled; `track` is told the numbers of every search that is finished."""
+    # Unchecked: a line on the screen is no result.
+    reader = ArchiveReader(RunDirectory(view.path).archive, checked=False)
+    watch = _Watch(replace(view, reader=reader), progress, track)
     try:
         if console.is_terminal:
-            status.start()
-        while True:
-            await asyncio.sleep(pause)
-            begun = time.monotonic()
-            now = snapshot(reader, plan, tasks, per_task, budget)
-            pause = max(least, 20 * (time.monotonic() - begun))  # the run waits meanwhile
-            if now is None:
-                continue
-            recent.append((time.monotonic(), now))
-            text = line(now, _rate(recent), progress.text)
-            if console.is_terminal:
-                status.update(text)
-            else:
-                console.print(text, soft_wrap=True, highlight=False, markup=False)
+            with Live(Text("starting"), console=console, transient=True, refresh_per_second=4) as live:
+                await _look(watch, console, live)
+        else:
+            await _look(watch, console, None)
     finally:
-        status.stop()
         reader.close()
 
 
-def _rate(recent: Sequence[tuple[float, Snapshot]]) -> float | None:
-    """Return completions per second since the oldest recent snapshot of the same search."""
-    then, now = recent[0], recent[-1]
-    same = [entry for entry in recent if (entry[1].stage, entry[1].iteration) == (now[1].stage, now[1].iteration)]
-    then = same[0]
-    seconds = now[0] - then[0]
-    return (now[1].completions - then[1].completions) / seconds if seconds > 0 else None
+async def _look(watch: "_Watch", console: Console, live: Live | None) -> None:
+    said = time.monotonic()
+    try:
+        while True:
+            _print(console, watch.finished())
+            begun = time.monotonic()
+            now = watch.now()
+            if now and live:
+                live.update(Group(*(Text(visible(line), no_wrap=True, overflow="ellipsis") for line in now)))
+            elif now and begun - said >= SAY:
+                said = begun
+                _print(console, ["; ".join(now)])
+            await asyncio.sleep(max(LOOK, 20 * (time.monotonic() - begun)))  # the run waits meanwhile
+    finally:
+        _print(console, watch.finished())
+
+
+def _print(console: Console, lines: Sequence[str]) -> None:
+    for line in lines:
+        print_whole(console, line)
+
+
+class _Watch:
+    """Looks at a run again and again, and knows what it has seen."""
+
+    def __init__(self, view: RunView, progress: Progress, track: Track) -> None:
+        self._view, self._progress, self._track = view, progress, track
+        self._tasks = {name: len(tasks) for name, tasks in view.tasks.items()}
+        rows = view.reader.iterations()
+        self._told = {(row.stage, row.iteration) for row in rows if row.finished}
+        self._tuned = {(row.stage, row.iteration): row.finetune_seconds for row in rows}
+        self._spent = {key: self._tokens(key) for key in self._told}
+        self._so_far: SoFar | None = None
+        self._step: Step | None = None
+        self._recent: deque[tuple[float, int, int]] = deque(maxlen=WINDOW)
+        self._first: tuple[float, int] | None = None
+
+    def finished(self) -> list[str]:
+        """Return a line for each finetuning and search that has ended since the last look."""
+        lines = []
+        for row in self._view.reader.iterations():
+            key = row.stage, row.iteration
+            before = self._tuned.get(key, 0.0)
+            if row.finetune_seconds > before and self._progress.trained:
+                self._tuned[key] = row.finetune_seconds
+                loss, self._progress.trained = self._progress.trained.get("loss"), {}
+                told = f"; loss {loss:.3g}" if loss is not None else ""
+                lines.append(f"{row.stage} {row.iteration}: finetuned in {span(row.finetune_seconds)}{told}")
+            if row.finished and key not in self._told:
+                self._told.add(key)
+                self._spent[key] = self._tokens(key)
+                lines.append(self._searched(row))
+        return lines
+
+    def _searched(self, row: IterationRow) -> str:
+        step = next(step for step in self._view.plan if step.key == (row.stage, row.iteration))
+        found = self._so_far if self._so_far and self._step == step else SoFar(self._view, step)
+        found.look(all_of_it=True)
+        tokens = self._spent[step.key].total
+        numbers = {
+            "solved": found.solved,
+            "train_pairs": found.fitting,
+            "programs": found.programs,
+            "tokens": tokens,
+            "seconds": row.seconds,
+            "number": step.number,
+        }
+        self._track({f"search/{name}": value for name, value in numbers.items() if value is not None})
+        return (
+            f"{row.stage} {row.iteration}: {self._score(found, step)}; {found.programs:,} programs;"
+            f" {short(tokens)} tokens; {span(row.seconds)}"
+        )
+
+    def _score(self, found: SoFar, step: Step) -> str:
+        solved = "" if found.solved is None else f"solved {found.solved}, "
+        return f"{solved}train pairs {found.fitting} of {self._tasks[step.stage.name]}"
+
+    def _tokens(self, key: tuple[str, int]) -> Tokens:
+        totals = self._view.reader.totals(*key)
+        return Tokens(totals.prompt_tokens, totals.completion_tokens)
+
+    def now(self) -> list[str]:
+        """Return lines about what goes on: what it is, what it has reached, how long it will take; none before the
+        first search and after the last."""
+        rows = self._view.reader.iterations()
+        going = [row for row in rows if not row.finished]
+        if not going:
+            return []
+        row, now = going[-1], time.monotonic()
+        step = next(step for step in self._view.plan if step.key == (row.stage, row.iteration))
+        if self._step != step:
+            self._step, self._so_far, self._first = step, SoFar(self._view, step), None
+            self._recent.clear()
+        totals = self._view.reader.totals(*step.key)
+        completions = sum(totals.statuses.values())
+        spent = Tokens(totals.prompt_tokens, totals.completion_tokens)
+        training = self._progress.training
+        if not training:
+            self._recent.append((now, completions, spent.total))
+            self._first = self._first or (now, completions)
+        rate = _rate(self._first, (now, completions))
+        left = self._left(rows, step, completions, rate, training, now)
+        heading = f"{row.stage} {row.iteration} (search {step.number + 1} of {len(self._view.plan)})"
+        what = _trains(training) if training else self._searches(step, completions)
+        return [f"{heading}: {what}", *self._reached(step, spent), _ends(left, training, totals.statuses)]
+
+    def _searches(self, step: Step, completions: int) -> str:
+        most = self._tasks[step.stage.name] * (self._view.samples + self._view.refinements)
+        said = f"{completions:,} of {most:,} completions"
+        (then, before, tokens), (now, count, more) = self._recent[0], self._recent[-1]
+        if now - then > 0 and count > before:
+            said += f", {(count - before) / (now - then):,.0f}/s, {(more - tokens) / (now - then):,.0f} tokens/s"
+        return said
+
+    def _reached(self, step: Step, spent: Tokens) -> list[str]:
+        assert self._so_far is not None, "a step that goes on is looked at"
+        self._so_far.look()
+        score = f"so far {self._score(self._so_far, step)}; " if spent.total else ""
+        total = sum((tokens for key, tokens in self._spent.items() if key != step.key), spent)
+        cost = self._view.budget.cost(total)
+        money = "" if cost is None else f", {cost:.2f} in money"
+        return [f"{score}{short(total.total)} tokens{money} in all"]
+
+    def _left(
+        self,
+        rows: Sequence[IterationRow],
+        step: Step,
+        completions: int,
+        rate: float | None,
+        training: Training | None,
+        now: float,
+    ) -> Left:
+        tuning = training.seconds_left(now) if training else None
+        present = Present(
+            step=step,
+            completions=completions,
+            rate=rate,
+            finetuning=now - training.begun if training else None,
+            finetune_left=tuning,
+        )
+        limit, spent = self._view.budget.max_seconds, sum(row.seconds + row.finetune_seconds for row in rows)
+        per_task = self._view.samples + self._view.refinements
+        return time_left(self._view.plan, self._tasks, per_task, rows, present, limit and limit - spent)
+
+
+def _rate(first: tuple[float, int] | None, last: tuple[float, int]) -> float | None:
+    """Return completions per second since a search was first seen."""
+    if first is None or last[1] <= first[1] or last[0] <= first[0]:
+        return None
+    return (last[1] - first[1]) / (last[0] - first[0])
+
+
+def _trains(training: Training) -> str:
+    numbers = dict(training.numbers)
+    if "step" not in numbers:
+        return "finetuning, " + (", ".join(f"{name} {value:,.6g}" for name, value in numbers.items()) or "begins")
+    step, of = numbers.pop("step"), numbers.pop("of", None)
+    said = f"finetuning, step {step:.0f}" + ("" if of is None else f" of {of:.0f}")
+    return "; ".join([said, *(f"{name} {value:.3g}" for name, value in numbers.items())])
+
+
+def _ends(left: Left, training: Training | None, statuses: Mapping[str, int]) -> str:
+    phase = "finetuning" if training else "search"
+    at_most = "" if training else "at most "
+    said = []
+    if left.run is not None:
+        besides = "" if left.whole else " and the finetunings, which nothing is known of yet"
+        said.append(f"about {span(left.run)} left of the run{besides}")
+    if left.phase is not None:
+        said.append(f"{at_most}{span(left.phase)} of this {phase}")
+    mix = ", ".join(f"{name} {count:,}" for name, count in sorted(statuses.items(), key=lambda item: -item[1]))
+    return "; ".join([*(said or ["time left not known yet"]), *([mix] if mix else [])])
+
+
+def short(count: int) -> str:
+    """Return a large number in few digits: 950, 33.2k, 1.30M."""
+    if count < 1000:
+        return str(count)
+    return f"{count / 1e3:.1f}k" if count < 1e6 else f"{count / 1e6:.2f}M"
+
+
+def span(seconds: float) -> str:
+    """Return a duration as people say it: 40 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,5 +1,8 @@
-"""A run's report in the terminal: the table, some solved tasks in colour with their programs, where everything lies."""
+"""A run's report in the terminal: the table, some telling programs in colour, what was reached, where everything lies
+and what to type next."""
 
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -9,10 +12,9 @@ from rich.text import Text
 
 from soar.report.drawing import highlighted, print_groups, print_whole
 from soar.report.foreign import visible
-from soar.report.metrics import report
-from soar.report.view import RunView
-from soar.scoring import solves
-from soar.types import Program, Task
+from soar.report.overview import Telling, overview
+from soar.report.view import RunView, leak_lines
+from soar.types import Leaks
 
 COLUMNS = (
     ("stage", "stage"),
@@ -29,14 +31,27 @@ COLUMNS = (
 """Headings and fields; ``train pairs`` counts tasks with a program that is right on all of these. All of it fits into
 80 characters."""
 
+SHOWN = 3
+"""How many programs are drawn at the end of a run."""
 
-def report_table(found: dict[str, Any], title: str) -> Table:
-    """Return the report's searches as a table."""
+
+def print_report(records: Sequence[Mapping[str, Any]], leaks: Leaks, title: str, console: Console) -> None:
+    """Print a report's searches as a table, and beneath it what must be known to read it."""
+    console.print(report_table(records, title))
+    if not all(record["finished"] for record in records):
+        print_whole(console, "* not finished: the row says how it stands now")
+    for line in leak_lines(leaks):
+        console.print(Text(visible(line), style="bold red"), soft_wrap=True, highlight=False)
+
+
+def report_table(records: Sequence[Mapping[str, Any]], title: str) -> Table:
+    """Return the report's searches as a table; one that is not finished is marked."""
     table = Table(title=Text(visible(title)), box=box.SIMPLE, padding=0)
     for heading, name in COLUMNS:
         table.add_column(heading, justify="left" if name == "stage" else "right")
-    for record in found["iterations"]:
-        table.add_row(*(Text(_cell(record[name])) for _, name in COLUMNS))
+    for record in records:
+        mark = "" if record["finished"] else "*"
+        table.add_row(*(Text(_cell(record[name]) + mark * (name == "iteration")) for _, name in COLUMNS))
     return table
 
 
@@ -46,14 +61,15 @@ def _cell(value: object) -> str:
     return f"{value:.0f}" if isinstance(value, float) else visible(str(value))
 
 
-def show_run(view: RunView, console: Console, examples: int = 3) -> None:
-    """Print a finished run: its table, up to `examples` solved tasks drawn with their programs, where things lie."""
-    console.print(report_table(report(view), str(view.path)))
-    for task, program in _solved(view, examples):
-        print_whole(console, f"\ntask {task.id}, solved by {program.key}")
-        example = task.test[0]
-        print_groups(console, view.domain, [[("test input", example.input), ("answer", example.output)]])
-        print_whole(console, highlighted(program.code))
+def show_run(view: RunView, console: Console) -> None:
+    """Print a finished run: its table, its most telling programs, what was reached, where it lies, what comes next."""
+    found = overview(view)
+    print_report(found.records, view.leaks, str(view.path), console)
+    for each in found.telling[:SHOWN]:
+        _show_telling(each, view, console)
+    console.print()
+    for line in _reached(found.records):
+        print_whole(console, line)
     for name, what in (
         ("archive.sqlite", "every completion and what its program did"),
         ("answers/", "answers in the submission format, one file per search"),
@@ -62,15 +78,39 @@ def show_run(view: RunView, console: Console, examples: int = 3) -> None:
     ):
         if (view.path / name).exists():
             print_whole(console, f"{view.path / name}  {what}")
+    where = shlex.quote(str(view.path))
+    print_whole(console, f"next: soar report {where} --html report.html    all of it as a page")
+    if found.telling:
+        print_whole(console, f"      soar show {where} {shlex.quote(found.telling[0].task.id)}    all about a task")
 
 
-def _solved(view: RunView, limit: int) -> list[tuple[Task, Program]]:
-    """Return solved tasks with a shortest right program, later searches and longer programs first."""
-    found: dict[str, tuple[Task, Program]] = {}
-    for step in reversed(view.plan):
-        for task in view.tasks[step.stage.name]:
-            if task.id not in found and task.answered:
-                right = [program for program in view.reader.programs(task.id, *step.key) if solves(task, program)]
-                if right:
-                    found[task.id] = (task, min(right, key=lambda program: (len(program.code), program.key)))
-    return sorted(found.values(), key=lambda pair: -len(pair[1].code))[:limit]
+def _show_telling(each: Telling, view: RunView, console: Console) -> None:
+    """Print a program with a test input and what it answers there; the wanted output where it is another."""
+    task, program = each.task, each.program
+    said = {
+        "right": f"{each.right_programs} of its {each.programs} programs are right on all that is known, such as",
+        "deceived": f"{each.right_programs} of its {each.programs} programs fit the train pairs; wrong on a test is",
+        "near": f"none of its {each.programs} programs fits all train pairs; the nearest is",
+    }[each.kind]
+    print_whole(console, f"\ntask {task.id}: {said}\n{program.key}")
+    wanted, given = task.test[0].output, program.test[0]
+    shown = [("test input", task.test[0].input), ("answer", given)]
+    if wanted is not None and wanted != given:
+        shown.append(("wanted", wanted))
+    print_groups(console, view.domain, [shown])
+    print_whole(console, highlighted(program.code))
+
+
+def _reached(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line per stage: what its searches reached together."""
+    lines = []
+    for stage in dict.fromkeys(record["stage"] for record in records):
+        own = [record for record in records if record["stage"] == stage]
+        known = [record["newly_solved"] for record in own if record["newly_solved"] is not None]
+        count = own[-1]["tasks"]
+        solved = f"{sum(known)} of {count} tasks solved" if known else f"{count} tasks, their answers not known"
+        tokens = sum(sum(record["tokens"].values()) for record in own)
+        seconds = sum(record["seconds"] + record["finetune_seconds"] for record in own)
+        searches = f"{len(own)} search{'es' * (len(own) > 1)}"
+        lines.append(f"stage {stage}: {solved} in {searches}, {tokens:,} tokens, {seconds / 60:.1f} min")
+    return lines

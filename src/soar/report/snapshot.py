@@ -1,19 +1,23 @@
 """Where a run stands now: a few counts read from its archive while it goes on, and the line that says them.
 
-Knows no answers: what it calls solved are tasks with a program right on all training pairs.
+Knows no answers: it counts tasks with a program right on all training pairs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 
 from soar.archive.reader import ArchiveReader
 from soar.budget import BudgetSettings, Tokens
+from soar.report.view import leak_lines
 from soar.run import Step
+from soar.types import Leaks
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The newest search of a run. `budget` is the most completions it may take; early stopping takes fewer."""
+    """The newest search of a run. `budget` is the most completions it may take; early stopping takes fewer. `running`
+    says whether a process works on it, None where nobody looked."""
 
     stage: str
     iteration: int
@@ -28,6 +32,8 @@ class Snapshot:
     finished: bool
     tokens: int = 0
     cost: float | None = None
+    running: bool | None = None
+    leaks: Leaks = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """Return the fields as JSON values."""
@@ -35,7 +41,14 @@ class Snapshot:
 
 
 def snapshot(
-    reader: ArchiveReader, plan: Sequence[Step], tasks: Mapping[str, int], per_task: int, budget: BudgetSettings
+    reader: ArchiveReader,
+    plan: Sequence[Step],
+    tasks: Mapping[str, int],
+    per_task: int,
+    budget: BudgetSettings,
+    *,
+    running: bool | None = None,
+    leaks: Leaks = MappingProxyType({}),
 ) -> Snapshot | None:
     """Read where the run stands; None before its first search. `tasks`: how many per stage; `per_task`: completions.
 
@@ -64,21 +77,22 @@ def snapshot(
         finished=done == len(plan),
         tokens=spent.total,
         cost=budget.cost(spent),
+        running=running,
+        leaks=leaks,
     )
 
 
-def line(now: Snapshot, rate: float | None = None, note: str = "") -> str:
-    """Return a snapshot in one line; `rate` is programs per second of late, from which follows the time left."""
-    if now.finished:
-        return f"finished: {now.searches} searches"
+def line(now: Snapshot) -> str:
+    """Return a snapshot in one line; what leaks into it is said in further ones."""
     mix = ", ".join(f"{name} {count}" for name, count in sorted(now.status.items(), key=lambda item: -item[1]))
+    stopped = "no process works on it now: the same `soar run` goes on" if now.running is False else ""
     parts = [
         f"{now.stage} iteration {now.iteration} (search {now.searches_done + 1} of {now.searches})",
         f"{now.completions}/{now.budget} completions",
-        f"{now.solved_train_pairs}/{now.tasks} tasks solved on training pairs",
+        f"{now.solved_train_pairs}/{now.tasks} tasks with a program right on all training pairs",
         f"{now.tokens} tokens" + ("" if now.cost is None else f" ({now.cost:.2f} in money)"),
+        mix or "no completion yet",
+        *([stopped] if stopped else []),
     ]
-    if rate:
-        left = (now.budget - now.completions) / rate
-        parts += [f"{rate:.0f} programs/s", f"at most {left / 60:.0f} min left in this search"]
-    return "; ".join([*parts, mix or "no completion yet", *([note] if note else [])])
+    said = f"finished: {now.searches} searches" if now.finished else "; ".join(parts)
+    return "\n".join([said, *leak_lines(now.leaks)])

@@ -101,9 +101,9 @@ class Solution:
         return {
             "task_id": self.task.id,
             "found": self.found,
-            "answers": [
+            "answers": [list(ballot.outputs) for ballot in self.answers],
+            "ballots": [
                 {
-                    "outputs": ballot.outputs,
                     "votes": ballot.votes,
                     "share": ballot.weight / total if total else 0.0,
                     "right": correct,
@@ -113,6 +113,8 @@ class Solution:
             "sure": self.sure,
             "voters": sum(ballot.votes for ballot in self.votes),
             "program": self.code,
+            "train_correct": sum(self.train_right),
+            "train_pairs": len(self.task.train),
             "train_right": list(self.train_right),
             "test_right": None if self.test_right is None else list(self.test_right),
             "gives": self.gives,
@@ -124,6 +126,10 @@ class Solution:
             "seconds": self.seconds,
             "tokens": {"prompt": self.tokens.prompt, "completion": self.tokens.completion},
         }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same: what it found as JSON values."""
+        return self.as_json()
 
     def _repr_html_(self) -> str:
         from soar.report.html.solution import solution_cell  # only where it is shown so

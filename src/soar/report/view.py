@@ -1,7 +1,7 @@
 """A run as its readers see it. Data only; `soar.session` opens one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
@@ -9,13 +9,14 @@ from soar.budget import BudgetSettings
 from soar.ensemble import Answering
 from soar.protocols import Domain
 from soar.run import Step
-from soar.types import Task
+from soar.types import Leaks, Task
 
 
 @dataclass(frozen=True)
 class RunView:
     """A finished run, or one that goes on: its searches, its tasks by stage (with answers) and where they came from,
-    how programs answer, and its archive. `samples` and `refinements` are completions per task and search."""
+    how programs answer, and its archive. `samples` and `refinements` are completions per task and search; `leaks` says
+    which tasks it was allowed to learn from although it is judged on them."""
 
     path: Path
     plan: tuple[Step, ...]
@@ -27,3 +28,14 @@ class RunView:
     answering: Answering
     budget: BudgetSettings
     reader: ArchiveReader
+    leaks: Leaks = field(default_factory=dict)
+
+
+def leak_lines(leaks: Leaks) -> list[str]:
+    """Return a sentence for each stage with hidden answers whose tasks the run learnt from, answers and all."""
+    return [
+        f"LEAK (--allow-leak): {count} tasks of stage {target!r} were learnt from in stage {known!r}, answers and all:"
+        " its scores are no measure of unseen tasks"
+        for target, stages in leaks.items()
+        for known, count in stages.items()
+    ]

@@ -1,8 +1,8 @@
 """What a search is told by its configuration: budgets per task, how parents are picked, how tokens are drawn."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from soar.settings import FREE, Fraction, NonNegative, Positive, Section
 from soar.types import Sampling
@@ -46,6 +46,12 @@ class SearchSettings(Section):
     heuristic: str = "accuracy"
     rex_c: float = Field(default=20.0, gt=0)
     tasks_in_flight: Annotated[Positive, Field(json_schema_extra=FREE)] = 32
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Self:
+        if self.per_task == 0:
+            raise ValueError("samples and refinements are both 0, so nothing would be searched: set one of them")
+        return self
 
     @property
     def per_task(self) -> int:

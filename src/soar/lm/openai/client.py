@@ -144,17 +144,18 @@ class OpenAICompatible:
 
     async def _request(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
         """Return at least one and at most `count` completions, repeating the request until it is given up."""
-        first_failure, words, same = None, "", 0
+        first_failure, words, same, lasted = None, "", 0, 0.0
 
         def out_of_patience(state: tenacity.RetryCallState) -> bool:
-            nonlocal first_failure, words, same
+            nonlocal first_failure, words, same, lasted
             now = time.monotonic()
             first_failure = first_failure or now
+            lasted = now - first_failure
             problem = state.outcome.exception() if state.outcome else None
             self._reached = self._reached or not isinstance(problem, _Unreachable)
             last, words = words, _comparable(problem)
             same = same + 1 if isinstance(problem, _Transient) and problem.suspect and words == last else 1
-            return same >= SAME_ANSWERS or now - first_failure + state.upcoming_sleep >= self._patience()
+            return same >= SAME_ANSWERS or lasted + state.upcoming_sleep >= self._patience()
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(_Transient),
@@ -168,12 +169,12 @@ class OpenAICompatible:
             return await retrying(self._attempt, prompt, count, seed, sampling)
         except _Transient as problem:
             self._counts["failed"] += 1
-            raise EndpointError(self._given_up(problem, same)) from None
+            raise EndpointError(self._given_up(problem, same, lasted)) from None
         except EndpointError:
             self._counts["failed"] += 1
             raise
 
-    def _given_up(self, problem: _Transient, same: int) -> str:
+    def _given_up(self, problem: _Transient, same: int, lasted: float) -> str:
         if same >= SAME_ANSWERS:
             return (
                 f"{self._url} gave the same answer {same} times, so it will not pass: {problem}. Check that lm.base_url"
@@ -181,7 +182,8 @@ class OpenAICompatible:
                 f" lm.model = {self._model!r}; its log says more"
             )
         return (
-            f"{self._url} gave no usable answer for {self._patience():g} s; the last attempt: {problem}. "
+            f"{self._url} gave no usable answer in {lasted:.0f} s, and the next repeat would come after the"
+            f" {self._patience():g} s that it is given; the last attempt: {problem}. "
             "Check that the server runs and that lm.base_url is right, then run the same command again"
         )
 

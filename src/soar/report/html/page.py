@@ -17,7 +17,7 @@ from soar.report.html.task import cell
 from soar.report.html.telling import telling
 from soar.report.html.wall import walls
 from soar.report.overview import Overview, overview
-from soar.report.view import RunView
+from soar.report.view import RunView, leak_lines
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What a browser may fetch for the page: nothing."""
@@ -66,7 +66,8 @@ def _standing(view: RunView, found: Overview, now: str | None = None) -> Html:
     done = sum(record["finished"] for record in found.records)
     state = "finished" if done == len(view.plan) else f"{done} of {len(view.plan)} searches finished"
     sources = ", ".join(f"{name} ({source})" for name, source in view.sources.items())
-    return element("p", f"{state}; stages: {sources}{f'; as it stood on {now}' if now else ''}", class_="soft")
+    told = element("p", f"{state}; stages: {sources}{f'; as it stood on {now}' if now else ''}", class_="soft")
+    return joined([told, *(element("p", element("strong", line)) for line in leak_lines(view.leaks))])
 
 
 def _parts(view: RunView, found: Overview) -> Html:

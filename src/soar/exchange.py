@@ -1,0 +1,69 @@
+"""The verbs that carry answers and programs out of a run and into one. Like all verbs they import what they need when
+they run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soar.errors import ConfigError
+from soar.files import printing
+from soar.output import print_written
+
+
+def export(
+    run_dir: Annotated[Path, typer.Argument(help="The run directory.", show_default=False)],
+    answers: Annotated[
+        Path | None, typer.Option("--submission", help="Write the answers here, in ARC Prize's format.")
+    ] = None,
+    programs: Annotated[
+        Path | None, typer.Option("--programs", help="Write the programs here, one per line; FILE.parquet as a table.")
+    ] = None,
+    dataset: Annotated[
+        Path | None, typer.Option("--dataset", help="Write the programs as a new folder for Hugging Face, with a card.")
+    ] = None,
+    challenges: Annotated[
+        Path | None, typer.Option("--challenges", help="With --submission: answer every task of this challenge file.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="Of which stage (default: the last).")] = None,
+) -> None:
+    """Write a run's answers or programs to a file; safe while it goes on."""
+    from soar import session
+    from soar.execute import refuse_run
+    from soar.report.dataset import write_dataset, write_parquet
+    from soar.report.export import write_programs, write_submission
+
+    given = [each for each in (answers, programs, dataset) if each]
+    if len(given) != 1 or (challenges and not answers):
+        raise ConfigError(
+            "give one of --submission FILE, --programs FILE and --dataset DIR; --challenges with the first"
+        )
+    with session.view_run(run_dir) as view:
+        refuse_run(given[0], run_dir, [*view.sources.values(), *([str(challenges)] if challenges else [])])
+        if answers:
+            told = write_submission(view, answers, stage, str(challenges) if challenges else None)
+        elif programs:
+            told = (write_parquet if programs.suffix == ".parquet" else write_programs)(view, programs, stage)
+        else:
+            told = write_dataset(view, given[0], stage)
+        print_written(given[0], told)
+
+
+def begin_with_programs(
+    programs: Annotated[Path, typer.Argument(help="Lines of JSON, a .parquet file, or a folder of these.")],
+    config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.")],
+    run_dir: Annotated[Path, typer.Argument(help="The run directory to begin.")],
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+) -> None:
+    """Begin a run with programs from elsewhere in place of its first search: to look at them, or to learn from them."""
+    import asyncio
+
+    from soar.config import load_config
+    from soar.importing import import_programs, told
+
+    def say(line: str) -> None:
+        with printing():
+            typer.echo(line)
+
+    found = asyncio.run(import_programs(programs, load_config(config, overrides or ()), run_dir, say))
+    say(told(found, run_dir, config))

@@ -1,0 +1,166 @@
+"""Programs from elsewhere as the first search of a run: to look at them, or to learn from them.
+
+Knows files of programs (lines of JSON, Parquet, folders of these) and how a run begins. What such a file says that a
+program did is not believed: every program runs again in the sandbox, so that the archive says what happened here.
+"""
+
+import asyncio
+import json
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from soar import session
+from soar.archive.rows import CompletionRow, code_hash, execution_row
+from soar.config import Config
+from soar.errors import ConfigError, DataError
+from soar.iterate import Run, write_answers
+from soar.report.dataset import pyarrow_or_error
+from soar.run import Step
+from soar.search.evaluate import execute
+from soar.signals import until_signal
+from soar.types import Completion, Origin, Task
+
+IMPORTED = "imported"
+"""What stands for the reason why a completion ended."""
+
+IN_FLIGHT = 256
+SAY_SECONDS = 30
+Row = tuple[str, str]
+"""A task's id and a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of the rows of a file: programs of how many tasks, and rows of tasks that the search has not."""
+
+    step: Step
+    programs: int
+    tasks: int
+    elsewhere: int
+
+
+async def import_programs(programs: Path, config: Config, path: Path, say: Callable[[str], None]) -> Imported:
+    """Begin the run of a configuration with programs in place of its first search; interrupted, it may be called again.
+
+    `DataError` where no row is of one of its tasks, `ConfigError` where its first search has begun otherwise.
+    """
+    rows = rows_of(programs)
+    async with session.open_run(config, path, lambda _: None, say) as opened:
+        stopped = f"stopped; the same import into {path} goes on"
+        return await until_signal(_store_all(opened, rows, programs, say), stopped)
+
+
+async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[str], None]) -> Imported:
+    step = run.method.steps[0]
+    _refuse_begun(run, step)
+    tasks = {task.id: task.without_answers() for task in run.tasks[step.stage.name]}
+    places, elsewhere, said = Counter[str](), 0, time.monotonic()
+    await run.writer.begin(*step.key)
+    async with run.writer.timing(*step.key, "seconds"):
+        under_way: deque[asyncio.Task[None]] = deque()
+        try:
+            for task_id, code in rows:
+                if task_id not in tasks:
+                    elsewhere += 1
+                    continue
+                origin = Origin(*step.key, task_id, "sample", 0, places[task_id], 0)
+                places[task_id] += 1
+                under_way.append(asyncio.create_task(_store(run, tasks[task_id], origin, code)))
+                if len(under_way) >= IN_FLIGHT:
+                    await under_way.popleft()
+                if time.monotonic() - said > SAY_SECONDS:
+                    said = time.monotonic()
+                    say(f"{places.total()} programs so far")
+            while under_way:
+                await under_way.popleft()
+        finally:
+            for each in under_way:
+                each.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+    if not places:
+        raise DataError(f"no program in {named} is of one of the {len(tasks)} tasks of stage {step.stage.name!r}")
+    write_answers(run, step)
+    await run.writer.finish(*step.key)
+    return Imported(step, places.total(), len(places), elsewhere)
+
+
+def _refuse_begun(run: Run, step: Step) -> None:
+    """`ConfigError` where the first search is finished, or holds completions that were not imported."""
+    if any(row.finished for row in run.reader.iterations()):
+        raise ConfigError(f"the first search of {run.directory.path} is finished: import into a new run directory")
+    for task in run.tasks[step.stage.name]:
+        stored = run.reader.completions(*step.key, task.id, "sample", 0)
+        if any(row.completion.finish_reason != IMPORTED for row in stored):
+            raise ConfigError(f"{run.directory.path} was begun by `soar run`: import into a new run directory")
+
+
+async def _store(run: Run, task: Task, origin: Origin, code: str) -> None:
+    """Store a program and what it does; one that ran before on this task does not run again."""
+    known = run.reader.execution(task.id, code)
+    done = known or execution_row(task, code, await execute(run.executor, run.method.search.parse, task, code))
+    completion = Completion(code, IMPORTED)
+    stored = [] if known else [done]
+    await run.writer.add([*stored, CompletionRow(origin, completion, "code", code_hash(code))])
+
+
+def rows_of(path: Path) -> Iterator[Row]:
+    """Yield the task and program of every row of a file, or of the files of a folder; `DataError` names a row that has
+    none."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix in (".parquet", ".jsonl"))
+        if not files:
+            raise DataError(f"{path} holds neither .parquet nor .jsonl: name a file or folder of programs")
+    elif path.is_file():
+        files = [path]
+    else:
+        raise DataError(f"no file or folder of programs at {path}")
+    if any(file.suffix == ".parquet" for file in files):
+        pyarrow_or_error()
+    return (row for file in files for row in (_of_table if file.suffix == ".parquet" else _of_lines)(file))
+
+
+def _of_lines(file: Path) -> Iterator[Row]:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _row(json.loads(line), f"{file}, line {number}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file} cannot be read as lines of JSON: {error}") from None
+
+
+def _of_table(file: Path) -> Iterator[Row]:
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(file) as table:
+            if missing := {"task_id", "code"} - set(table.schema_arrow.names):
+                raise DataError(f"{file} has no column {', '.join(sorted(missing))}: expected task_id and code")
+            for batch in table.iter_batches(columns=["task_id", "code"]):
+                for row in batch.to_pylist():
+                    yield _row(row, str(file))
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DataError(f"{file} cannot be read as Parquet: {error}") from None
+
+
+def _row(found: Any, where: str) -> Row:
+    if not isinstance(found, dict) or not isinstance(task := found.get("task_id"), str):
+        raise DataError(f"{where}: expected an object with task_id and code, found {str(found)[:80]!r}")
+    if not isinstance(code := found.get("code"), str):
+        raise DataError(f"{where}: expected the text of a program as code, found {str(code)[:80]!r}")
+    return task, code
+
+
+def told(found: Imported, path: Path, config: Path) -> str:
+    """Return in a line what was imported, and what to type next."""
+    passed = f"; {found.elsewhere} rows of other tasks were passed over" if found.elsewhere else ""
+    stage, iteration = found.step.key
+    return (
+        f"{found.programs} programs of {found.tasks} tasks are search {iteration} of stage {stage!r} in {path}{passed};"
+        f" next: soar report {path}, or soar run {config} {path} to go on from them"
+    )

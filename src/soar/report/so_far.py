@@ -1,0 +1,65 @@
+"""How many tasks a search has solved so far, as the report will count them, without reading all of it at every look.
+
+Knows the archive and what is right; nothing of screens.
+"""
+
+import time
+
+from soar.report.metrics import TaskResult, task_result
+from soar.report.view import RunView
+from soar.run import Step
+from soar.types import Task
+
+LOOK = 0.2
+"""Seconds that one look may spend on reading programs."""
+
+GROWN = 1.5
+"""How many times as many completions a task must have before it is judged again while they still come in."""
+
+
+class SoFar:
+    """The tasks of one search as they stood when they were last judged."""
+
+    def __init__(self, view: RunView, step: Step) -> None:
+        self._view, self._step = view, step
+        self._judged: dict[str, tuple[int, TaskResult]] = {}
+        self._counts: dict[str, int] = {}
+
+    def look(self, *, all_of_it: bool = False) -> None:
+        """Judge tasks that have changed, as far as the time for one look goes, or all of them."""
+        counts = self._view.reader.completions_by_task(*self._step.key)
+        tasks = self._view.tasks[self._step.stage.name]
+        due = [task for task in tasks if self._is_due(task, counts.get(task.id, 0), all_of_it=all_of_it)]
+        end = time.monotonic() + LOOK
+        for task in sorted(due, key=self._known):  # those of which least is known first, so that each has its turn
+            programs = self._view.reader.programs(task.id, *self._step.key)
+            result = task_result(self._view.reader, self._step, task, self._view.answering, programs)
+            self._judged[task.id] = counts[task.id], result
+            if not all_of_it and time.monotonic() > end:
+                break
+        self._counts = counts
+
+    def _known(self, task: Task) -> int:
+        """Return how many completions a task had when it was judged."""
+        return self._judged[task.id][0] if task.id in self._judged else 0
+
+    def _is_due(self, task: Task, count: int, *, all_of_it: bool) -> bool:
+        known = self._known(task)
+        return count > known and (all_of_it or count >= GROWN * known or count == self._counts.get(task.id))
+
+    @property
+    def solved(self) -> int | None:
+        """Tasks that one of two voted answers solves; None where no answers are known."""
+        known = [result.solved for _, result in self._judged.values() if result.solved is not None]
+        answered = any(task.answered for task in self._view.tasks[self._step.stage.name])
+        return sum(known) if answered else None
+
+    @property
+    def fitting(self) -> int:
+        """Tasks with a program that is right on all training pairs."""
+        return sum(result.solved_train_pairs for _, result in self._judged.values())
+
+    @property
+    def programs(self) -> int:
+        """Completions with a program that has run."""
+        return sum(result.programs for _, result in self._judged.values())

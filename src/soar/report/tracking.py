@@ -1,0 +1,33 @@
+"""Passes a run's numbers on to trackio, which shows them beside those of other experiments, on this machine or wherever
+its own settings say. A copy for people who compare: the archive stays the truth, and nothing is read back.
+
+Knows trackio, and nothing of runs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from soar.settings import require
+
+Track: TypeAlias = Callable[[Mapping[str, float]], None]
+"""Takes numbers by name, as they are now."""
+
+
+@contextmanager
+def tracking(project: str | None, name: str, config: Mapping[str, Any]) -> Iterator[Track]:
+    """Give what numbers are told to; without a project nothing is done with them. A run of this name goes on.
+
+    `ConfigError` where trackio is missing.
+    """
+    if project is None:
+        yield lambda _: None
+        return
+    require("--trackio", "trackio", "trackio")
+    import trackio
+
+    run = trackio.init(project=project, name=name, config=dict(config), resume="allow", embed=False, auto_log_cpu=False)
+    try:
+        yield lambda numbers: run.log(dict(numbers))
+    finally:
+        run.finish()
