@@ -57,7 +57,8 @@ class OpenAICompatible:
     At most `concurrency` requests are on their way at once. An attempt that is not complete after `deadline_seconds`
     counts as lost, however much has arrived; a request that keeps failing is given up `give_up_seconds` after its
     first failure, or `FIRST_CONTACT_SECONDS` if the endpoint has never answered, or after `SAME_ANSWERS` of the same
-    error. Waits between attempts begin at `backoff_seconds` and double.
+    error. Waits between attempts begin at `backoff_seconds` and double. `learnt` is what is known of the endpoint,
+    `reached` whether it has answered before.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class OpenAICompatible:
         deadline_seconds: float = 600.0,
         give_up_seconds: float = 3600.0,
         backoff_seconds: float = 0.5,
+        learnt: Learnt | None = None,
+        reached: bool = False,
     ) -> None:
         self._model, self._url, self._key_name = model, base_url, api_key_env
         check_address(base_url, api_key_env)
@@ -77,11 +80,11 @@ class OpenAICompatible:
         self._client = open_client(base_url, self._key)
         self._slots = asyncio.Semaphore(concurrency)
         self._deadline, self._give_up, self._backoff = deadline_seconds, give_up_seconds, backoff_seconds
-        self._learnt = Learnt(base_url)
+        self._learnt = learnt or Learnt(base_url)
         self._too_long: set[str] = set()
         self._counts = {"issued": 0, "retried": 0, "failed": 0}
         self._not_before = self._next_notice = 0.0
-        self._reached = self._troubled = self._warned_of_sameness = False
+        self._reached, self._troubled = reached, False
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
         """Return False for what the server has refused as too long before; otherwise only the server knows."""
@@ -103,7 +106,8 @@ class OpenAICompatible:
                 missing.remove(place)
                 texts.append(completion.text)
                 yield place, completion
-        self._look_for_sameness(texts)
+        if sampling.temperature > 0:
+            self._learnt.note_answers(texts)
 
     def requests(self) -> dict[str, int]:
         """Return the requests made so far, the attempts that repeated one, and the requests given up."""
@@ -300,14 +304,6 @@ class OpenAICompatible:
             self._next_notice = now + NOTICE_SECONDS
             problem = state.outcome.exception() if state.outcome else None
             logger.warning("%s: %s; trying again for up to %g s", self._url, problem, self._patience())
-
-    def _look_for_sameness(self, texts: Sequence[str]) -> None:
-        """Warn once if several answers to one prompt are all the same: search would be pointless."""
-        if len(texts) >= 4 and len(set(texts)) == 1 and not self._warned_of_sameness:
-            self._warned_of_sameness = True
-            logger.warning(
-                "%s: %d answers to one prompt are identical; it may ignore temperature or seed", self._url, len(texts)
-            )
 
 
 def _comparable(problem: object) -> str:
