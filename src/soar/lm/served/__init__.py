@@ -21,6 +21,7 @@ class Backend:
         """`model` is a folder, a .gguf file, or a name in the cache of Hugging Face. `engine` is "vllm", "sglang",
         "transformers", or a command line with {weights} and {port}; `engine_python` the interpreter of the environment
         that has it (None: this one), `engine_args` what is added to its command line: GPUs, replicas, lengths.
+        `context` caps the tokens of a prompt and its completion; None: what the engine refuses is too long.
 
         Times in seconds: `start_seconds` until it answers, `deadline_seconds` of one request, `give_up_seconds` of all
         repeats of one. `concurrency` caps the requests on their way.
@@ -29,6 +30,7 @@ class Backend:
         model: str
         engine: str = "vllm"
         engine_python: str | None = Field(default=None, json_schema_extra=FREE)
+        context: Positive | None = None
         engine_args: tuple[str, ...] = Field(default=(), json_schema_extra=FREE)
         start_seconds: float = Field(default=1800.0, gt=0, json_schema_extra=FREE)
         concurrency: Positive = Field(default=64, json_schema_extra=FREE)

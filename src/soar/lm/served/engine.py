@@ -12,7 +12,9 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import openai
 
@@ -24,6 +26,9 @@ from soar.lm.openai.request import open_client
 from soar.lm.served.engines import Engine
 from soar.lm.served.process import EngineProcess, end_left_over, free_port
 from soar.types import Completion, Prompt, Sampling
+
+if TYPE_CHECKING:
+    from soar.lm.transformers.text import Text
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +52,7 @@ class Served:
         *,
         engine_python: str | None = None,
         engine_args: Sequence[str] = (),
+        context: int | None = None,
         start_seconds: float = 1800.0,
         concurrency: int = 64,
         deadline_seconds: float = 600.0,
@@ -58,6 +64,7 @@ class Served:
         self._kept = kept or Path(self._passing or "")
         self._weights, self._engine = weights.resolve(), engine
         self._patience, self._deadline = start_seconds, deadline_seconds
+        self._context = context
         port = free_port()
         python = str(Path(engine_python).expanduser()) if engine_python else sys.executable
         self._command = engine.command(python, self._weights, port, engine_args)
@@ -77,7 +84,10 @@ class Served:
         self._watching: asyncio.Task[None] | None = None
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
-        """Return False for what the engine has refused as too long before; otherwise only it knows."""
+        """Return False for what is longer than the context that was set, or what the engine has refused as too long
+        before; otherwise only it knows."""
+        if self._context is not None and len(self._text.tokens(prompt)) + max_new_tokens > self._context:
+            return False
         return self._client.fits(prompt, max_new_tokens)
 
     async def generate(
@@ -107,6 +117,12 @@ class Served:
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
             await found.aclose()
+
+    @cached_property
+    def _text(self) -> "Text":
+        from soar.lm.transformers.text import Text
+
+        return Text(self._weights)
 
     def requests(self) -> dict[str, int]:
         """Return the requests made so far, the attempts that repeated one, and the requests given up."""
