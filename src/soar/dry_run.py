@@ -80,7 +80,8 @@ def dry_run(config: Config, path: Path | None = None) -> DryRun:
 def estimated(config: Config, parts: Parts, measured: Measured, where: Path) -> DryRun:
     """Return what a run of parts that were opened will take; `where` is on the disk that it will fill."""
     folder: Path | None = getattr(parts.backend, "folder", None)
-    repeated = folder is not None  # a model in this process notes the whole prompt with each completion
+    # A model in this process notes the whole prompt with each completion, a server with each request.
+    repeated = folder is not None and config.lm.backend not in ("openai", "served")
     folder = folder if folder is not None and folder.is_dir() else None
     shape = _shape(folder, config.lm.backend)
     sizes, counted = _prompt_sizes(config, parts, folder, None if isinstance(shape, str) else shape.context)
