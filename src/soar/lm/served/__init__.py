@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from soar.errors import ConfigError
 from soar.lm.served.engines import engine_of
+from soar.lm.served.install import interpreter
 from soar.settings import FREE, Positive, Section
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ class Backend:
     class Settings(Section):
         """`model` is a folder, a .gguf file, or a name in the cache of Hugging Face. `engine` is "vllm", "sglang",
         "transformers", or a command line with {weights} and {port}; `engine_python` the interpreter of the environment
-        that has it (None: this one), `engine_args` what is added to its command line: GPUs, replicas, lengths.
-        `context` caps the tokens of a prompt and its completion; None: what the engine refuses is too long.
+        that has it (None: this one, or what `soar engine install` made); `engine_args` are added to its command line:
+        GPUs, replicas, lengths. `context` caps the tokens of a prompt and its completion; None: what the engine refuses
+        is too long.
 
         Times in seconds: `start_seconds` until it answers, `deadline_seconds` of one request, `give_up_seconds` of all
         repeats of one. `concurrency` caps the requests on their way.
@@ -41,11 +42,7 @@ class Backend:
 
     def __init__(self, settings: Settings) -> None:
         self._engine = engine_of(settings.engine)
-        if settings.engine_python is not None and not Path(settings.engine_python).expanduser().is_file():
-            raise ConfigError(
-                f"lm.engine_python = {settings.engine_python!r} is not there: name the interpreter of an environment"
-                " that has the engine (`soar engine install vllm` makes one)"
-            )
+        self._python = interpreter(self._engine.name, self._engine.modules, settings.engine_python)
         self._settings = settings
         self._kept: Path | None = None
 
@@ -73,5 +70,5 @@ class Backend:
         """Start the engine with the model, or with finetuned weights in its place. It is not waited for here."""
         from soar.lm.served.engine import Served
 
-        settings = self._settings.model_dump(exclude={"backend", "model", "engine"})
-        return Served(self._engine, weights or self.folder, self._kept, **settings)
+        settings = self._settings.model_dump(exclude={"backend", "model", "engine", "engine_python"})
+        return Served(self._engine, self._python, weights or self.folder, self._kept, **settings)

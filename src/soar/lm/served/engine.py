@@ -7,7 +7,6 @@ Knows when to start and when to end; what a process is `process` knows, how it i
 import asyncio
 import logging
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -47,10 +46,10 @@ class Served:
     def __init__(
         self,
         engine: Engine,
+        python: str,
         weights: Path,
         kept: Path | None,
         *,
-        engine_python: str | None = None,
         engine_args: Sequence[str] = (),
         context: int | None = None,
         start_seconds: float = 1800.0,
@@ -66,7 +65,6 @@ class Served:
         self._patience, self._deadline = start_seconds, deadline_seconds
         self._context = context
         port = free_port()
-        python = str(Path(engine_python).expanduser()) if engine_python else sys.executable
         self._command = engine.command(python, self._weights, port, engine_args)
         self._address = f"http://127.0.0.1:{port}"
         self._model = engine.asked_for(self._weights)

@@ -23,7 +23,8 @@ class Engine:
     """How an engine is started: `parts` of a command line with {python}, {weights}, {port} and {name}; and asked.
 
     `model` is the name of the model in a request, by the same marks; `leaves_out` are fields that the engine ignores
-    without a word; `at_once` caps the requests on their way to one that answers them one after the other.
+    without a word; `at_once` caps the requests on their way to one that answers them one after the other. `modules`
+    are what its interpreter must have.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Engine:
     leaves_out: frozenset[str] = frozenset()
     at_once: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
 
     def command(self, python: str, weights: Path, port: int, more: Sequence[str]) -> list[str]:
         """Return the command line that serves a folder of weights on a port of this machine."""
@@ -60,6 +62,7 @@ VLLM = Engine(
         *("--served-model-name", "{name}", "--host", "127.0.0.1", "--port", "{port}", "--generation-config", "vllm"),
     ),
     environment={"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"},
+    modules=("vllm",),
 )
 SGLANG = Engine(
     "sglang",
@@ -68,6 +71,7 @@ SGLANG = Engine(
         *("--host", "127.0.0.1", "--port", "{port}", "--sampling-defaults", "openai"),
     ),
     environment={"HF_HUB_OFFLINE": "1"},
+    modules=("sglang",),
 )
 TRANSFORMERS = Engine(
     "transformers",
@@ -80,6 +84,7 @@ TRANSFORMERS = Engine(
     leaves_out=frozenset({"n"}),
     at_once=1,  # it has one generator of random numbers, which each request sets anew
     environment={"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+    modules=("transformers", "torch", "fastapi", "uvicorn"),
 )
 ENGINES = {engine.name: engine for engine in (VLLM, SGLANG, TRANSFORMERS)}
 
