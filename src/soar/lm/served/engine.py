@@ -41,7 +41,7 @@ NOTICE_SECONDS = 30.0
 
 
 class Served:
-    """Holds an engine open that serves one folder of weights, and a connection to it."""
+    """Holds an engine open that serves one folder of weights, at `address`, and a connection to it."""
 
     def __init__(
         self,
@@ -66,11 +66,11 @@ class Served:
         self._context = context
         port = free_port()
         self._command = engine.command(python, self._weights, port, engine_args)
-        self._address = f"http://127.0.0.1:{port}"
+        self.address = f"http://127.0.0.1:{port}"
         self._model = engine.asked_for(self._weights)
         self._client = OpenAICompatible(
             self._model,
-            f"{self._address}/v1",
+            f"{self.address}/v1",
             concurrency=min(concurrency, engine.at_once or concurrency),
             deadline_seconds=deadline_seconds,
             give_up_seconds=give_up_seconds,
@@ -164,8 +164,8 @@ class Served:
     async def _come_up(self) -> None:
         """Wait until the engine answers, and look whether it serves what was learnt."""
         begun, said = time.monotonic(), time.monotonic()
-        async with open_client(f"{self._address}/v1", None) as client:
-            while not await _answers(client, self._address):
+        async with open_client(f"{self.address}/v1", None) as client:
+            while not await _answers(client, self.address):
                 waited = time.monotonic() - begun
                 if self._process.ended() is not None:
                     raise _Died(f"the engine ended before it answered. {self._last_words()}")
