@@ -179,7 +179,7 @@ def _memory_figures(
         said = [inference_figure(shape, number=0, batch=None, new=0, prompt=0, device="CPU or GPU", free=None)]
         more = [finetune_memory_figure(shape, device="CPU or GPU", what="", free=None)] if learns else []
         return said + more
-    device, free = _device(getattr(config.lm, "device", "cpu"))
+    device, free = _device(getattr(config.lm, "device", "auto" if config.lm.backend == "served" else "cpu"))
     dtype = getattr(config.lm, "dtype", "auto")
     number = 2 if dtype == "bfloat16" or (dtype == "auto" and device == "GPU") else 4
     figure = inference_figure(

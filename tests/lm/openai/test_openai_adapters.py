@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from loopback import as_json, choices, error, serving
+from rich.console import Console
 
+from soar import session
 from soar.config import validated
 from soar.errors import ConfigError, EndpointError, StoreError
 from soar.files import publish
+from soar.learning.trainers.scripted import Scripted
 from soar.lm.openai import Backend
 from soar.lm.openai.adapters import Lent
 from soar.method import open_backend, open_domain, open_method
@@ -181,3 +184,55 @@ def test_what_an_adapter_cannot_say_is_refused_before_the_start(change, words, t
     config = validated(raw)
     with pytest.raises(ConfigError, match=words):
         open_method(config, open_domain("arc"), open_backend(config))
+
+
+class AdapterTrainer(Scripted):
+    """Publishes weights that are an adapter alone."""
+
+    def finetune(self, rows, base, out, seed, on_log):
+        published(out, rows.read_text())
+
+
+def begun(tmp_path, theta0, url) -> Path:
+    """Run two searches with learning between them, against a server; return the run directory."""
+    grids = [[[number, 1], [2, 3]] for number in range(4)]
+    pairs = [{"input": grid, "output": grid[::-1]} for grid in grids]
+    (tmp_path / "tasks").mkdir(exist_ok=True)
+    (tmp_path / "tasks" / "turn.json").write_text(json.dumps({"train": pairs[:3], "test": pairs[3:]}))
+    raw = {
+        "tasks": {"source": str(tmp_path / "tasks")},
+        "lm": {"backend": "openai", "model": "base-model", "base_url": url, "weights": str(theta0)},
+        "search": {"samples": 4, "refinements": 0, "samples_per_request": 1},
+        "finetune": {"trainer": "test_openai_adapters:AdapterTrainer"},
+        "stages": [{"name": "train", "iterations": 2}],
+    }
+    asyncio.run(session.run(validated(raw), tmp_path / "run", Console(quiet=True)))
+    return tmp_path / "run"
+
+
+def test_a_run_learns_and_searches_with_what_a_server_was_lent(theta0, tmp_path):
+    programs = ("return grid[::-1]", "return grid", "return grid[0]")
+
+    class Programs(AdapterServer):
+        def __call__(self, body, number):
+            found = super().__call__(body, number)
+            if "messages" not in body:
+                return found
+            return choices(f"```python\ndef transform(grid):\n    {programs[body['seed'] % 3]}\n```")
+
+    behave = Programs()
+    with serving(behave) as behave.server:
+        run = begun(tmp_path, theta0, behave.server.url)
+    asked = [name for path, name in behave.log if path == "/chat/completions"]
+    assert asked[:4] == ["base-model"] * 4
+    assert len(set(asked[4:])) == 1
+    assert asked[4].startswith("soar-1-")
+    assert not behave.loaded
+    assert {path for path, _ in behave.log} == {"/load_lora_adapter", "/unload_lora_adapter", "/chat/completions"}
+    assert (run / "answers" / "1.json").is_file()
+
+
+def test_a_refused_server_leaves_no_run_behind(theta0, tmp_path):
+    with serving(lambda *_: error(404, "Not Found")) as server, pytest.raises(ConfigError, match="iterations = 1"):
+        begun(tmp_path, theta0, server.url)
+    assert not (tmp_path / "run" / "config.toml").exists()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import openai
@@ -48,8 +48,9 @@ class WithAdapter:
         if self._ready is None:
             self._ready = asyncio.create_task(self._lent.lend(self._weights))
         await asyncio.shield(self._ready)
-        async for item in self._client.generate(prompt, seeds, sampling):
-            yield item
+        async with aclosing(self._client.generate(prompt, seeds, sampling)) as found:
+            async for item in found:
+                yield item
 
     def requests(self) -> dict[str, int]:
         """Return the requests for completions made so far."""

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -96,7 +96,7 @@ class OpenAICompatible:
 
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
-    ) -> AsyncIterator[tuple[int, Completion]]:
+    ) -> AsyncGenerator[tuple[int, Completion], None]:
         """Yield one completion per seed, each as soon as its request is answered; missing choices are asked for again.
 
         A server that honours n gets one request with the first seed. Where that brings a single choice, the rest is

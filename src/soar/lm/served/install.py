@@ -62,8 +62,8 @@ def install(name: str, into: Path | None, say: Callable[[str], None]) -> Path:
         venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(where)
         for command in commands(RECIPES[name], python):
             _run(command)
-        if RECIPES[name].renamed:
-            _rename(where, *RECIPES[name].renamed)
+        if renamed := RECIPES[name].renamed:
+            _rename(where, *renamed)
         (where / READY).write_text(wanted, encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{where} cannot be written: {error}") from None
