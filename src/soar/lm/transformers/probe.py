@@ -20,7 +20,7 @@ BOUND = {torch.float32: 1e-3, torch.bfloat16: 0.05}
 SURE = {torch.float32: 0.05}
 UNSURE = 0.5
 """By how much the likeliest token must stand before the next (nats) to be sure: in a number format, and in others."""
-SURE_TOKENS = 32
+SURE_TOKENS = 24
 
 
 def note_probes(folder: Path, base: Path, rank: int | None, probes: Sequence[Probe]) -> None:
