@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4
 
 # vLLM for the CPU, in an environment of its own: 3.4 GB.
-ENGINE ?= runs/engine
+ENGINE ?= .venv-engine
 
 .PHONY: demo test test-fast test-slow test-engine lint format bench bench-sandbox bench-gpu clean distclean
 
