@@ -80,13 +80,15 @@ def use(lm, action=ask):
 def test_an_engine_is_started_waited_for_asked_and_ended(weights, tmp_path):
     kept = tmp_path / "engines"
     lm = opened(weights, kept, "slow=0.5")
-    assert left(weights), "it starts when it is opened"
+    assert none_left(weights), "it starts when it is asked"
     texts = use(lm)
     assert len(set(texts)) == 3
     assert none_left(weights)
     assert f"stub: serving {weights}" in (kept / "theta.log").read_text()
     assert not list(kept.glob("*.pid"))
     assert use(opened(weights, kept)) == texts
+    asyncio.run(opened(weights, tmp_path / "unasked").close())
+    assert not (tmp_path / "unasked").exists()
 
 
 def test_what_was_found_out_is_kept_and_minded_at_the_next_start(weights, tmp_path):

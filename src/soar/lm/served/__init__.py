@@ -67,7 +67,7 @@ class Backend:
         end_earlier(folder)
 
     def open(self, weights: Path | None) -> "Served":
-        """Start the engine with the model, or with finetuned weights in its place. It is not waited for here."""
+        """Return the model, or finetuned weights in its place, behind an engine that starts when it is first asked."""
         from soar.lm.served.engine import Served
 
         settings = self._settings.model_dump(exclude={"backend", "model", "engine", "engine_python"})

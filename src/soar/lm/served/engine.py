@@ -57,8 +57,8 @@ class Served:
         deadline_seconds: float = 600.0,
         give_up_seconds: float = 3600.0,
     ) -> None:
-        """Start the engine; see `soar.lm.served.Backend` for the settings. Logs, records and findings lie in `kept`,
-        None: in a folder that goes with it."""
+        """The engine starts when it is first asked; see `soar.lm.served.Backend` for the settings. Logs, records and
+        findings lie in `kept`, None: in a folder that goes with it."""
         self._passing = None if kept else tempfile.mkdtemp(prefix="soar-engine-")
         self._kept = kept or Path(self._passing or "")
         self._weights, self._engine = weights.resolve(), engine
@@ -77,8 +77,8 @@ class Served:
             learnt=Learnt(engine.name, leaves_out=engine.leaves_out, fields=engine.fields, kept=self._kept),
             reached=True,
         )
-        self._process = self._start()
-        self._up: asyncio.Task[None] | None = None
+        self._process: EngineProcess | None = None
+        self._up: asyncio.Task[EngineProcess] | None = None
         self._watching: asyncio.Task[None] | None = None
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
@@ -94,10 +94,10 @@ class Served:
         """Yield one completion per seed as `soar.lm.openai.client.OpenAICompatible` does, once the engine is up;
         `EndpointError` with its last words where it does not come up, or keeps dying."""
         if self._up is None:
-            self._up = asyncio.create_task(self._come_up())
-        await asyncio.shield(self._up)
+            self._up = asyncio.create_task(self._begin())
+        process = await asyncio.shield(self._up)
         if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+            self._watching = asyncio.create_task(self._watch(process))
         found = self._client.generate(prompt, seeds, sampling)
         following: asyncio.Future[tuple[int, Completion] | None] | None = None
         try:
@@ -134,57 +134,63 @@ class Served:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._client.close()
         # Not in a thread: nothing may go on before the engine is gone, also when this is cancelled again.
-        self._process.end()
+        if self._process is not None:
+            self._process.end()
         if self._passing is not None:
             shutil.rmtree(self._passing, ignore_errors=True)
 
     def _start(self) -> EngineProcess:
-        return EngineProcess(self._weights.name, self._kept, self._command, self._engine.environment)
+        self._process = EngineProcess(self._weights.name, self._kept, self._command, self._engine.environment)
+        return self._process
 
-    async def _watch(self) -> None:
+    async def _begin(self) -> EngineProcess:
+        process = self._start()
+        await self._come_up(process)
+        return process
+
+    async def _watch(self, process: EngineProcess) -> None:
         """Start the engine again whenever it dies; `EndpointError` when it has died too often."""
         deaths, since = 0, time.monotonic()
         while True:
-            while self._process.ended() is None:
+            while (code := process.ended()) is None:
                 await asyncio.sleep(POLL)
             deaths = 1 if time.monotonic() - since > STEADY_SECONDS else deaths + 1
             if deaths > DEATHS:
-                raise EndpointError(f"the engine died {deaths} times in a row. {self._last_words()}")
-            logger.warning(
-                "the engine died (exit code %s); it is started again. Its log is %s",
-                self._process.ended(),
-                self._process.log,
-            )
-            self._process.end()
-            self._process = self._start()
+                raise EndpointError(f"the engine died {deaths} times in a row. {_last_words(process)}")
+            words = "the engine died (exit code %s); it is started again. Its log is %s"
+            logger.warning(words, code, process.log)
+            process.end()
+            process = self._start()
             with suppress(_Died):
-                await self._come_up()
+                await self._come_up(process)
             since = time.monotonic()
 
-    async def _come_up(self) -> None:
+    async def _come_up(self, process: EngineProcess) -> None:
         """Wait until the engine answers, and look whether it serves what was learnt."""
         begun, said = time.monotonic(), time.monotonic()
         async with open_client(f"{self.address}/v1", None) as client:
             while not await _answers(client, self.address):
                 waited = time.monotonic() - begun
-                if self._process.ended() is not None:
-                    raise _Died(f"the engine ended before it answered. {self._last_words()}")
+                if process.ended() is not None:
+                    raise _Died(f"the engine ended before it answered. {_last_words(process)}")
                 if waited > self._patience:
                     raise EndpointError(
-                        f"the engine did not answer within lm.start_seconds = {self._patience:g}. {self._last_words()}"
+                        f"the engine did not answer within lm.start_seconds = {self._patience:g}."
+                        f" {_last_words(process)}"
                     )
                 if time.monotonic() - said > NOTICE_SECONDS:
                     said = time.monotonic()
-                    logger.warning("waiting for the engine, %.0f s so far; its log is %s", waited, self._process.log)
+                    logger.warning("waiting for the engine, %.0f s so far; its log is %s", waited, process.log)
                 await asyncio.sleep(POLL)
             patient = client.with_options(timeout=self._deadline)
             await refuse_other_weights(patient, self._model, self._weights, self._engine.fields)
         logger.info("the engine serves %s after %.0f s", self._weights, time.monotonic() - begun)
 
-    def _last_words(self) -> str:
-        code, said = self._process.ended(), self._process.last_lines()
-        ended = "" if code is None else f"Exit code {code}. "
-        return f"{ended}Its log {self._process.log} ends:\n{said}"
+
+def _last_words(process: EngineProcess) -> str:
+    code = process.ended()
+    ended = "" if code is None else f"Exit code {code}. "
+    return f"{ended}Its log {process.log} ends:\n{process.last_lines()}"
 
 
 class _Died(EndpointError):
