@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loopback import as_json, choices, error, serving
@@ -25,7 +26,8 @@ class AdapterServer:
 
     def __init__(self, probabilities=(), sees=True):
         self.loaded, self.log, self.probabilities = {}, [], list(probabilities)
-        self.server, self.sees = None, sees
+        self.server: Any = None
+        self.sees = sees
 
     def __call__(self, body, number):
         path = self.server.paths[number].removeprefix("/v1")

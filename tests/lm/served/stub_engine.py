@@ -47,7 +47,7 @@ def reply(messages: object, seed: int, weights: str) -> str:
 
 def main() -> None:
     weights, port, options = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
-    given = dict(option.partition("=")[::2] for option in options)
+    given = {name: value for name, _, value in (option.partition("=") for option in options)}
     if "deaf" in given:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "child" in given:
