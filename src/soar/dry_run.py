@@ -80,7 +80,8 @@ def dry_run(config: Config, path: Path | None = None) -> DryRun:
 def estimated(config: Config, parts: Parts, measured: Measured, where: Path) -> DryRun:
     """Return what a run of parts that were opened will take; `where` is on the disk that it will fill."""
     folder: Path | None = getattr(parts.backend, "folder", None)
-    repeated = folder is not None  # a model in this process notes the whole prompt with each completion
+    # A model in this process notes the whole prompt with each completion, a server with each request.
+    repeated = folder is not None and config.lm.backend not in ("openai", "served")
     folder = folder if folder is not None and folder.is_dir() else None
     shape = _shape(folder, config.lm.backend)
     sizes, counted = _prompt_sizes(config, parts, folder, None if isinstance(shape, str) else shape.context)
@@ -178,7 +179,7 @@ def _memory_figures(
         said = [inference_figure(shape, number=0, batch=None, new=0, prompt=0, device="CPU or GPU", free=None)]
         more = [finetune_memory_figure(shape, device="CPU or GPU", what="", free=None)] if learns else []
         return said + more
-    device, free = _device(getattr(config.lm, "device", "cpu"))
+    device, free = _device(getattr(config.lm, "device", "auto" if config.lm.backend == "served" else "cpu"))
     dtype = getattr(config.lm, "dtype", "auto")
     number = 2 if dtype == "bfloat16" or (dtype == "auto" and device == "GPU") else 4
     figure = inference_figure(

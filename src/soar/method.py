@@ -25,7 +25,7 @@ from soar.learning.learn import LearningMethod
 from soar.learning.select import Teaching, examples_of
 from soar.prompts.chat import Chat
 from soar.protocols import Backend, Contract, Domain, Executors, Filter, Rendering
-from soar.run import steps
+from soar.run import base_of, steps
 from soar.search import SearchMethod
 from soar.search.selectors import SELECTORS, rex
 from soar.settings import resolve
@@ -122,6 +122,7 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
             f'lm.backend = "{config.lm.backend}" cannot draw without replacement: set sampling.distinct = false'
         )
     _refuse_model_of_another_domain(config, backend)
+    _refuse_what_no_adapter_can_say(config, backend)
     answering = open_answering(config, domain)
     rendering = open_rendering(config, domain, backend)
     learning = config.learning
@@ -154,6 +155,23 @@ def _refuse_model_of_another_domain(config: Config, backend: Backend) -> None:
             f' "{config.tasks.domain}": name another by lm.model (one that ships has its domain\'s name), or another'
             " lm.backend"
         )
+
+
+def _refuse_what_no_adapter_can_say(config: Config, backend: Backend) -> None:
+    """`ConfigError` where a model that others serve would have to be told more than an adapter to it."""
+    if not getattr(backend, "needs_adapter", False) or getattr(backend, "folder", None) is None:
+        return
+    if getattr(config.finetune, "method", "lora") == "full":
+        raise ConfigError(
+            f'lm.backend = "{config.lm.backend}" lends the server an adapter, and finetune.method = "full" makes none:'
+            ' take "lora" or "qlora", or lm.backend = "served"'
+        )
+    for step in steps(config.plan()):
+        if step.iteration > 0 and base_of(steps(config.plan()), step.stage) is not None:
+            raise ConfigError(
+                f"stage {step.stage.name!r} learns from the base {step.stage.base!r}: its adapters belong to weights"
+                f' that lm.backend = "{config.lm.backend}" cannot have served; take lm.backend = "served"'
+            )
 
 
 def _search_method(config: Config, domain: Domain, rendering: Rendering, backend: Backend) -> SearchMethod:
@@ -195,11 +213,15 @@ def _finetune(config: Config, theta0: Path | None) -> Callable[..., Any]:
     if theta0 is None:
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" cannot be finetuned from here: set iterations = 1 in every stage'
-            f" ({', '.join(learning)}), or choose another backend"
+            f" ({', '.join(learning)}), or choose another backend{_or_weights(config)}"
         )
     if config.learning.replay and not (theta0 / REPLAY).is_file():
         raise ConfigError(f"learning.replay = {config.learning.replay}, but {theta0} holds no {REPLAY}: set it to 0")
     return opened(config.finetune.trainer, TRAINERS, "finetune.trainer", config.finetune, "finetune").finetune
+
+
+def _or_weights(config: Config) -> str:
+    return " (served runs an engine), or name the model's files by lm.weights" if hasattr(config.lm, "weights") else ""
 
 
 def _nothing_to_learn(*_: object) -> None:

@@ -203,8 +203,9 @@ class Backend(Protocol):
     `open` is all that one of one's own needs. The class may carry `Settings`, a `soar.settings.Section` of the keys
     that ``[lm]`` then takes. `reads` (default: both forms), `distinct` (draws without replacement: default no),
     `domain` (the only one whose tasks it can read: default any), `folder` (θ0's weights; default None: it cannot be
-    finetuned), `rendering` (the name that ``prompt.rendering`` is by default: "chat") and `identity` (default: the
-    settings) may be there.
+    finetuned), `rendering` (the name that ``prompt.rendering`` is by default: "chat"), `identity` (default: the
+    settings) and `keep_in` may be there: the last is called with a folder in the run directory, before anything is
+    opened and before the run is begun, and may refuse it.
     """
 
     def open(self, weights: Path | None) -> LanguageModel:

@@ -7,6 +7,7 @@ Knows files and refuses what does not fit; knows nothing of searching or learnin
       archive.sqlite               every completion and execution
       data/<i>/  adapters/<i>/     what the model of search i was finetuned on, and its weights
       answers/<i>.json             search i's answers in the ARC Prize submission format
+      engines/                     of engines and endpoints: logs, what runs, what was found out
 """
 
 import fcntl
@@ -115,6 +116,11 @@ class RunDirectory:
     def answers(self, number: int) -> Path:
         """The answers of search `number`."""
         return self.path / "answers" / f"{number}.json"
+
+    @property
+    def engines(self) -> Path:
+        """The folder that a backend may keep things in: logs, what it has running, what it found out."""
+        return self.path / "engines"
 
     def write_answers(self, number: int, answers: object) -> None:
         """Write the answers of search `number`, whole or not at all."""

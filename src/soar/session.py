@@ -101,6 +101,8 @@ async def open_run(
     parts = open_parts(config, tasks)
     async with parts.executors.open(contract(config, parts.domain)) as executor:
         with locked(path) as directory:
+            if keep := getattr(parts.backend, "keep_in", None):
+                keep(directory.engines)
             for changed in _keep_to_what_was_begun(config, parts, directory, freeze):
                 say(f"continued with another setting: {changed}")
             writer = ArchiveWriter(directory.archive)

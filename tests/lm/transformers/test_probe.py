@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM
 
 from soar.errors import StoreError
 from soar.files import sha256
-from soar.lm.transformers.probe import FILE, Probe, note_probes
+from soar.lm.notes import FILE, Probe
+from soar.lm.transformers.probe import note_probes
 from soar.types import Message
 
 PROMPT = [{"role": "user", "content": "turn it"}]
@@ -79,7 +80,8 @@ def test_another_template_or_tokenizer_is_named(learnt):
 
 def test_what_was_noted_is_about_the_weights_and_leaves_them_alone(learnt, small):
     noted = json.loads((learnt / FILE).read_text())
-    assert noted.keys() == {"probes", "learnt", "base", "unscaled"}
+    assert noted.keys() == {"probes", "learnt", "base", "unscaled", "sure"}
+    assert noted["sure"].keys() == {"learnt", "base", "unscaled"}
     assert len({round(noted[name][0], 2) for name in ("learnt", "base", "unscaled")}) == 3
     before = sha256(learnt / "model.safetensors")
     note_probes(learnt, small, None, [Probe(**each) for each in noted["probes"]])

@@ -23,8 +23,9 @@ from soar.learning.trainers.precision import attend_in_float32, has_fast_bf16
 from soar.learning.trainers.process import Job, take_part
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.learning.trainers.tokens import IGNORED, Tokens, order, read_prompts, read_tokens
+from soar.lm.notes import Probe
 from soar.lm.transformers.load import out_of_memory, quiet
-from soar.lm.transformers.probe import Probe, note_probes
+from soar.lm.transformers.probe import note_probes
 from soar.protocols import OnLog
 from soar.seeds import rng, seed_of
 

@@ -1,38 +1,76 @@
 """Any OpenAI-compatible server as a language model: what a configuration says of one."""
 
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from soar.lm.openai.client import OpenAICompatible
+from soar.lm.openai.learnt import Learnt
 from soar.lm.openai.request import check_address
 from soar.settings import FREE, Positive, Section
 
+if TYPE_CHECKING:
+    from soar.lm.openai.adapters import WithAdapter
+
 
 class Backend:
-    """A server (``lm.backend = "openai"``). It searches; it cannot be finetuned from here."""
+    """A server that somebody else runs (``lm.backend = "openai"``). It is never told to stop."""
 
     class Settings(Section):
         """`base_url` ends in /v1; `model` is a name that the server knows; `api_key_env` names the variable with the
-        key. Times in seconds: `deadline_seconds` of one request, `give_up_seconds` of all repeats of one."""
+        key. `weights` are the same model's files (a folder, a .gguf file, a name in the cache of Hugging Face): with
+        them what a search has found is learnt, and lent to the server as an adapter. It must load those at run time
+        and see the run directory (vLLM: --enable-lora, VLLM_ALLOW_RUNTIME_LORA_UPDATING=1).
+
+        Times in seconds: `deadline_seconds` of one request, `give_up_seconds` of all repeats of one."""
 
         model: str
         base_url: str = Field(json_schema_extra=FREE)
         api_key_env: str | None = Field(default=None, json_schema_extra=FREE)
+        weights: str | None = None
         concurrency: Positive = Field(default=64, json_schema_extra=FREE)
         deadline_seconds: float = Field(default=600.0, gt=0, json_schema_extra=FREE)
         give_up_seconds: float = Field(default=3600.0, ge=0, json_schema_extra=FREE)
 
-    folder = None
-
     def __init__(self, settings: Settings) -> None:
         check_address(settings.base_url, settings.api_key_env)
         self._settings = settings
+        self._kept: Path | None = None
+
+    needs_adapter = True
+
+    @cached_property
+    def folder(self) -> Path | None:
+        """The folder of the model's files, None where none are named."""
+        from soar.lm.transformers.source import folder_of
+
+        return None if self._settings.weights is None else folder_of(self._settings.weights)
 
     def identity(self) -> dict[str, str]:
-        """Return the name that the server knows the model by."""
-        return {"model": self._settings.model}
+        """Return the name that the server knows the model by, and a hash of its files where they are named."""
+        from soar.lm.transformers.source import fingerprint
 
-    def open(self, weights: object) -> OpenAICompatible:
-        """Connect to the server; `weights` must be None."""
-        if weights is not None:
-            raise ValueError(f"a server cannot be given weights, found {weights}")
-        return OpenAICompatible(**self._settings.model_dump(exclude={"backend"}))
+        name, weights = self._settings.model, self._settings.weights
+        return {"model": name} if weights is None else {"model": name, "weights_sha256": fingerprint(weights)}
+
+    def keep_in(self, folder: Path) -> None:
+        """Keep what is found out about the server in a folder; refuse one that could not serve what will be learnt."""
+        from soar.lm.openai.adapters import refuse_without_adapters
+
+        self._kept = folder
+        if self._settings.weights is not None:
+            refuse_without_adapters(self._settings.base_url, self._settings.api_key_env)
+
+    def open(self, weights: Path | None) -> "OpenAICompatible | WithAdapter":
+        """Connect to the server; `weights` are lent to it as an adapter. `StoreError` where they have none."""
+        from soar.lm.openai.adapters import Lent, WithAdapter, name_of
+
+        settings = self._settings
+        learnt = Learnt(f"{settings.model} at {settings.base_url}", kept=self._kept)
+        given = settings.model_dump(exclude={"backend", "model", "weights"})
+        if weights is None:
+            return OpenAICompatible(settings.model, learnt=learnt, **given)
+        client = OpenAICompatible(name_of(weights), learnt=learnt, **given)
+        return WithAdapter(client, weights, Lent(settings.base_url, settings.api_key_env, self._kept))

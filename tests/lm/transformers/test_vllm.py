@@ -1,0 +1,128 @@
+"""vLLM with a real model: `make test-engine` makes its environment and runs this.
+
+``SOAR_ENGINE_PYTHON`` names the interpreter that has it."""
+
+import asyncio
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from test_served_smollm2 import ASK, RANK, folder, gguf, learnt, lerped
+from test_smollm2 import soar
+
+from soar.errors import ConfigError, StoreError
+from soar.lm.openai import Backend as Lending
+from soar.lm.served import Backend
+from soar.types import Completion, Sampling
+
+pytestmark = pytest.mark.engine
+__all__ = ["folder", "gguf", "learnt"]
+ARGUMENTS = ("--max-model-len", "1024", "--max-num-seqs", "32", "--dtype", "float32", "--enforce-eager")
+
+
+@pytest.fixture(autouse=True)
+def little_memory(monkeypatch):
+    if "SOAR_ENGINE_PYTHON" not in os.environ:
+        pytest.fail("SOAR_ENGINE_PYTHON is not set: make test-engine")
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+
+
+def served(theta0: Path, kept: Path, *more: str) -> Backend:
+    python = os.environ["SOAR_ENGINE_PYTHON"]
+    backend = Backend(Backend.Settings(model=str(theta0), engine_python=python, engine_args=(*ARGUMENTS, *more)))
+    backend.keep_in(kept)
+    return backend
+
+
+async def ask(lm, count: int = 3) -> list[Completion]:
+    return [each async for _, each in lm.generate(ASK, range(count), Sampling(1.0, 0.05, 40))]
+
+
+def use(lm, count: int = 3) -> tuple[list[Completion], dict[str, int]]:
+    async def run():
+        try:
+            return await ask(lm, count), lm.requests()
+        finally:
+            await lm.close()
+
+    return asyncio.run(run())
+
+
+def test_sixteen_completions_are_one_request_and_no_field_is_refused(folder, tmp_path):
+    found, requests = use(served(folder, tmp_path / "engines").open(None), 16)
+    assert requests == {"issued": 1, "retried": 0, "failed": 0}
+    assert len({each.text for each in found}) > 8
+    assert not any(each["dropped"] for each in json.loads((tmp_path / "engines/endpoints.json").read_text()).values())
+
+
+def test_merged_weights_are_recognised_and_others_refused(folder, learnt, tmp_path, caplog):
+    backend = served(folder, tmp_path / "engines")
+    found, _ = use(backend.open(learnt))
+    assert any("def transform(xs):" in each.text for each in found)
+    assert not [record for record in caplog.records if "log-probabilities" in record.message]
+    with pytest.raises(StoreError, match="what was learnt is not applied"):
+        use(backend.open(lerped(folder, learnt, tmp_path / "2", 0.0)))
+
+
+def test_an_adapter_is_lent_at_run_time_and_scaled_right(folder, learnt, tmp_path, monkeypatch):
+    monkeypatch.setenv("VLLM_ALLOW_RUNTIME_LORA_UPDATING", "True")
+    lora = ("--enable-lora", "--max-lora-rank", str(RANK))
+
+    async def run():
+        server = served(folder, tmp_path / "engines", *lora).open(None)
+        try:
+            await ask(server)
+            lending = Lending(Lending.Settings(model="soar", base_url=f"{server.address}/v1", weights=str(folder)))
+            lending.keep_in(tmp_path / "lent")
+            lm = lending.open(learnt)
+            try:
+                found = await ask(lm)
+            finally:
+                await lm.close()
+            wrong = shutil.copytree(learnt, tmp_path / "wrong")
+            config = wrong / "adapter" / "adapter_config.json"
+            config.write_text(json.dumps({**json.loads(config.read_text()), "use_rslora": False}))
+            lm = lending.open(wrong)
+            try:
+                with pytest.raises(StoreError, match="alpha / rank"):
+                    await ask(lm)
+            finally:
+                await lm.close()
+            return found
+        finally:
+            await server.close()
+
+    assert any("def transform(xs):" in each.text for each in asyncio.run(run()))
+
+
+def test_a_server_that_may_not_load_adapters_is_refused(folder, tmp_path):
+    async def run():
+        server = served(folder, tmp_path / "engines").open(None)
+        try:
+            await ask(server)
+            lending = Lending(Lending.Settings(model="soar", base_url=f"{server.address}/v1", weights=str(folder)))
+            with pytest.raises(ConfigError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING"):
+                lending.keep_in(tmp_path / "lent")
+        finally:
+            await server.close()
+
+    asyncio.run(run())
+
+
+def test_the_loop_runs_with_vllm(folder, tmp_path):
+    run = tmp_path / "run"
+    python = os.environ["SOAR_ENGINE_PYTHON"]
+    changes = {
+        "lm.model": folder,
+        "lm.backend": "served",
+        "lm.engine": "vllm",
+        "lm.engine_python": python,
+        "lm.engine_args": json.dumps(ARGUMENTS),
+        "stages.1.iterations": 1,
+    }
+    soar("run", "smollm2", run, *[part for name, value in changes.items() for part in ("--set", f"{name}={value}")])
+    searches = json.loads(soar("report", run, "--json"))["iterations"]
+    assert [search["completions"] for search in searches] == [60, 60, 20]
+    assert not list((run / "engines").glob("*.pid"))
