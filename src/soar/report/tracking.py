@@ -4,6 +4,7 @@ its own settings say. A copy for people who compare: the archive stays the truth
 Knows trackio, and nothing of runs.
 """
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -24,8 +25,7 @@ def tracking(project: str | None, name: str, config: Mapping[str, Any]) -> Itera
         yield lambda _: None
         return
     require("--trackio", "trackio", "trackio")
-    import trackio
-
+    trackio: Any = importlib.import_module("trackio")
     run = trackio.init(project=project, name=name, config=dict(config), resume="allow", embed=False, auto_log_cpu=False)
     try:
         yield lambda numbers: run.log(dict(numbers))
