@@ -45,17 +45,14 @@ def commands(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_of_a_page_exists_with_its_options(page):
-    group = typer.main.get_command(app)
-    verbs = getattr(group, "commands")  # noqa: B009 — typer has a click of its own
-    for verb, *arguments in commands(page):
-        if verb.startswith("--"):
-            continue
-        assert verb in verbs, (page.name, verb)
-        options = {name for parameter in verbs[verb].params for name in parameter.opts}
-        for argument in arguments:
-            name = argument.strip("[]")
-            if name.startswith("--") and verb != "experiment":  # which has verbs of its own
-                assert name in options, (page.name, verb, name)
+    for words in commands(page):
+        command, rest = typer.main.get_command(app), words
+        while rest and not rest[0].startswith("--") and (verbs := getattr(command, "commands", None)):
+            assert rest[0] in verbs, (page.name, words)
+            command, rest = verbs[rest[0]], rest[1:]
+        options = {name for parameter in command.params for name in parameter.opts}
+        for name in (argument.strip("[]") for argument in rest):
+            assert not name.startswith("--") or name in options, (page.name, words, name)
 
 
 def test_the_domain_of_the_guide_loads_its_tasks(tmp_path):

@@ -28,6 +28,7 @@ def test_what_an_engine_does_without_is_taken_out_again():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_an_environment_is_made_once_and_found_where_it_lies_by_default(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr(installing, "RECIPES", {"vllm": Recipe("vllm", ("x==1",), renamed=("vllm", "1.0+cpu"))})
