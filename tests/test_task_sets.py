@@ -32,6 +32,7 @@ def test_two_different_tasks_of_one_id_are_refused():
         load_task_sets(validated({"stages": stages}), Arc())
 
 
+@pytest.mark.slow
 def test_a_set_that_holds_the_target_is_learnt_from_where_that_is_allowed_and_counted():
     allowed = config("arc2-training", "arc1-evaluation", tasks={"allow_leak": True})
     found = load_task_sets(allowed, Arc())

@@ -86,6 +86,7 @@ def test_tasks_of_other_domains_are_the_same_where_all_training_pairs_are_equal_
     assert overlap([task], [moved, longer], fingerprints) == [("a", "b")]
 
 
+@pytest.mark.slow
 def test_arc1_evaluation_lies_in_arc2_training():
     arc = Arc()
     evaluation = arc.load("arc1-evaluation")

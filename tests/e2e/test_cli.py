@@ -164,6 +164,7 @@ def test_exec_gives_a_line_for_each_line_in_their_order(tmp_path, task_folder, c
     assert "nowhere" in unknown["message"]
 
 
+@pytest.mark.slow
 def test_exec_runs_one_program_file_on_one_task(tmp_path, task_folder, call):
     program = tmp_path / "program.py"
     program.write_text(FLIP)

@@ -40,6 +40,7 @@ def config(tmp_path, task_folder):
     return path
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_shipped_model_searches_and_what_it_found_is_shown(call, config, tmp_path):
     done = call("run", config, tmp_path / "run")
     assert done.returncode == 0, done.stderr

@@ -119,6 +119,7 @@ class Sequences:
 '''
 
 
+@pytest.mark.slow
 def test_the_smallest_domain_solves_what_its_programs_solve(tmp_path, call, replies):
     (tmp_path / "scratch_sequences.py").write_text(SEQUENCES)
     config = tmp_path / "sequences.toml"

@@ -151,6 +151,7 @@ def test_trials_and_other_weights_never_mix_with_the_cells_asked_for(tmp_path):
     assert len(path.read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_other_settings_of_learning_leave_the_searches_without_learning_as_they_are(tmp_path):
     path = tmp_path / "cells.jsonl"
     arms, now = ("base", "frozen", "sampling", "soar", "corpus"), open_here(path, "experiments/learning.toml")
@@ -164,6 +165,7 @@ def test_other_settings_of_learning_leave_the_searches_without_learning_as_they_
     assert [now.run(0, arm).path == other.run(0, arm).path for arm in arms] == [True, True, True, False, False]
 
 
+@pytest.mark.slow
 def test_votes_are_an_arm_where_answers_are_hidden(tmp_path):
     train, ttt = (open_here(tmp_path / "cells.jsonl", "experiments/learning.toml", name) for name in ("train", "ttt"))
     assert train.arms(["soar", "voted"]) == ["soar"]

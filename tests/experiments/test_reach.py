@@ -61,6 +61,7 @@ def test_every_known_task_that_was_not_taught_is_in_one_band():
     assert len(counts) == len(GROUPS) + len(BANDS) - 1
 
 
+@pytest.mark.slow
 def test_tasks_are_grouped_by_what_the_first_search_made_of_them(tmp_path):
     training, evaluation = (Arc().load(f"arc1-{name}") for name in ("training", "evaluation"))
     ids = tmp_path / "ids.txt"

@@ -54,6 +54,7 @@ def test_equal_seconds_give_the_faster_maker_more_programs():
     assert at_equal_seconds(slow, fast, 2) == (pytest.approx(1 - 20 / 90), pytest.approx(0.2), 2, 20)
 
 
+@pytest.mark.slow
 def test_only_missing_programs_are_made_and_run(tmp_path):
     tasks, path, asked = Arc().load("arc1-training")[:2], tmp_path / "rows.jsonl", []
     answer = json.dumps(tasks[0].test[0].output)

@@ -113,6 +113,7 @@ def test_what_is_no_run_or_not_in_it_is_said(run, tmp_path):
         run.program("train/0/flip/sample/9/9/9")
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_is_read_as_it_stands_at_each_question(scripted, tmp_path):
     path = tmp_path / "run"
     with pytest.raises(BudgetReached):

@@ -104,6 +104,7 @@ def test_a_table_comes_back_as_the_first_search_of_a_run_which_goes_on_from_it(s
     assert standing(tmp_path / "back").finished
 
 
+@pytest.mark.slow
 def test_an_import_that_was_interrupted_goes_on_without_running_programs_again(scripted, finished, tmp_path):
     with session.view_run(finished) as view:
         write_programs(view, tmp_path / "all.jsonl", "train")

@@ -236,6 +236,7 @@ def test_a_task_that_spent_its_own_limit_goes_on_with_a_higher_one(searched, tas
     assert (len(calls(reader)), reader.searched("train", 0)) == (28, {task.id})
 
 
+@pytest.mark.slow
 def test_distinct_completions_do_not_repeat_each_other_and_stay_the_same_when_a_search_is_resumed(searched, task):
     drawn = SamplingSettings(temperature=0.6, min_p=0, sample_tokens=48, refine_tokens=48, distinct=True)
     settings = {"sampling": drawn, "rendering": Compact(), "budget": {"samples": 24, "samples_per_request": 12}}

@@ -148,6 +148,7 @@ def test_a_closed_model_generates_no_more():
     use(action)
 
 
+@pytest.mark.slow
 def test_a_folder_that_transformers_wrote_is_loaded_in_place_of_the_shipped_model(tmp_path):
     vocabulary = len(shipped_tokenizer())
     save_small_llama(tmp_path, vocab_size=vocabulary, max_position_embeddings=512)

@@ -71,6 +71,7 @@ def test_a_count_of_tokens_that_makes_no_sense_counts_as_none(count):
 
 
 @given(st.recursive(st.none() | st.integers() | st.text() | st.booleans(), lambda x: st.dictionaries(st.text(), x)))
+@pytest.mark.slow
 def test_any_usage_gives_numbers_that_a_database_takes(usage):
     reply = read_reply(one({"content": "a"}, usage=usage))
     assert 0 <= reply.prompt_tokens <= MAX_TOKENS

@@ -189,6 +189,7 @@ def test_numbers_and_identifiers_do_not_make_an_error_another_one():
         assert "the same answer" in str(ask(server.url, give_up_seconds=3600.0, backoff_seconds=0.001).error)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_loading_is_waited_for_however_often_it_says_so():
     with serving(lambda body, number: error(503, "loading") if number < 12 else choices("a")) as server:
         assert ask(server.url, backoff_seconds=0.001).texts == ["a"]

@@ -117,6 +117,7 @@ def test_what_an_engine_began_ends_with_it_wherever_it_is(weights, tmp_path):
     assert none_left(weights)
 
 
+@pytest.mark.slow
 def test_an_engine_that_dies_is_started_again_and_nothing_is_lost(weights, tmp_path, caplog):
     deaths = tmp_path / "deaths"
     deaths.write_text("1\n2\n")
@@ -171,6 +172,7 @@ def holding(weights: Path, kept: Path, *options: str) -> "subprocess.Popen[str]"
     return child
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_leaves_no_engine(weights, tmp_path):
     child = holding(weights, tmp_path / "engines", "child")
     child.kill()
