@@ -62,7 +62,7 @@ def unpack(data: bytes) -> int | str:
 
 def fresh(unpacked: int | str) -> object:
     """Return a new value, which a program may do with what it likes: lists for tuples."""
-    return unpacked if type(unpacked) is int else _loads(unpacked)
+    return _loads(unpacked) if isinstance(unpacked, str) else unpacked
 
 
 def encode(value: Any) -> bytes:

@@ -16,7 +16,7 @@ from comparing import everything
 
 from soar.archive.audit import audit
 from soar.archive.reader import ArchiveReader
-from soar.archive.rows import CompletionRow, ExecutionRow, Row, UnsentRow, code_hash
+from soar.archive.rows import CompletionRow, ExecutionRow, Row, SearchedRow, UnsentRow, code_hash
 from soar.archive.writer import ArchiveWriter
 from soar.errors import StoreError
 from soar.files import growing, is_published, publish, write_atomically
@@ -30,7 +30,8 @@ shim = ctypes.CDLL(None)
 def rows(step: int) -> list[Row]:
     origin, code = Origin("train", 0, "t", "sample", 0, step, 0), f"def transform(x): return {step}" + 2000 * "#"
     done = ExecutionRow("t", code, "ok", 0.5, ((step,),), ((1,),), "a", "b", 0.25)
-    return [CompletionRow(origin, Completion(code), "code", code_hash(code)), done, UnsentRow(origin, 3)]
+    completion = CompletionRow(origin, Completion(code), "code", code_hash(code))
+    return [completion, done, UnsentRow(origin, 3), SearchedRow("train", 0, f"t{step}")]
 
 
 async def store(path: Path, acknowledged: Callable[[Row], None]) -> None:
@@ -70,14 +71,17 @@ def lost(path: Path, acknowledged: list[Row]) -> list[Row]:
     reader = ArchiveReader(path / "archive.sqlite")
     completions = reader.completions("train", 0, "t", "sample", 0)
     steps = reader.unsent("train", 0, "t", "sample", 0)
+    searched = reader.searched("train", 0)
     gone = []
     for row in acknowledged:
         if isinstance(row, CompletionRow):
             there = row in completions
         elif isinstance(row, ExecutionRow):
             there = reader.execution("t", row.code) == row
-        else:
+        elif isinstance(row, UnsentRow):
             there = row.origin.step in steps
+        else:
+            there = row.task_id in searched
         gone += [] if there else [row]
     reader.close()
     return gone

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openai
 
@@ -128,7 +128,7 @@ class Served:
 
     async def close(self) -> None:
         """End the engine and all it began."""
-        tasks = [task for task in (self._up, self._watching) if task is not None]
+        tasks: list[asyncio.Task[Any]] = [task for task in (self._up, self._watching) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
