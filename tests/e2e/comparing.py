@@ -16,6 +16,7 @@ def everything(run_dir: Path) -> dict[str, list | str]:
             "outputs": "hash, value",
             "unsent": "*",
             "iterations": "stage, iteration, finished",
+            "searched": "stage, iteration, task_id",
         }.items()
     }
     connection.close()
