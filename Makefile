@@ -19,7 +19,7 @@ demo: $(READY)
 test: lint test-fast test-slow
 
 test-fast: $(READY)
-	$(PYTEST) --dist loadfile -m "not slow and not gpu and not engine"
+	$(PYTEST) --dist worksteal -m "not slow and not gpu and not engine"
 
 test-slow: $(READY)
 	$(PYTEST) --dist worksteal -m "slow and not gpu and not engine"

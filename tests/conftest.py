@@ -15,6 +15,10 @@ settings.load_profile("same")
 """The same examples every time, so that what passes once passes again; ``--hypothesis-profile=explore`` looks for new
 ones. How long an example takes proves nothing where cores are shared."""
 
+for _name, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_name) is signal.SIG_IGN:  # as a shell leaves it to what it runs in the background, and nohup
+        signal.signal(_name, _usual)
+
 
 @pytest.fixture(autouse=True)
 def signals_as_before():
