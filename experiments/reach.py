@@ -40,6 +40,7 @@ from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
 from soar.learning.trainers.tokens import Tokens
 from soar.lm.embedded import SHIPPED
+from soar.protocols import Rendering
 from soar.run import RunDirectory, steps
 from soar.types import Task
 
@@ -72,9 +73,9 @@ def groups_of(run: RunDirectory, tasks: Mapping[str, Sequence[Task]]) -> dict[st
     return groups
 
 
-def examples_of(task: Task, codes: Sequence[str], tokenizer: Any, context: int) -> list[Tokens]:
+def examples_of(task: Task, codes: Sequence[str], tokenizer: Any, context: int, rendering: Rendering) -> list[Tokens]:
     """Return programs as completions of the sampling prompt that fits with all of them; none where none does."""
-    rendering, hidden = Compact(), task.without_answers()
+    hidden = task.without_answers()
     ends = [tokenizer(rendering.completion(code), add_special_tokens=False)["input_ids"] for code in codes]
     for detail in rendering.details(hidden):
         prompt = tokenizer(rendering.sampling(hidden, None, detail), add_special_tokens=False)["input_ids"]
@@ -83,7 +84,12 @@ def examples_of(task: Task, codes: Sequence[str], tokenizer: Any, context: int) 
     return []
 
 
-def log_chances(weights: Path, asked: Iterable[tuple[Task, Sequence[str]]], temperature: float) -> dict[str, float]:
+def log_chances(
+    weights: Path,
+    asked: Iterable[tuple[Task, Sequence[str]]],
+    temperature: float,
+    rendering: Rendering = Compact(),
+) -> dict[str, float]:
     """Return for each task the logarithm of the probability that a sample is one of some programs."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -91,7 +97,7 @@ def log_chances(weights: Path, asked: Iterable[tuple[Task, Sequence[str]]], temp
     model: Any = AutoModelForCausalLM.from_pretrained(weights, local_files_only=True).eval()
     found = {}
     for task, codes in asked:
-        if examples := examples_of(task, codes, tokenizer, model.config.max_position_embeddings):
+        if examples := examples_of(task, codes, tokenizer, model.config.max_position_embeddings, rendering):
             nats = losses(model, examples, temperature)
             found[task.id] = float(np.logaddexp.reduce(-np.array(nats)))
     return found
