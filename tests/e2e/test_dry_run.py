@@ -151,9 +151,9 @@ def test_a_directory_that_a_run_would_refuse_is_refused(write_config, tmp_path, 
 
 
 @pytest.mark.slow
-def test_without_dry_run_a_run_needs_its_directory(write_config, call):
-    code, _, errors = call("run", write_config(CONFIG))
-    assert (code, "RUN_DIR" in errors) == (2, True)
+def test_json_is_for_dry_runs_alone(write_config, call):
+    code, _, errors = call("run", write_config(CONFIG), "--json")
+    assert (code, "--dry-run" in errors) == (2, True)
 
 
 LOCAL = """
