@@ -11,10 +11,9 @@ COPY src /src/src
 RUN if [ -n "$EXTRA" ]; then pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu; fi \
     && pip install "/src${EXTRA}" \
     && rm -rf /src \
-    && useradd --uid 1000 --create-home soar \
-    && mkdir /work && chown soar:soar /work
+    && useradd --uid 1000 --create-home soar
 
 USER soar
-WORKDIR /work
+WORKDIR /home/soar
 ENTRYPOINT ["soar"]
 CMD ["--help"]

@@ -21,8 +21,6 @@ IGNORED = 3
 """How often in a row n may be ignored before it is no longer sent: one odd answer is none."""
 WORTHWHILE = 4
 """Fewer new tokens are asked for behind a long prompt down to this part of them; then the prompt must be shorter."""
-
-
 ALIKE = 4
 """So many answers to one prompt, all the same, are a sign that a server does not draw at random."""
 FILE = "endpoints.json"
