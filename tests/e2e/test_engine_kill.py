@@ -1,7 +1,6 @@
 """A run with an engine of its own that is killed again and again ends as one that never was, and leaves no process."""
 
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from comparing import everything
+from killing import kill_in
 from test_kill import reached
 
 STUB = Path(__file__).parents[1] / "lm" / "served" / "stub_engine.py"
@@ -79,24 +79,16 @@ def test_killed_in_every_phase_no_row_is_lost_and_no_engine_left(tmp_path, task_
     assert none_left(tmp_path, 0.5)
 
     chance = random.Random(0)
-    kills, hit = 0, set()
-    for iteration, phase in [phase for phase in PHASES for _ in range(2)]:
-        child = subprocess.Popen(
-            [*soar, "run", str(config), str(stormy)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        while child.poll() is None and not has_come_to(stormy, iteration, phase):
-            time.sleep(0.005)
-        time.sleep(chance.random() * 0.3)
-        if child.poll() is None:
-            child.send_signal(signal.SIGKILL)
-            kills += 1
-            hit.add((iteration, phase))
-        _, errors = child.communicate()
-        assert child.returncode in (0, -signal.SIGKILL), errors.decode()
+
+    def look() -> None:
         if chance.random() < 0.5:  # else the next start comes upon an engine that is ending
             assert none_left(tmp_path, 15)
-    assert kills >= 20
-    assert hit == set(PHASES)
+
+    command = [*soar, "run", str(config), str(stormy)]
+    schedule = [phase for phase in PHASES for _ in range(2)]
+    killed = kill_in(schedule, command, environment, lambda phase: has_come_to(stormy, *phase), look)
+    assert len(killed) >= 20
+    assert set(killed) == set(PHASES)
 
     subprocess.run([*soar, "run", str(config), str(stormy)], env=environment, check=True, capture_output=True)
     assert none_left(tmp_path, 0.5)

@@ -1,14 +1,12 @@
 """A run that is killed again and again ends as one that never was."""
 
-import random
-import signal
 import sqlite3
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 from comparing import everything
+from killing import kill_in
 
 CONFIG = """
 [search]
@@ -62,24 +60,11 @@ def test_a_run_killed_at_random_moments_of_every_phase_equals_the_undisturbed_ru
     calm, stormy = tmp_path / "calm", tmp_path / "stormy"
     subprocess.run([*soar, "run", str(config), str(calm)], env=environment, check=True, capture_output=True)
 
-    chance = random.Random(0)
-    kills, hit = 0, set()
+    command = [*soar, "run", str(config), str(stormy)]
     schedule = [phase for phase in PHASES for _ in range(3)]
-    for iteration, phase in schedule:
-        child = subprocess.Popen(
-            [*soar, "run", str(config), str(stormy)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        while child.poll() is None and not reached(stormy / "archive.sqlite", iteration, phase):
-            time.sleep(0.005)
-        time.sleep(chance.random() * 0.3)
-        if child.poll() is None:
-            child.send_signal(signal.SIGKILL)
-            kills += 1
-            hit.add((iteration, phase))
-        _, errors = child.communicate()
-        assert child.returncode in (0, -signal.SIGKILL), errors.decode()
-    assert kills >= 20
-    assert hit == set(PHASES)
+    killed = kill_in(schedule, command, environment, lambda phase: reached(stormy / "archive.sqlite", *phase))
+    assert len(killed) >= 20
+    assert set(killed) == set(PHASES)
 
     subprocess.run([*soar, "run", str(config), str(stormy)], env=environment, check=True, capture_output=True)
     undisturbed, disturbed = everything(calm), everything(stormy)
