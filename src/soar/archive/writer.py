@@ -23,6 +23,7 @@ from soar.archive.refusal import WAIT_SECONDS, refusal
 from soar.archive.rows import Row
 from soar.archive.schema import migrate
 from soar.errors import StoreError
+from soar.files import rename_durably
 
 Write: TypeAlias = Callable[[sqlite3.Connection, Counter[Part]], None]
 """What is done in a transaction; it adds the rows that it stored to the counts."""
@@ -154,7 +155,19 @@ class ArchiveWriter:
                 future.set_exception(ended)
 
 
+def _create(path: Path) -> None:
+    """Make an archive without rows. It gets its name when its tables are there: a reader may look at any moment."""
+    aside = path.with_name(path.name + ".tmp")
+    aside.unlink(missing_ok=True)
+    with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
+        offer_checksum(connection)
+        migrate(connection)
+    rename_durably(aside, path)
+
+
 def _open(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        _create(path)
     connection = sqlite3.connect(path, isolation_level=None, timeout=WAIT_SECONDS)
     try:
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]

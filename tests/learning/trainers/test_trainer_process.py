@@ -120,8 +120,8 @@ def test_killed_anywhere_it_ends_with_the_same_weights(rows, base, tmp_path):
 def test_out_of_memory_fewer_go_through_at_once_and_as_many_make_a_step(rows, base, tmp_path, monkeypatch):
     tried = []
 
-    def run(job, on_log, module):
-        del on_log, module
+    def run(job, on_log, module, python):
+        del on_log, module, python
         job.write()
         tried.append(job.micro)
         if job.micro > 1:

@@ -5,6 +5,7 @@ from asking import ask, by_seed
 from loopback import as_json, choices, error, serving
 
 from soar.errors import PromptTooLong
+from soar.lm.openai.learnt import Learnt
 from soar.lm.openai.refusal import read_refusal
 from soar.lm.openai.request import without_system
 from soar.types import Message
@@ -193,3 +194,31 @@ def test_numbers_and_identifiers_do_not_make_an_error_another_one():
 def test_a_server_that_is_loading_is_waited_for_however_often_it_says_so():
     with serving(lambda body, number: error(503, "loading") if number < 12 else choices("a")) as server:
         assert ask(server.url, backoff_seconds=0.001).texts == ["a"]
+
+
+def cold(body) -> bool:
+    return body["temperature"] == 0.0
+
+
+@pytest.mark.parametrize("heeds", [True, False], ids=["heeded", "ignored"])
+def test_whether_temperature_acts_is_looked_at_once_and_kept(caplog, tmp_path, heeds):
+    def behave(body, number):
+        return choices("one") if heeds and cold(body) else by_seed(body, number)
+
+    with serving(behave) as server:
+        asked = ask(server.url, 4, times=2, learnt=Learnt("here", kept=tmp_path))
+        assert asked.texts == ["100", "101", "102", "103"]
+        assert ask(server.url, 4, learnt=Learnt("here", kept=tmp_path)).error is None
+    assert sum(map(cold, server.bodies)) == 3
+    assert asked.requests["issued"] == len(server.bodies) - 1
+    assert said(caplog, "may ignore sampling.temperature") == (not heeds)
+
+
+def test_where_nothing_cold_is_answered_nothing_is_known_of_temperature(caplog, tmp_path):
+    def behave(body, number):
+        return error(400, "no") if cold(body) else by_seed(body, number)
+
+    with serving(behave) as server:
+        assert ask(server.url, 2, times=2, learnt=Learnt("here", kept=tmp_path)).texts == ["100", "101"]
+    assert sum(map(cold, server.bodies)) == 1
+    assert not said(caplog, "temperature")

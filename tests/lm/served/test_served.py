@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from soar.errors import ConfigError, EndpointError, StoreError
+from soar.lm.openai.learnt import COLD_ANSWERS
 from soar.lm.served import Backend, keeper
 from soar.lm.served.process import end_left_over
 from soar.types import Message, Sampling
@@ -98,7 +99,8 @@ def test_what_was_found_out_is_kept_and_minded_at_the_next_start(weights, tmp_pa
         return lm.requests()["issued"]
 
     kept = tmp_path / "engines"
-    assert use(opened(weights, kept), often) == 3 * 3 + 3, "n is ignored three times before it is given up"
+    asked = 3 * 3 + 3 + COLD_ANSWERS
+    assert use(opened(weights, kept), often) == asked, "n is ignored three times before it is given up"
     found = json.loads((kept / "endpoints.json").read_text())
     assert [each["dropped"] for each in found.values()] == [["n"]]
     assert use(opened(weights, kept), often) == 4 * 3

@@ -6,15 +6,24 @@ import asyncio
 import json
 import os
 import shutil
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
+from killing import kill_in
 from test_served_smollm2 import ASK, RANK, folder, gguf, learnt, lerped
-from test_smollm2 import soar
+from test_smollm2 import SOAR, soar
 
 from soar.errors import ConfigError, StoreError
 from soar.lm.openai import Backend as Lending
+from soar.lm.openai.learnt import COLD_ANSWERS
 from soar.lm.served import Backend
+from soar.shipped import configuration
 from soar.types import Completion, Sampling
 
 pytestmark = pytest.mark.engine
@@ -52,9 +61,12 @@ def use(lm, count: int = 3) -> tuple[list[Completion], dict[str, int]]:
 
 def test_sixteen_completions_are_one_request_and_no_field_is_refused(folder, tmp_path):
     found, requests = use(served(folder, tmp_path / "engines").open(None), 16)
-    assert requests == {"issued": 1, "retried": 0, "failed": 0}
+    assert requests == {"issued": 1 + COLD_ANSWERS, "retried": 0, "failed": 0}
     assert len({each.text for each in found}) > 8
-    assert not any(each["dropped"] for each in json.loads((tmp_path / "engines/endpoints.json").read_text()).values())
+    (known,) = json.loads((tmp_path / "engines/endpoints.json").read_text()).values()
+    assert not known["dropped"]
+    assert known["differ"]
+    assert known["heeds_temperature"]
 
 
 def test_merged_weights_are_recognised_and_others_refused(folder, learnt, tmp_path, caplog):
@@ -111,18 +123,73 @@ def test_a_server_that_may_not_load_adapters_is_refused(folder, tmp_path):
     asyncio.run(run())
 
 
-def test_the_loop_runs_with_vllm(folder, tmp_path):
-    run = tmp_path / "run"
-    python = os.environ["SOAR_ENGINE_PYTHON"]
+def rows(run: Path) -> set[tuple]:
+    """Return what is stored of completions."""
+    if not (run / "archive.sqlite").exists():
+        return set()
+    with closing(sqlite3.connect(f"file:{run / 'archive.sqlite'}?mode=ro", uri=True)) as connection:
+        return set(connection.execute("SELECT iteration, task_id, phase, step, place, text FROM completions"))
+
+
+def still_there(mark: str) -> list[psutil.Process]:
+    """Return the processes that were begun, by whomever, with a mark in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            pass
+    return found
+
+
+def has_come_to(run: Path, iteration: int, phase: str) -> bool:
+    """Return whether a run has come as far as a phase of an iteration."""
+    if phase == "finetune":
+        return (run / "adapters" / f"{iteration}.work").exists()
+    if phase == "start":
+        return any(file.stem.isdecimal() == bool(iteration) for file in (run / "engines").glob("*.log"))
+    return any(row[0] == iteration for row in rows(run))
+
+
+PHASES = [(0, "start"), (0, "sample"), (1, "finetune"), (1, "start"), (1, "sample")]
+MARK = "SOAR_TEST_MARK"
+
+
+def test_the_loop_runs_with_vllm_and_killed_in_each_phase_loses_no_row_and_leaves_no_engine(folder, tmp_path):
+    run, config = tmp_path / "run", tmp_path / "config.toml"
+    shipped = configuration(Path("smollm2")).read_text()
+    config.write_text(shipped.partition("[[stages]]                       # test-time training")[0])
     changes = {
         "lm.model": folder,
         "lm.backend": "served",
         "lm.engine": "vllm",
-        "lm.engine_python": python,
+        "lm.engine_python": os.environ["SOAR_ENGINE_PYTHON"],
         "lm.engine_args": json.dumps(ARGUMENTS),
-        "stages.1.iterations": 1,
+        "search.samples": 12,
+        "search.samples_per_request": 4,
+        "search.refinements": 0,
+        "search.tasks_in_flight": 1,
     }
-    soar("run", "smollm2", run, *[part for name, value in changes.items() for part in ("--set", f"{name}={value}")])
+    settings = [part for name, value in changes.items() for part in ("--set", f"{name}={value}")]
+    command = [*SOAR, "run", str(config), str(run), *settings]
+    environment = {**os.environ, MARK: str(tmp_path)}
+    stored: list[set[tuple]] = []
+
+    def after() -> None:
+        until = time.monotonic() + 30
+        while still_there(str(tmp_path)):
+            assert time.monotonic() < until, still_there(str(tmp_path))
+            time.sleep(0.2)
+        stored.append(rows(run))
+
+    killed = kill_in(PHASES, command, environment, lambda phase: has_come_to(run, *phase), after)
+    assert killed == PHASES
+    subprocess.run(command, env=environment, check=True)
+    assert not still_there(str(tmp_path))
+    for earlier, later in pairwise([*stored, rows(run)]):
+        assert earlier <= later
+    assert 0 < len(stored[1]) < 36
     searches = json.loads(soar("report", run, "--json"))["iterations"]
-    assert [search["completions"] for search in searches] == [60, 60, 20]
+    assert [(search["completions"], search["finished"]) for search in searches] == [(36, True), (36, True)]
     assert not list((run / "engines").glob("*.pid"))

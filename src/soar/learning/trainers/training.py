@@ -12,10 +12,10 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from soar.errors import DataError, Interrupted, StoreError
 from soar.files import publish, seal
@@ -37,7 +37,20 @@ PROBES, PROBE_TOKENS = 3, 1024
 little beside a training."""
 
 
-def train(job: Job, on_log: OnLog) -> None:
+class Learner(NamedTuple):
+    """A model that is to learn; the adapter that TRL is to put on it, if there is one and it has none yet; and whether
+    TRL is to compute activations twice to save memory."""
+
+    model: Any
+    adapter: Any = None
+    checkpointing: bool = True
+
+
+Load: TypeAlias = Callable[[Job, bool], Learner]
+"""How the base of a job is loaded, to be computed in bfloat16 or not."""
+
+
+def train(job: Job, on_log: OnLog, load: Load | None = None) -> None:
     """Do one job: finetune the model in `base` on the rows and publish a folder that loads like it in `out`.
 
     LoRA is merged into the weights, which every engine reads alike; the adapter by itself lies in ``adapter/``. With
@@ -47,7 +60,7 @@ def train(job: Job, on_log: OnLog) -> None:
     import torch
 
     with _quiet(), _all_threads(job.settings.processes):
-        trainer, counts, examples = _trainer(job)
+        trainer, counts, examples = _trainer(job, load or with_transformers)
         first = trainer.is_world_process_zero()
         if first:
             on_log(counts)
@@ -76,7 +89,7 @@ def train(job: Job, on_log: OnLog) -> None:
             publish(aside, job.out, {**job.data, **counts, **how})
 
 
-def _trainer(job: Job) -> tuple[Any, dict[str, int], list[Tokens]]:
+def _trainer(job: Job, load: Load) -> tuple[Any, dict[str, int], list[Tokens]]:
     """Return the trainer of one finetuning; how many examples it takes and leaves out; and a few of them."""
     import torch
     from datasets import Dataset
@@ -96,12 +109,15 @@ def _trainer(job: Job) -> tuple[Any, dict[str, int], list[Tokens]]:
     bf16 = settings.dtype == "bfloat16" and has_fast_bf16("cuda" if torch.cuda.is_available() else "cpu")
     if settings.processes > 1 and settings.sharding == "fsdp" and not torch.cuda.is_available():
         _let_processors_share()
+    learner = load(job, bf16)
+    if bad := _not_finite(learner.model.state_dict()):
+        raise DataError(f"the weights in {job.base} hold values that are not finite, in {bad}: put back a copy of them")
     trainer = _trainer_class()(
-        model=_model(job, bf16=bf16),
-        args=_arguments(job, bf16=bf16),
+        model=learner.model,
+        args=_arguments(job, bf16=bf16, checkpointing=learner.checkpointing),
         train_dataset=Dataset.from_dict(columns).select(sequence),
         processing_class=tokenizer,
-        peft_config=None if settings.method == "full" else _lora(settings),
+        peft_config=learner.adapter,
     )
     trainer.remove_callback(PrinterCallback)
     counts = {"examples": len(examples), "too_long": dropped, "processes": trainer.accelerator.num_processes}
@@ -130,8 +146,8 @@ def _spread(examples: list[Tokens]) -> list[Tokens]:
     return short[:: max(1, len(short) // PROBES)][:PROBES]
 
 
-def _model(job: Job, *, bf16: bool) -> Any:
-    """Return the base to be finetuned: in 32-bit floats where all of it learns, else as small as what is asked for."""
+def with_transformers(job: Job, bf16: bool) -> Learner:
+    """Load the base: in 32-bit floats where all of it learns, else as small as what is asked for."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -140,11 +156,9 @@ def _model(job: Job, *, bf16: bool) -> Any:
     if settings.method == "qlora":
         more |= {"quantization_config": _four_bits(more["dtype"]), "device_map": _one_device()}
     model = AutoModelForCausalLM.from_pretrained(job.base, local_files_only=True, **more)
-    if bad := _not_finite(model.state_dict()):
-        raise DataError(f"the weights in {job.base} hold values that are not finite, in {bad}: put back a copy of them")
     if not torch.cuda.is_available():
         attend_in_float32(model)
-    return model
+    return Learner(model, None if settings.method == "full" else _lora(settings))
 
 
 def _four_bits(computed_in: Any) -> Any:
@@ -196,7 +210,7 @@ def _trainer_class() -> Any:
     return SFTTrainer if torch.cuda.is_available() else CompletionTrainer
 
 
-def _arguments(job: Job, *, bf16: bool) -> Any:
+def _arguments(job: Job, *, bf16: bool, checkpointing: bool) -> Any:
     """Return TRL's settings. The rows come in the order of learning, all epochs in one."""
     import torch
     from trl.trainer.sft_config import SFTConfig
@@ -221,7 +235,7 @@ def _arguments(job: Job, *, bf16: bool) -> Any:
         pad_to_multiple_of=16 if gpu else 4,  # more brings a processor nothing
         bf16=bf16,
         use_cpu=not gpu,
-        activation_checkpointing=gpu and not sharded,
+        activation_checkpointing=gpu and checkpointing and not sharded,
         **(_fsdp(gpu) if sharded else {}),
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=gpu,

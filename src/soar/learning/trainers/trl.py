@@ -5,6 +5,7 @@ Knows jobs and checkpoints; how a job is done is `soar.learning.trainers.trainin
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +27,16 @@ class Trl:
     """Finetunes with TRL: LoRA as in the paper, the same over 4 bits, or all weights."""
 
     Settings = FinetuneSettings
+    module = TRAINING
+    """The main module of the process that does a job."""
 
     def __init__(self, settings: FinetuneSettings) -> None:
+        self.settings = settings
+        self.python = sys.executable
+        self._check(settings)
+
+    def _check(self, settings: FinetuneSettings) -> None:
+        """Refuse what this trainer cannot do, before anything is paid for."""
         require('finetune.trainer = "trl"', "train", "torch", "transformers", "trl", "peft", "datasets", "accelerate")
         if settings.method == "qlora" or settings.optimizer == "adamw_8bit":
             require('finetune.method = "qlora" or finetune.optimizer = "adamw_8bit"', "qlora", "bitsandbytes")
@@ -36,7 +45,6 @@ class Trl:
                 f"finetune.batch_size x finetune.accumulation = {settings.batch_size * settings.accumulation} examples"
                 f" cannot be shared out among finetune.processes = {settings.processes}: make it a multiple"
             )
-        self.settings = settings
 
     def finetune(self, rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
         """Finetune the model in `base` on the rows and publish a folder that loads like it in `out`.
@@ -50,7 +58,7 @@ class Trl:
         while True:
             job = replace(job, resume=newest_checkpoint(job.work, job.data))
             try:
-                run(job, on_log, TRAINING)
+                run(job, on_log, self.module, self.python)
                 break
             except OutOfMemory:
                 job = replace(job, micro=smaller(job))
@@ -60,7 +68,7 @@ class Trl:
 
 def new_job(rows: Path, base: Path, out: Path, seed: int, settings: FinetuneSettings) -> Job:
     """Return the job of one finetuning, with as many examples at once as an earlier session found to fit."""
-    kept = settings.model_dump(mode="json", exclude={"keep"})
+    kept = settings.model_dump(mode="json", exclude={"keep", "python"})
     data = {"data_sha256": sha256(rows), "settings": kept, "seed": seed}
     share = settings.batch_size * settings.accumulation // settings.processes
     job = Job(rows, base, out, seed, settings, micro=_divisor(share, settings.batch_size), data=data)

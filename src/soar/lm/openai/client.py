@@ -17,12 +17,12 @@ import openai
 import tenacity
 
 from soar.errors import EndpointError, PromptTooLong, SoarError
-from soar.lm.openai.learnt import Learnt
+from soar.lm.openai.learnt import COLD_ANSWERS, Learnt
 from soar.lm.openai.rate import Rate
 from soar.lm.openai.refusal import OVERLOADED, TRANSIENT, Refusal, read_refusal, retry_after
 from soar.lm.openai.reply import NonsenseReply, Reply, completions, read_reply
 from soar.lm.openai.request import check_address, open_client, prompt_name, read_key
-from soar.types import Completion, Prompt, Sampling
+from soar.types import Completion, Message, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ MAX_WAIT_SECONDS = 30.0
 """The longest wait between two attempts, unless the server asks for a longer one."""
 CROWDED = frozenset({429, 503, 529})
 """Refusals that say that there are too many requests."""
+COLD, COLD_TOKENS = "Write a sentence about a river.", 24
+"""What is asked for to see whether temperature acts: short, and said in many ways where it is drawn at random."""
 SAME_ANSWERS = 8
 """How often in a row the same error, or the same nonsense, is taken for one that may pass: about a minute."""
 
@@ -89,6 +91,7 @@ class OpenAICompatible:
         self._counts = {"issued": 0, "retried": 0, "failed": 0}
         self._not_before = self._next_notice = 0.0
         self._reached, self._troubled = reached, False
+        self._looked = False
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
         """Return False for what the server has refused as too long before; otherwise only the server knows."""
@@ -112,6 +115,7 @@ class OpenAICompatible:
                 yield place, completion
         if sampling.temperature > 0:
             self._learnt.note_answers(texts)
+            await self._look_at_temperature(prompt, sampling)
 
     def requests(self) -> dict[str, int]:
         """Return the requests made so far, the attempts that repeated one, and the requests given up."""
@@ -120,6 +124,24 @@ class OpenAICompatible:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+
+    async def _look_at_temperature(self, prompt: Prompt, sampling: Sampling) -> None:
+        """Ask, once for an endpoint, for some short answers at temperature 0. Without an answer nothing is known."""
+        if self._looked or not self._learnt.unsure_of_temperature:
+            return
+        self._looked = True
+        asked: Prompt = COLD if isinstance(prompt, str) else (Message("user", COLD),)
+        how, texts = replace(sampling, temperature=0.0, max_new_tokens=COLD_TOKENS), []
+        for seed in range(COLD_ANSWERS):
+            self._counts["issued"] += 1
+            try:
+                answer = await self._send(self._learnt.messages(asked), self._learnt.fields(asked, how, seed, 1))
+            except (_Transient, EndpointError):
+                return
+            if isinstance(answer, Refusal):
+                return
+            texts.append(answer.choices[0][0])
+        self._learnt.note_cold_answers(texts)
 
     async def _answers(
         self, prompt: Prompt, groups: Sequence[Sequence[int]], seeds: Sequence[int], sampling: Sampling

@@ -23,6 +23,9 @@ WORTHWHILE = 4
 """Fewer new tokens are asked for behind a long prompt down to this part of them; then the prompt must be shorter."""
 ALIKE = 4
 """So many answers to one prompt, all the same, are a sign that a server does not draw at random."""
+COLD_ANSWERS = 3
+"""So many answers at temperature 0, all different, are a sign that a server draws at a temperature of its own; two may
+differ by rounding."""
 FILE = "endpoints.json"
 
 Fields: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
@@ -45,9 +48,15 @@ class Learnt:
         self._dropped: set[str] = {*leaves_out, *found.get("dropped", ())}
         self._most_tokens: int | None = found.get("most_tokens")
         self._differ: bool | None = found.get("differ")
+        self._heeds_temperature: bool | None = found.get("heeds_temperature")
         self.merges_system = bool(found.get("merges_system"))
         self._rooms: dict[str, int] = {}
         self._ignored = 0
+
+    @property
+    def unsure_of_temperature(self) -> bool:
+        """Whether it is worth looking if temperature acts: nobody has, it is sent, and what is found is kept."""
+        return self._heeds_temperature is None and "temperature" not in self._dropped and self._file is not None
 
     @property
     def one_at_a_time(self) -> bool:
@@ -140,6 +149,14 @@ class Learnt:
         if self._differ is not None:
             self._keep()
 
+    def note_cold_answers(self, texts: Sequence[str]) -> None:
+        """Note answers to one prompt at temperature 0, which are one answer where temperature acts."""
+        self._heeds_temperature = len(set(texts)) < COLD_ANSWERS
+        if not self._heeds_temperature:
+            words = "%s: %d answers at temperature 0 all differ; it may ignore sampling.temperature and draw at its own"
+            logger.warning(words, self._url, len(texts))
+        self._keep()
+
     def _keep(self) -> None:
         """Write what is known, beside what is known of other endpoints; a run goes on where that cannot be."""
         if self._file is None:
@@ -148,6 +165,7 @@ class Learnt:
             "dropped": sorted(self._dropped),
             "most_tokens": self._most_tokens,
             "differ": self._differ,
+            "heeds_temperature": self._heeds_temperature,
             "merges_system": self.merges_system,
         }
         try:

@@ -1,4 +1,4 @@
-"""Environments for engines: each in one of its own, pinned, made with Python's own venv and pip.
+"""Environments for engines, and for Unsloth: each in one of its own, pinned, made with Python's own venv and pip.
 
 Knows package names and what has to be put right after them; starts no engine. An engine pins its own torch and
 transformers, so it never shares an environment with this package, which talks to it over HTTP.
@@ -22,7 +22,8 @@ READY = ".ready"
 @dataclass(frozen=True)
 class Recipe:
     """What an environment holds: `packages` with their versions, then without those in `without`; `engine` is what
-    ``lm.engine`` calls it, `renamed` a distribution that must also be found under another name and version."""
+    ``lm.engine`` or ``finetune.trainer`` calls it, `renamed` a distribution that must also be found under another name
+    and version."""
 
     engine: str
     packages: tuple[str, ...]
@@ -39,6 +40,7 @@ RECIPES = {
     ),
     "sglang": Recipe("sglang", ("sglang[all]==0.5.23",)),
     "transformers": Recipe("transformers", ("transformers[serving]==5.24.0",)),
+    "unsloth": Recipe("unsloth", ("unsloth==2026.10.9",)),
 }
 
 
@@ -79,6 +81,8 @@ def commands(recipe: Recipe, python: Path) -> list[list[str]]:
 
 def configuration(name: str, python: Path) -> str:
     """Return what a configuration says to use an environment."""
+    if name == "unsloth":
+        return f'[finetune]\ntrainer = "unsloth"\npython = "{python.absolute()}"'
     return f'[lm]\nbackend = "served"\nengine = "{RECIPES[name].engine}"\nengine_python = "{python.absolute()}"'
 
 
@@ -88,14 +92,22 @@ def default_folder(name: str) -> Path:
     return data / "soar" / "engines" / RECIPES[name].packages[0].replace("==", "-").replace("[all]", "")
 
 
-def interpreter(engine: str, modules: Sequence[str], given: str | None) -> str:
+def interpreter(
+    engine: str,
+    modules: Sequence[str],
+    given: str | None,
+    *,
+    chosen_by: str = "lm.engine",
+    named_by: str = "lm.engine_python",
+) -> str:
     """Return the interpreter that has an engine: the one given, this one, or that of an environment made by `install`
-    where it lies by default; `ConfigError` where none has it. `modules` are what the engine needs."""
+    where it lies by default; `ConfigError` where none has it. `modules` are what the engine needs; `chosen_by` and
+    `named_by` the settings that say which engine, and which interpreter."""
     if given is not None:
         if Path(given).expanduser().is_file():
             return str(Path(given).expanduser())
         raise ConfigError(
-            f"lm.engine_python = {given!r} is not there: name the interpreter of an environment that has the engine"
+            f"{named_by} = {given!r} is not there: name the interpreter of an environment that has the engine"
             f" (soar engine install {engine})"
         )
     missing = [module for module in modules if find_spec(module) is None]
@@ -105,8 +117,8 @@ def interpreter(engine: str, modules: Sequence[str], given: str | None) -> str:
         if recipe.engine == engine and (default_folder(name) / READY).is_file():
             return str(default_folder(name) / "bin" / "python")
     raise ConfigError(
-        f'lm.engine = "{engine}" needs {", ".join(missing)}, which this environment lacks: soar engine install {engine}'
-        " makes one that has it, or name one by lm.engine_python"
+        f'{chosen_by} = "{engine}" needs {", ".join(missing)}, which this environment lacks: soar engine install'
+        f" {engine} makes one that has it, or name one by {named_by}"
     )
 
 
