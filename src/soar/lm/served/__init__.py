@@ -25,7 +25,8 @@ class Backend:
         is too long.
 
         Times in seconds: `start_seconds` until it answers, `deadline_seconds` of one request, `give_up_seconds` of all
-        repeats of one. `concurrency` caps the requests on their way.
+        repeats of one. `concurrency` caps the requests on their way: more than an engine takes at once, for one of
+        several completions holds its seats until the longest is written.
         """
 
         model: str
@@ -34,7 +35,7 @@ class Backend:
         context: Positive | None = None
         engine_args: tuple[str, ...] = Field(default=(), json_schema_extra=FREE)
         start_seconds: float = Field(default=1800.0, gt=0, json_schema_extra=FREE)
-        concurrency: Positive = Field(default=64, json_schema_extra=FREE)
+        concurrency: Positive = Field(default=256, json_schema_extra=FREE)
         deadline_seconds: float = Field(default=600.0, gt=0, json_schema_extra=FREE)
         give_up_seconds: float = Field(default=3600.0, ge=0, json_schema_extra=FREE)
 
