@@ -158,7 +158,8 @@ class ArchiveWriter:
 def _create(path: Path) -> None:
     """Make an archive without rows. It gets its name when its tables are there: a reader may look at any moment."""
     aside = path.with_name(path.name + ".tmp")
-    aside.unlink(missing_ok=True)
+    for left in (aside, aside.with_name(aside.name + "-journal")):
+        left.unlink(missing_ok=True)
     with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
         offer_checksum(connection)
         migrate(connection)
