@@ -4,6 +4,7 @@ Knows the archive and the order of things. Sees a task's answers only if it is g
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ async def learn(
     The rows that they are made from are written to `data`. Called again after an interruption it goes on.
     """
     if is_published(out):
+        for left in (".work", ".tmp"):  # of a kill between publishing and clearing up: checkpoints of gigabytes
+            shutil.rmtree(out.with_name(out.name + left), ignore_errors=True)
         return
     (stage, iteration), seed = place, seed_of(method.seed, "learn", *place)
     since = None if method.from_all else iteration - 1

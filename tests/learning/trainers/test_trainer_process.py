@@ -39,7 +39,8 @@ def in_this_process(rows, base, out, settings=SETTINGS):
 
 def files(folder):
     """The weights and what was noted with them, byte for byte."""
-    names = ("model.safetensors", "adapter/adapter_model.safetensors", "probe.json")
+    adapter = ("adapter/adapter_model.safetensors", "adapter/adapter_config.json")
+    names = ("model.safetensors", *adapter, "probe.json")
     return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
 
 
@@ -50,7 +51,7 @@ def test_a_process_of_its_own_gives_the_same_weights_and_says_the_same(rows, bas
     assert log == in_this_process(rows, base, tmp_path / "b")
     assert [entry["step"] for entry in log[1:]] == list(range(1, 13))
     assert files(tmp_path / "a") == files(tmp_path / "b")
-    assert len(files(tmp_path / "a")) == 3
+    assert len(files(tmp_path / "a")) == 4
     assert not (tmp_path / "a.work").exists()
 
 

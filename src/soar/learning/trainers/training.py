@@ -7,6 +7,7 @@ the main module it does one job, as one of its processes (`soar.learning.trainer
 
 import gc
 import importlib.util
+import json
 import math
 import os
 import shutil
@@ -346,10 +347,18 @@ def _save(trainer: Any, folder: Path, base: Path, method: str) -> None:
         model.load_state_dict(learnt)
     else:
         trained.save_pretrained(folder / "adapter", state_dict=state)
+        _sort_targets(folder / "adapter" / "adapter_config.json")
         model = PeftModel.from_pretrained(model, str(folder / "adapter")).merge_and_unload()
     _refuse_not_finite(model.state_dict())
     model.save_pretrained(folder)
     trainer.processing_class.save_pretrained(folder)
+
+
+def _sort_targets(config: Path) -> None:
+    """Write an adapter's target modules in order: PEFT keeps a set, and the same training would give other bytes."""
+    found = json.loads(config.read_text(encoding="utf-8"))
+    found["target_modules"] = sorted(found["target_modules"])
+    config.write_text(json.dumps(found, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _whole_state(trainer: Any) -> Mapping[str, Any]:
