@@ -57,20 +57,20 @@ class Tokens:
 
 
 def search_seconds(
-    left: float | None, completions: Sequence[int], finetunings: int, last: float | None, share: float
+    left: float | None, amounts: Sequence[int], finetunings: int, last: float | None, share: float
 ) -> float | None:
     """Return the seconds after which a search ends so that what follows it has time too; None where only the run's own
     limit ends it: nothing follows, nothing is left, or there is no limit.
 
-    `left` are the seconds of the run; `completions` what this search may take and each that follows; `finetunings` how
-    many follow, `last` what the last one took. For each of them as much is set aside as the last one took, but at most
-    half of what is left; before the first, `share` of what is left for all of them. Searches divide the rest in
-    proportion to their completions.
+    `left` are the seconds of the run; `amounts` how much this search is to do and each that follows, in any unit;
+    `finetunings` how many follow, `last` what the last one took. For each of them as much is set aside as the last one
+    took, but at most half of what is left; before the first, `share` of what is left for all of them. Searches divide
+    the rest in proportion to their amounts.
     """
-    if not left or len(completions) < 2 or not completions[0]:
+    if not left or len(amounts) < 2 or not amounts[0]:
         return None
     aside = 0.0 if not finetunings else share * left if last is None else min(finetunings * last, left / 2)
-    return (left - aside) * completions[0] / sum(completions)
+    return (left - aside) * amounts[0] / sum(amounts)
 
 
 class Meter:
@@ -92,6 +92,10 @@ class Meter:
         """Return the seconds until `max_seconds` is reached, None where that does not hold."""
         limit = self.limits.max_seconds
         return None if limit is None else max(0.0, self._begun + limit - time.monotonic())
+
+    def for_search(self, amounts: Sequence[int], finetunings: int, last: float | None) -> float | None:
+        """Return the seconds after which a search ends for the steps that follow it (`search_seconds`)."""
+        return search_seconds(self.seconds_left(), amounts, finetunings, last, self.limits.finetune_share)
 
     def exhausted(self, task_id: str) -> bool:
         """Return whether a task has taken all the tokens that one may."""

@@ -17,7 +17,7 @@ from soar import session
 from soar.archive.rows import CompletionRow, code_hash, execution_row
 from soar.config import Config
 from soar.errors import ConfigError, DataError
-from soar.iterate import Run, write_answers
+from soar.iterate import Run
 from soar.report.dataset import pyarrow_or_error
 from soar.run import Step
 from soar.search.evaluate import execute
@@ -83,7 +83,9 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
             await asyncio.gather(*under_way, return_exceptions=True)
     if not places:
         raise DataError(f"no program in {named} is of one of the {len(tasks)} tasks of stage {step.stage.name!r}")
-    write_answers(run, step)
+    searched = run.tasks[step.stage.name]
+    answers = run.method.answering.answers(searched, lambda id_: run.reader.programs(id_, *step.key))
+    run.directory.write_answers(step.number, run.method.submission(searched, answers))
     await run.writer.finish(*step.key)
     return Imported(step, places.total(), len(places), elsewhere)
 

@@ -12,15 +12,17 @@ from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
-from soar.budget import Meter, search_seconds
+from soar.budget import Meter
 from soar.ensemble import Answering
 from soar.errors import BudgetReached, Interrupted
 from soar.learning.learn import LearningMethod, learn
 from soar.protocols import Executor
-from soar.run import RunDirectory, Step, base_of, superseded
+from soar.run import RunDirectory, Step, base_of, superseded, to_come
 from soar.search import SearchMethod, search
 from soar.search.few_shot import solved_examples
 from soar.types import Task, Value
+
+REST = "the rest of budget.max_seconds is for the steps that follow"
 
 
 @dataclass(frozen=True)
@@ -86,47 +88,21 @@ async def iterate(run: Run) -> None:
         try:
             async with writer.timing(*step.key, "seconds"):
                 held = run.executor, writer, reader, run.meter
-                seconds = _seconds_of(run, step)
+                seconds = run.meter.for_search(*to_come(method.steps, step, run.tasks), reader.last_finetuning())
                 if not await search(method.search, step.key, weights, tasks, *held, few_shot, seconds):
-                    _note_cut(run, step, seconds)
+                    run.say(
+                        f"search {step.iteration} of stage {step.stage.name!r} ended after {seconds or 0:.0f} s: {REST}"
+                    )
         except BudgetReached as limit:
             reached = limit  # what was found until then has answers
-        write_answers(run, step)
+        answers = method.answering.answers(tasks, lambda id_, key=step.key: reader.programs(id_, *key))
+        directory.write_answers(step.number, method.submission(tasks, answers))
         if reached:
             raise reached
         await writer.finish(*step.key)
         if method.learning.keep is not None:
-            directory.prune(superseded(method.steps, step.number, method.learning.keep))
-
-
-def write_answers(run: Run, step: Step) -> None:
-    """Vote on what a search found, and write its answers."""
-    tasks = run.tasks[step.stage.name]
-    answers = run.method.answering.answers(tasks, lambda id_: run.reader.programs(id_, *step.key))
-    run.directory.write_answers(step.number, run.method.submission(tasks, answers))
-
-
-def _seconds_of(run: Run, step: Step) -> float | None:
-    """Return the seconds after which a search ends, so that there is time for the steps that follow."""
-    following = [each for each in run.method.steps if each.number >= step.number]
-    timed = [row.finetune_seconds for row in run.reader.iterations() if row.finetune_seconds]
-    return search_seconds(
-        run.meter.seconds_left(),
-        [run.method.search.budget.per_task * len(run.tasks[each.stage.name]) for each in following],
-        sum(each.iteration > 0 for each in following[1:]),
-        timed[-1] if timed else None,
-        run.meter.limits.finetune_share,
-    )
-
-
-def _note_cut(run: Run, step: Step, seconds: float | None) -> None:
-    """Say that a search ended early for the steps that follow; `BudgetReached` where it found nothing by then: nothing
-    could be learnt from it."""
-    stage, iteration = step.key
-    said = f"search {iteration} of stage {stage!r} ended after {seconds:.0f} s"
-    if not run.reader.totals(stage, iteration).statuses:
-        raise BudgetReached(f"{said} without any completion; raise budget.max_seconds with --set to continue")
-    run.say(f"{said}: the rest of budget.max_seconds is for the steps that follow")
+            unneeded = superseded(method.steps, step.number, method.learning.keep)
+            directory.prune(unneeded)
 
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:

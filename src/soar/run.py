@@ -79,6 +79,12 @@ def base_of(plan: Sequence[Step], stage: Stage) -> Step | None:
     return last if last.iteration > 0 else base_of(plan, last.stage)
 
 
+def to_come(plan: Sequence[Step], step: Step, tasks: Mapping[str, Sequence[Task]]) -> tuple[list[int], int]:
+    """Return how many tasks are searched by a step and by each that follows it, and how many of these learn first."""
+    following = plan[step.number :]
+    return [len(tasks[each.stage.name]) for each in following], sum(each.iteration > 0 for each in following[1:])
+
+
 def superseded(plan: Sequence[Step], done: int, keep: int) -> list[int]:
     """Return the searches up to number `done` whose weights nothing needs any more: not the newest `keep`, and no θ0 of
     a stage that goes on."""

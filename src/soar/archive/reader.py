@@ -145,6 +145,11 @@ class ArchiveReader:
             ]
         return sorted(programs, key=_search_order)
 
+    def last_finetuning(self) -> float | None:
+        """Return the seconds that the newest finetuning took, None before the first."""
+        timed = [row.finetune_seconds for row in self.iterations() if row.finetune_seconds]
+        return timed[-1] if timed else None
+
     def iterations(self) -> list[IterationRow]:
         """Return the iterations in the order in which they were begun."""
         with self._reading():

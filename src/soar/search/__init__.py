@@ -50,6 +50,7 @@ async def search(
         if not deadline.expired():
             raise
         if seconds is not None:
+            _refuse_nothing_found(reader, place)
             return False
         reached = f"budget.max_seconds = {meter.limits.max_seconds:g} is reached"
         raise BudgetReached(f"{reached}; raise it with --set to continue") from None
@@ -58,6 +59,15 @@ async def search(
             counts = lm.requests()
             await lm.close()
             await writer.add_requests(counts)
+
+
+def _refuse_nothing_found(reader: ArchiveReader, place: tuple[str, int]) -> None:
+    """Raise `BudgetReached` where a search that ended early has found nothing: nothing could be learnt from it."""
+    if not reader.totals(*place).statuses:
+        raise BudgetReached(
+            f"search {place[1]} of stage {place[0]!r} ended for the steps that follow without any completion; raise"
+            " budget.max_seconds with --set to continue"
+        )
 
 
 async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from soar.errors import DataError, StoreError
+from soar.learning.trainers.saving import save
 from soar.learning.trainers.settings import FinetuneSettings
-from soar.learning.trainers.training import _quiet, _save, _trainer, train
+from soar.learning.trainers.training import _quiet, _trainer, train
 from soar.learning.trainers.trl import new_job
 
 pytestmark = pytest.mark.slow
@@ -51,7 +52,7 @@ def test_finetuned_weights_that_are_not_finite_are_not_saved(rows, base, tmp_pat
     with torch.no_grad():
         tensor.view(-1)[0] = value
     with pytest.raises(StoreError, match=r"up_proj" if method == "full" else part) as error:
-        _save(trainer, tmp_path / "out", base, method)
+        save(trainer, tmp_path / "out", base, method)
     assert name.rpartition(".layers.")[2].split(".")[0] in str(error.value)
     assert not list(tmp_path.glob("out/*.safetensors"))
     assert not (tmp_path / "out" / "adapter").exists()

@@ -7,7 +7,6 @@ the main module it does one job, as one of its processes (`soar.learning.trainer
 
 import gc
 import importlib.util
-import json
 import math
 import os
 import shutil
@@ -18,10 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from soar.errors import DataError, Interrupted, StoreError
+from soar.errors import DataError, Interrupted
 from soar.files import publish, seal
 from soar.learning.trainers.precision import attend_in_float32, has_fast_bf16
 from soar.learning.trainers.process import Job, take_part
+from soar.learning.trainers.saving import not_finite, save
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.learning.trainers.tokens import IGNORED, Tokens, order, read_prompts, read_tokens
 from soar.lm.notes import Probe
@@ -79,7 +79,7 @@ def train(job: Job, on_log: OnLog, load: Load | None = None) -> None:
             "computed_in": str(torch.bfloat16 if trainer.args.bf16 else torch.float32),
             "most_gpu_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
         }
-        _save(trainer, aside, job.base, job.settings.method)
+        save(trainer, aside, job.base, job.settings.method)
         trainer.accelerator.wait_for_everyone()
         del trainer, watch
         if first:
@@ -112,7 +112,7 @@ def _trainer(job: Job, load: Load | None = None) -> tuple[Any, dict[str, int], l
     if settings.processes > 1 and settings.sharding == "fsdp" and not torch.cuda.is_available():
         _let_processors_share()
     learner = (load or with_transformers)(job, bf16)
-    if bad := _not_finite(learner.model.state_dict()):
+    if bad := not_finite(learner.model.state_dict()):
         raise DataError(f"the weights in {job.base} hold values that are not finite, in {bad}: put back a copy of them")
     trainer = _trainer_class()(
         model=learner.model,
@@ -324,64 +324,6 @@ def _watch(on_log: OnLog, data: Mapping[str, object]) -> Any:
                 seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", data)
 
     return Watch()
-
-
-def _save(trainer: Any, folder: Path, base: Path, method: str) -> None:
-    """Write the finetuned model in the base's number format, and its tokenizer; `StoreError` if not finite.
-
-    The base is loaded anew, whole and in its own format, however it was kept while it learnt; LoRA is merged into it.
-    The adapter is looked at by itself: merged, its values may vanish. So is the model in the base's format, which may
-    be too small for what was learnt in another.
-    """
-    from peft import PeftModel, get_peft_model_state_dict
-    from transformers import AutoModelForCausalLM
-
-    state = _whole_state(trainer)
-    if not trainer.is_world_process_zero():
-        return
-    trained = trainer.accelerator.unwrap_model(trainer.model)
-    learnt = state if method == "full" else get_peft_model_state_dict(trained, state_dict=state)
-    _refuse_not_finite(learnt)
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype="auto", local_files_only=True)
-    if method == "full":
-        model.load_state_dict(learnt)
-    else:
-        trained.save_pretrained(folder / "adapter", state_dict=state)
-        _sort_targets(folder / "adapter" / "adapter_config.json")
-        model = PeftModel.from_pretrained(model, str(folder / "adapter")).merge_and_unload()
-    _refuse_not_finite(model.state_dict())
-    model.save_pretrained(folder)
-    trainer.processing_class.save_pretrained(folder)
-
-
-def _sort_targets(config: Path) -> None:
-    """Write an adapter's target modules in order: PEFT keeps a set, and the same training would give other bytes."""
-    found = json.loads(config.read_text(encoding="utf-8"))
-    found["target_modules"] = sorted(found["target_modules"])
-    config.write_text(json.dumps(found, indent=2, sort_keys=True), encoding="utf-8")
-
-
-def _whole_state(trainer: Any) -> Mapping[str, Any]:
-    """Return a model's tensors, gathered where it was shared out; then only the first process has them."""
-    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-
-    if trainer.is_fsdp_enabled:
-        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        return get_model_state_dict(trainer.model_wrapped, options=options)
-    return trainer.accelerator.get_state_dict(trainer.model)
-
-
-def _refuse_not_finite(state: Mapping[str, Any]) -> None:
-    if bad := _not_finite(state):
-        raise StoreError(
-            f"finetuning ended with values that are not finite, in {bad}: not published; lower finetune.lr"
-        )
-
-
-def _not_finite(state: Mapping[str, Any]) -> str:
-    """Return the names of the tensors that hold a value that is not finite, the first three."""
-    names = [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]
-    return ", ".join(names[:3])
 
 
 @contextmanager
