@@ -4,8 +4,8 @@
 engine that computes nothing. It has the manner of vLLM: `--seats` sequences side by side, first come first served; a
 prompt is read at `--prefill` tokens per second, one at a time, but for what it has in common with a prompt read before,
 by blocks of 16 tokens; a sequence then writes `--rate` tokens per second. A token is four characters. Its answers are
-programs of `programs.jsonl` behind some words, of lengths that vary as a model's do. Busy is a seat with a sequence in
-it, so a figure below 1 is time in which the run had not asked for enough.
+programs of `programs.jsonl` behind some words, of lengths that vary widely. Busy is a seat with a sequence in it, so a
+figure below 1 is time in which the run had not asked for enough.
 """
 
 import argparse
@@ -92,7 +92,7 @@ class Engine:
 
 
 def answer(chance: random.Random, programs: list[str]) -> str:
-    """Return a program behind some words: half of the answers have under 250 tokens, one in ten over 600."""
+    """Return a program behind some words: half of the answers have under 360 tokens, one in ten over 610."""
     words = "It seems that every shape is moved. " * int(chance.lognormvariate(2.3, 1.0))
     return f"{words}\n```python\n{chance.choice(programs)}\n# {chance.getrandbits(32):x}\n```"
 

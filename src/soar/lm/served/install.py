@@ -19,16 +19,21 @@ READY = ".ready"
 """The file that says that an environment is whole."""
 
 
+SERVED = '[lm]\nbackend = "served"\nengine = "{engine}"\nengine_python = "{python}"'
+TRAINS = '[finetune]\ntrainer = "{engine}"\npython = "{python}"'
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What an environment holds: `packages` with their versions, then without those in `without`; `engine` is what
     ``lm.engine`` or ``finetune.trainer`` calls it, `renamed` a distribution that must also be found under another name
-    and version."""
+    and version, `settings` what a configuration says to use it."""
 
     engine: str
     packages: tuple[str, ...]
     without: tuple[str, ...] = ()
     renamed: tuple[str, str] | None = None
+    settings: str = SERVED
 
 
 RECIPES = {
@@ -40,7 +45,7 @@ RECIPES = {
     ),
     "sglang": Recipe("sglang", ("sglang[all]==0.5.23",)),
     "transformers": Recipe("transformers", ("transformers[serving]==5.24.0",)),
-    "unsloth": Recipe("unsloth", ("unsloth==2026.10.9",)),
+    "unsloth": Recipe("unsloth", ("unsloth==2026.10.9",), settings=TRAINS),
 }
 
 
@@ -81,9 +86,7 @@ def commands(recipe: Recipe, python: Path) -> list[list[str]]:
 
 def configuration(name: str, python: Path) -> str:
     """Return what a configuration says to use an environment."""
-    if name == "unsloth":
-        return f'[finetune]\ntrainer = "unsloth"\npython = "{python.absolute()}"'
-    return f'[lm]\nbackend = "served"\nengine = "{RECIPES[name].engine}"\nengine_python = "{python.absolute()}"'
+    return RECIPES[name].settings.format(engine=RECIPES[name].engine, python=python.absolute())
 
 
 def default_folder(name: str) -> Path:
