@@ -1,5 +1,6 @@
 """The command line: verbs, their arguments and exit codes; nothing else. A verb imports what it needs when it runs."""
 
+import gc
 import json
 import os
 import sys
@@ -31,6 +32,10 @@ app = typer.Typer(
 app.add_typer(experiments, name="experiment")
 engines = typer.Typer(help="Engines that serve language models.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(engines, name="engine")
+RARE_COLLECTIONS = (20_000, 20, 20)
+"""Thresholds of the garbage collector in this process. What programs return is tuples of integers, in which no cycle can
+be, and by Python's thresholds half of the time that goes into taking them in goes into looking through them."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]
 
@@ -337,6 +342,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
+    gc.set_threshold(*RARE_COLLECTIONS)
     stop_on_signals()
     _look_in_the_working_directory()
     with standard_output() as left:

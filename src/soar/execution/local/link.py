@@ -90,6 +90,7 @@ class Zygote:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             # Who is gone already is asked why where its greeting is waited for.
             self._socket.sendall(struct.pack("<I", len(text)) + text)
+        self._socket.setblocking(False)
 
     @property
     def pid(self) -> int:
@@ -107,6 +108,7 @@ class Zygote:
                 self._buffer += data
         except (Lost, OSError):
             raise self._did_not_start() from None
+        self._socket.setblocking(False)
         return self._greeted(frame)
 
     async def greeting_async(self) -> dict[str, Any]:
@@ -119,7 +121,6 @@ class Zygote:
 
     async def send(self, data: bytes) -> None:
         """Send one request; `Lost` if the zygote is gone."""
-        self._socket.setblocking(False)
         try:
             await asyncio.get_running_loop().sock_sendall(self._socket, struct.pack("<I", len(data)) + data)
         except OSError:
@@ -127,7 +128,6 @@ class Zygote:
 
     async def receive(self) -> tuple[bytes, bytes]:
         """Return the next frame as (kind, content); `Lost` if the zygote is gone."""
-        self._socket.setblocking(False)
         while (frame := self._cut()) is None:
             try:
                 data = self._socket.recv(RECEIVED)

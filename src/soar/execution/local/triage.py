@@ -11,6 +11,7 @@ import opcode
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from types import CodeType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import NamedTuple
 
@@ -80,61 +81,64 @@ class Look(NamedTuple):
     kin: tuple[frozenset[str], bytes]
 
 
-class _Seen:
-    """What a walk through a program's code has found so far."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.stored: set[str] = set()
-        self.imported: set[str] = set()
-        self.texts: list[str] = []
-        self.raw: list[bytes] = []
-        self.alone = False
-        self.close: list[CodeType] = []
-
-
 def look(code: CodeType, shunned: frozenset[str]) -> Look:
     """Return what there is to know of a program before it runs; `shunned` is what `shunned_names` found."""
-    seen = _Seen()
-    _walk(code, seen)
-    names = seen.names
-    raw = b"".join(seen.raw)
-    alone = seen.alone or not names.isdisjoint(shunned) or not seen.imported <= IMPORTABLE
-    if not alone and "__" in " ".join(names):
-        alone = not PRIVATE_ALLOWED.issuperset([name for name in names if name[:2] == "__"])
-    if not alone and seen.stored:
-        alone = not UNSETTABLE.isdisjoint(seen.stored) or any(name[:2] == "__" for name in seen.stored)
-        # A dataclass makes code of its fields' names.
-        alone = alone or ("name" in seen.stored and "dataclasses" in names)
-    alone = alone or _REFLECTING.search("\n".join(seen.texts)) is not None
-    alone = alone or any(_makes_class(each) or _names_fields(each) for each in seen.close)
+    codes, texts = _parts(code)
+    operations = [each.co_code for each in codes]
+    raw = b"".join(operations)
+    names = frozenset(chain.from_iterable([each.co_names for each in codes]))
+    parts = list(zip(codes, operations, strict=True))
+    alone = (
+        not names.isdisjoint(shunned)
+        or ("__" in " ".join(names) and not PRIVATE_ALLOWED.issuperset([name for name in names if name[:2] == "__"]))
+        or not _named_by(_IMPORT, raw, parts) <= IMPORTABLE
+        or _stores_badly(_named_by(_STORE, raw, parts) | _named_by(_DELETE, raw, parts), names)
+        or _REFLECTING.search("\n".join(texts)) is not None
+        or (_MATCH_CLASS in raw and any(_MATCH_CLASS in each[::2] for each in operations))
+        or any(_outlives(each, done) for each, done in parts)
+        or ("type" in names and any(_makes_class(each) for each in codes if "type" in each.co_names))
+        or ("__annotations__" in names and any(map(_names_fields, codes)))
+    )
     random = not names.isdisjoint(("random", "numpy.random", "samples"))
-    return Look(alone, random, _BUILDS_CLASS in raw, (frozenset(names), raw))
+    return Look(alone, random, _BUILDS_CLASS in raw, (names, raw))
 
 
-def _walk(code: CodeType, seen: _Seen) -> None:
-    """Collect names, texts and operations of this code and of all that it holds."""
-    operations = code.co_code
-    seen.raw.append(operations)
-    seen.names.update(code.co_names)
+def _parts(code: CodeType) -> tuple[list[CodeType], list[str]]:
+    """Return this code with all that it holds, and the texts in their constants."""
+    codes, texts = [code], []
+    for each in codes:  # grows meanwhile
+        for item in each.co_consts:
+            if type(item) is CodeType:
+                codes.append(item)
+            else:
+                _read(item, texts)
+    return codes, texts
+
+
+def _named_by(operation: int, raw: bytes, parts: list[tuple[CodeType, bytes]]) -> set[str]:
+    """Return the names that an operation is applied to, anywhere in a program; of modules, the dotted ones."""
+    found: set[str] = set()
     # Arguments are among these bytes too: what is not there is not there, and what is there may be one of them.
-    for operation in (_STORE, _DELETE):
-        if operation in operations:
-            seen.stored |= _operands(code, operation)
-    if _IMPORT in operations:
-        seen.imported |= _operands(code, _IMPORT)
-    if _MATCH_CLASS in operations and _MATCH_CLASS in operations[::2]:
-        seen.alone = True
-    if code.co_flags & _ASYNCHRONOUS or (code.co_flags & _GENERATOR and _CATCHES in operations):
-        # Suspended for ever, it would go on when it is thrown away: in the time of the next program.
-        seen.alone = True
-    if "type" in code.co_names or "__annotations__" in code.co_names:
-        seen.close.append(code)
-    for item in code.co_consts:
-        if type(item) is CodeType:
-            _walk(item, seen)
-        else:
-            _read(item, seen.texts)
+    if operation in raw:
+        for code, operations in parts:
+            if operation in operations:
+                found |= _operands(code, operation)
+    return found
+
+
+def _stores_badly(stored: set[str], names: frozenset[str]) -> bool:
+    """Return whether one of the attributes that are stored or deleted may be another's."""
+    if not stored:
+        return False
+    # A dataclass makes code of its fields' names.
+    fields = "name" in stored and "dataclasses" in names
+    return fields or not UNSETTABLE.isdisjoint(stored) or any(name[:2] == "__" for name in stored)
+
+
+def _outlives(code: CodeType, operations: bytes) -> bool:
+    """Return whether code may go on when it is thrown away, in the time of the next program, having been suspended for
+    ever."""
+    return bool(code.co_flags & _ASYNCHRONOUS or (code.co_flags & _GENERATOR and _CATCHES in operations))
 
 
 def _read(constant: object, texts: list[str]) -> None:
