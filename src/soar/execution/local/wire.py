@@ -130,16 +130,15 @@ class RecordReader:
     def feed(self, data: bytes) -> list[Record]:
         """Return the records that are whole now; `Malformed` where they are none of ours."""
         data = self._rest + data
-        at, found = 0, []
-        while at + _RECORD.size <= len(data):
+        at, end, found = 0, len(data), []
+        while (begin := at + _RECORD.size) <= end:
             kind, place, index, size = _RECORD.unpack_from(data, at)
             if size > MAX_RECORD:
                 raise Malformed(f"a record of {size} bytes")
-            end = at + _RECORD.size + size
-            if end > len(data):
+            if begin + size > end:
                 break
-            found.append((kind, place, index, data[at + _RECORD.size : end]))
-            at = end
+            at = begin + size
+            found.append((kind, place, index, data[begin:at]))
         self._rest = data[at:]
         return found
 
