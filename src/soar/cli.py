@@ -33,8 +33,8 @@ app.add_typer(experiments, name="experiment")
 engines = typer.Typer(help="Engines that serve language models.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(engines, name="engine")
 RARE_COLLECTIONS = (20_000, 20, 20)
-"""Thresholds of the garbage collector in this process. What programs return is tuples of integers, in which no cycle can
-be, and by Python's thresholds half of the time that goes into taking them in goes into looking through them."""
+"""Thresholds of the garbage collector in this process. What programs return is tuples of integers, in which no cycle
+can be, and by Python's thresholds half of the time that goes into taking them in goes into looking through them."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]
