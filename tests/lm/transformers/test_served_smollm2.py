@@ -117,7 +117,8 @@ def test_the_loop_runs_with_an_engine_of_its_own(folder, tmp_path):
     assert [(s["stage"], s["iteration"], s["finished"]) for s in searches] == [("train", 0, True), ("train", 1, True)]
     for search in searches:
         assert search["completions"] == 3 * 3 == sum(search["status"].values())
-        assert 0 < search["programs"] <= search["completions"]
+        # In the second search so small a model, which has learnt from a few programs, may write none.
+        assert search["programs"] <= search["completions"]
         assert 0 < search["tokens"]["completion"] <= 112 * search["completions"]
     assert json.loads((run / "adapters" / "1" / MANIFEST).read_text())["examples"] > 0
     engines = run / "engines"
