@@ -106,7 +106,7 @@ def test_the_loop_runs_with_an_engine_of_its_own(folder, tmp_path):
     assert train != shipped
     config.write_text(train)
     changes = {"lm.model": folder, "lm.backend": "served", "lm.engine": "transformers"}
-    fewer = {"search.samples": 3, "search.refinements": 0}  # transformers' server writes some ten tokens a second
+    fewer = {"search.samples": 5, "search.refinements": 0}
     soar(
         "run",
         config,
@@ -116,9 +116,8 @@ def test_the_loop_runs_with_an_engine_of_its_own(folder, tmp_path):
     searches = json.loads(soar("report", run, "--json"))["iterations"]
     assert [(s["stage"], s["iteration"], s["finished"]) for s in searches] == [("train", 0, True), ("train", 1, True)]
     for search in searches:
-        assert search["completions"] == 3 * 3 == sum(search["status"].values())
-        # In the second search so small a model, which has learnt from a few programs, may write none.
-        assert search["programs"] <= search["completions"]
+        assert search["completions"] == 3 * 5 == sum(search["status"].values())
+        assert 0 < search["programs"] <= search["completions"]
         assert 0 < search["tokens"]["completion"] <= 112 * search["completions"]
     assert json.loads((run / "adapters" / "1" / MANIFEST).read_text())["examples"] > 0
     engines = run / "engines"
