@@ -6,9 +6,8 @@ Programs and inputs are those of `programs.jsonl`: 320 of our own, half of them 
 round, the other manners, which are slow, in every third and on some of the programs; in an order shuffled per round,
 and with bare execution before and after each, on the same programs. Printed are medians over rounds with their range.
 CPU time is that of every process involved, but for starting the sandbox, which is opened once. Ours collects garbage
-as rarely as `soar` does, all else as often as Python does. Wall time of one and
-two workers on the whole corpus, each program on the inputs of four tasks, comes last; it means something only when as
-many cores are free.
+as rarely as `soar` does, all else as often as Python does. Wall time of one and two workers on the whole corpus, each
+program on the inputs of four tasks, comes last; it means something only when as many cores are free.
 """
 
 import argparse

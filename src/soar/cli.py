@@ -34,7 +34,7 @@ engines = typer.Typer(help="Engines that serve language models.", no_args_is_hel
 app.add_typer(engines, name="engine")
 RARE_COLLECTIONS = (20_000, 20, 20)
 """Thresholds of the garbage collector in this process. What programs return is tuples of integers, in which no cycle
-can be, and by Python's thresholds half of the time that goes into taking them in goes into looking through them."""
+can be; by Python's own thresholds they are looked through again and again as they come in."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]

@@ -83,7 +83,7 @@ class Look(NamedTuple):
 
 def look(code: CodeType, shunned: frozenset[str]) -> Look:
     """Return what there is to know of a program before it runs; `shunned` is what `shunned_names` found."""
-    codes, texts = _parts(code)
+    codes, texts = _unfolded(code)
     operations = [each.co_code for each in codes]
     raw = b"".join(operations)
     names = frozenset(chain.from_iterable([each.co_names for each in codes]))
@@ -103,7 +103,7 @@ def look(code: CodeType, shunned: frozenset[str]) -> Look:
     return Look(alone, random, _BUILDS_CLASS in raw, (names, raw))
 
 
-def _parts(code: CodeType) -> tuple[list[CodeType], list[str]]:
+def _unfolded(code: CodeType) -> tuple[list[CodeType], list[str]]:
     """Return this code with all that it holds, and the texts in their constants."""
     codes, texts = [code], []
     for each in codes:  # grows meanwhile
