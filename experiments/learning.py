@@ -264,8 +264,7 @@ async def transfer(study: Study, weights: Path | None, seed: int) -> Row:
     with TemporaryDirectory() as folder:
         async with session.open_run(config, Path(folder, "run"), lambda _: None, print, tasks) as run:
             step = run.method.steps[0]
-            held = run.executor, run.writer, run.reader, run.meter
-            await search(run.method.search, step.key, weights, study.unsearched, *held)
+            await search(run.method.search, step.key, weights, study.unsearched, run.held)
             return {
                 "completions": samples + refinements,
                 "right": counted(right_programs(run.reader, step, study.unsearched), config),

@@ -93,6 +93,11 @@ class Meter:
         limit = self.limits.max_seconds
         return None if limit is None else max(0.0, self._begun + limit - time.monotonic())
 
+    @property
+    def out_of_time(self) -> str:
+        """What is said when `max_seconds` is reached, by whoever notices it first: a call, a search, a finetuning."""
+        return f"budget.max_seconds = {self.limits.max_seconds or 0:g} is reached"
+
     def for_search(self, amounts: Sequence[int], finetunings: int, last: float | None) -> float | None:
         """Return the seconds after which a search ends for the steps that follow it (`search_seconds`)."""
         return search_seconds(self.seconds_left(), amounts, finetunings, last, self.limits.finetune_share)
@@ -128,7 +133,7 @@ class Meter:
             return f"budget.max_tokens = {self.limits.max_tokens} is reached"
         if self.limits.max_cost is not None and cost is not None and cost > self.limits.max_cost:
             return f"budget.max_cost = {self.limits.max_cost:g} is reached"
-        return "budget.max_seconds is reached" if self.seconds_left() == 0 else None
+        return self.out_of_time if self.seconds_left() == 0 else None
 
     def _needed(self, most: Tokens) -> str:
         """Return what was spent, and what the next call alone may take."""

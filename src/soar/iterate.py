@@ -18,7 +18,7 @@ from soar.errors import BudgetReached, Interrupted
 from soar.learning.learn import LearningMethod, learn
 from soar.protocols import Executor
 from soar.run import RunDirectory, Step, base_of, superseded, to_come
-from soar.search import SearchMethod, search
+from soar.search import Held, SearchMethod, search
 from soar.search.few_shot import solved_examples
 from soar.types import Task, Value
 
@@ -61,6 +61,11 @@ class Run:
     say: Callable[[str], None]
     stop: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def held(self) -> Held:
+        """What its searches need open."""
+        return Held(self.executor, self.writer, self.reader, self.meter)
+
 
 async def iterate(run: Run) -> None:
     """Do all searches of a run that are not done yet: learn θi (from a stage's second on), search with it, answer."""
@@ -87,9 +92,8 @@ async def iterate(run: Run) -> None:
         reached: BudgetReached | None = None
         try:
             async with writer.timing(*step.key, "seconds"):
-                held = run.executor, writer, reader, run.meter
                 seconds = run.meter.for_search(*to_come(method.steps, step, run.tasks), reader.last_finetuning())
-                if not await search(method.search, step.key, weights, tasks, *held, few_shot, seconds):
+                if not await search(method.search, step.key, weights, tasks, run.held, few_shot, seconds):
                     run.say(
                         f"search {step.iteration} of stage {step.stage.name!r} ended after {seconds or 0:.0f} s: {REST}"
                     )
@@ -108,7 +112,7 @@ async def iterate(run: Run) -> None:
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:
     """Pass on a trainer's log entry; end the training when the run is asked to stop."""
     if run.meter.seconds_left() == 0:
-        raise BudgetReached("budget.max_seconds is reached during finetuning; raise it with --set to continue")
+        raise BudgetReached(f"{run.meter.out_of_time} during finetuning; raise it with --set to continue")
     if run.stop.is_set():
         raise Interrupted("stopped during finetuning; the same command continues from the last checkpoint")
     run.notify(entry)

@@ -94,7 +94,7 @@ def test_a_limit_of_seconds_ends_a_search(tmp_path, run):
 def test_a_limit_of_seconds_ends_a_finetuning(tmp_path, run, report):
     (tmp_path / "sleepy.py").write_text(SLEEPY)
     code, errors = run("tuning", "budget.max_seconds=20", trainer="sleepy:Sleepy")
-    assert (code, "reached during finetuning" in errors) == (75, True)
+    assert (code, "max_seconds = 20 is reached during finetuning" in errors) == (75, True)
     assert not report("tuning")[1]["finished"]
     assert run("tuning", "budget.max_seconds=600", "executor.workers=1", trainer="sleepy:Sleepy")[0] == 0
 

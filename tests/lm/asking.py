@@ -2,14 +2,17 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 from loopback import choices
 
 from soar.errors import EndpointError
-from soar.lm.openai.client import OpenAICompatible
+from soar.lm.openai.client import Limits, OpenAICompatible
+from soar.lm.openai.learnt import Learnt
 from soar.types import Completion, Message, Prompt, Sampling
 
 PROMPT = (Message("system", "rules"), Message("user", "task"))
+QUICK = Limits(deadline_seconds=5.0, give_up_seconds=5.0, backoff_seconds=0.02)
 SAMPLING = Sampling(temperature=0.7, min_p=0.05, max_new_tokens=32)
 
 
@@ -28,12 +31,19 @@ class Asked:
         return [completion.text for _, completion in sorted(self.found, key=lambda item: item[0])]
 
 
-def ask(url: str, count: int = 1, prompt: Prompt = PROMPT, times: int = 1, **settings) -> Asked:
+def ask(
+    url: str,
+    count: int = 1,
+    prompt: Prompt = PROMPT,
+    times: int = 1,
+    learnt: Learnt | None = None,
+    api_key_env: str | None = None,
+    **limits,
+) -> Asked:
     """Ask for `count` completions with seeds 100, 101, …, `times` times over one connection; the last is returned."""
 
     async def all_of_it() -> Asked:
-        options = {"deadline_seconds": 5.0, "give_up_seconds": 5.0, "backoff_seconds": 0.02, **settings}
-        lm = OpenAICompatible("some-model", url, **options)
+        lm = OpenAICompatible("some-model", url, api_key_env, limits=replace(QUICK, **limits), learnt=learnt)
         asked = Asked()
         for _ in range(times):
             asked = Asked()

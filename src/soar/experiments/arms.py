@@ -166,9 +166,8 @@ async def _never(study: Study, cell: Cell) -> dict[str, Any]:
         named = {config.stages[0].name: tasks}
         async with session.open_run(config, Path(folder, "run"), _quietly, study.say, named) as opened:
             step = opened.method.steps[0]
-            held = opened.executor, opened.writer, opened.reader, opened.meter
             await opened.writer.begin(*step.key)
-            await search(opened.method.search, step.key, weights, tasks, *held)
+            await search(opened.method.search, step.key, weights, tasks, opened.held)
             return search_result(opened.reader, None, step, tasks, domain.parse)
 
 

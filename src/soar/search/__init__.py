@@ -6,17 +6,14 @@ from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import SearchedRow
-from soar.archive.writer import ArchiveWriter
-from soar.budget import Meter
 from soar.errors import BudgetReached
-from soar.protocols import Executor
-from soar.search.context import SearchContext, SearchMethod
+from soar.search.context import Held, SearchContext, SearchMethod
 from soar.search.evaluate import evaluator
 from soar.search.refine import refine
 from soar.search.sample import sample
 from soar.types import Task
 
-__all__ = ["SearchContext", "SearchMethod", "search", "search_tasks"]
+__all__ = ["Held", "SearchContext", "SearchMethod", "search", "search_tasks"]
 
 
 async def search(
@@ -24,10 +21,7 @@ async def search(
     place: tuple[str, int],
     weights: Path | None,
     tasks: Sequence[Task],
-    executor: Executor,
-    writer: ArchiveWriter,
-    reader: ArchiveReader,
-    meter: Meter,
+    held: Held,
     few_shot: Sequence[tuple[Task, str]] = (),
     seconds: float | None = None,
 ) -> bool:
@@ -40,8 +34,9 @@ async def search(
     learnt = {phase: weights if phase in method.operators else None for phase in ("sample", "refine")}
     models = {each: method.open_lm(each) for each in set(learnt.values())}
     sampler, refiner = models[learnt["sample"]], models[learnt["refine"]]
-    context = SearchContext(method, *place, sampler, refiner, executor, writer, reader, meter, tuple(few_shot))
-    deadline = asyncio.timeout(meter.seconds_left() if seconds is None else seconds)
+    parts = held.executor, held.writer, held.reader, held.meter
+    context = SearchContext(method, *place, sampler, refiner, *parts, tuple(few_shot))
+    deadline = asyncio.timeout(held.meter.seconds_left() if seconds is None else seconds)
     try:
         async with deadline:
             await search_tasks(context, tasks)
@@ -50,15 +45,14 @@ async def search(
         if not deadline.expired():
             raise
         if seconds is not None:
-            _refuse_nothing_found(reader, place)
+            _refuse_nothing_found(held.reader, place)
             return False
-        reached = f"budget.max_seconds = {meter.limits.max_seconds:g} is reached"
-        raise BudgetReached(f"{reached}; raise it with --set to continue") from None
+        raise BudgetReached(f"{held.meter.out_of_time}; raise it with --set to continue") from None
     finally:
         for lm in models.values():
             counts = lm.requests()
             await lm.close()
-            await writer.add_requests(counts)
+            await held.writer.add_requests(counts)
 
 
 def _refuse_nothing_found(reader: ArchiveReader, place: tuple[str, int]) -> None:

@@ -36,6 +36,16 @@ class SearchMethod:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What is open while a run searches: where programs run, where rows go and come from, and what keeps its budget."""
+
+    executor: Executor
+    writer: ArchiveWriter
+    reader: ArchiveReader
+    meter: Meter
+
+
+@dataclass(frozen=True, slots=True)
 class SearchContext:
     """One search of one iteration.
 

@@ -11,7 +11,7 @@ import pytest
 from loopback import Answer, as_json, choices, error, serving
 
 from soar.errors import EndpointError, PromptTooLong
-from soar.lm.openai.client import SAME_ANSWERS, OpenAICompatible
+from soar.lm.openai.client import SAME_ANSWERS, Limits, OpenAICompatible
 from soar.lm.openai.rate import Rate
 from soar.types import Message, Sampling
 
@@ -61,7 +61,7 @@ def test_of_2000_completions_none_is_unaccounted_for_and_few_are_asked_for_twice
         return texts, None
 
     async def everything(url):
-        lm = OpenAICompatible("m", url, concurrency=32, deadline_seconds=2.0, backoff_seconds=0.01)
+        lm = OpenAICompatible("m", url, limits=Limits(concurrency=32, deadline_seconds=2.0, backoff_seconds=0.01))
         try:
             return await asyncio.gather(*(one(lm, prompt) for prompt in range(PROMPTS))), lm.requests()
         finally:
@@ -99,7 +99,7 @@ def test_as_many_requests_go_out_at_once_as_the_server_takes():
         return error(429, "too many") if crowded else choices("a")
 
     async def everything(url):
-        lm = OpenAICompatible("m", url, concurrency=32, backoff_seconds=0.01)
+        lm = OpenAICompatible("m", url, limits=Limits(concurrency=32, backoff_seconds=0.01))
 
         async def one(number):
             return [c async for _, c in lm.generate((Message("user", str(number)),), [number], Sampling(1.0, 0.0, 8))]

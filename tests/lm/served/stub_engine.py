@@ -16,6 +16,7 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 PROGRAMS = (
     "def transform(grid):\n    return [row[::-1] for row in grid]",
@@ -45,6 +46,59 @@ def reply(messages: object, seed: int, weights: str) -> str:
     return f"```python\n{program}\n# variant {chance.randrange(20)} of {weights}\n```"
 
 
+class Stub(BaseHTTPRequestHandler):
+    """Answers requests; what the engine was started with stands on the class."""
+
+    protocol_version = "HTTP/1.1"
+    given: ClassVar[dict[str, str]]
+    served: ClassVar[str]
+
+    def do_GET(self) -> None:
+        self.answer(200 if self.path == "/health" else 404, {})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "die" in self.given and "seed" in body and (lines := Path(self.given["die"]).read_text().splitlines()):
+            Path(self.given["die"]).write_text("".join(line + "\n" for line in lines[1:]))
+            os._exit(3)
+        if "probes" in self.given:
+            self.probe(json.loads(Path(self.given["probes"]).read_text()), body)
+            return
+        messages = body["messages"]
+        words = sum(len(message["content"].split()) for message in messages)
+        text = reply(messages, body["seed"], self.served)
+        self.choose({"message": {"role": "assistant", "content": text}}, words, len(text.split()))
+
+    def probe(self, said: dict, body: dict) -> None:
+        """Answer by what a test wrote down: ``prompt_tokens``, ``answer``, and ``logprobs`` unless it has none."""
+        if "messages" in body:
+            self.choose({"message": {"role": "assistant", "content": said["answer"]}}, said["prompt_tokens"], 3)
+        elif "logprobs" in said:
+            self.choose({"text": "", "logprobs": {"token_logprobs": said["logprobs"]}}, 1, 1)
+        else:
+            self.answer(422, {"detail": "Unexpected fields: {'echo'}"})
+
+    def choose(self, choice: dict, prompt: int, completion: int) -> None:
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion}
+        self.answer(200, {"choices": [{"index": 0, "finish_reason": "stop", **choice}], "usage": usage})
+
+    def answer(self, status: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        return
+
+
+class Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 def main() -> None:
     weights, port, options = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     given = {name: value for name, _, value in (option.partition("=") for option in options)}
@@ -56,57 +110,8 @@ def main() -> None:
     if "broken" in given:
         sys.exit("stub: no such model")
     time.sleep(float(given.get("slow", "0")))
-    name = digest(weights)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.answer(200 if self.path == "/health" else 404, {})
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if "die" in given and "seed" in body and (lines := Path(given["die"]).read_text().splitlines()):
-                Path(given["die"]).write_text("".join(line + "\n" for line in lines[1:]))
-                os._exit(3)
-            if "probes" in given:
-                probe(self, json.loads(Path(given["probes"]).read_text()), body)
-                return
-            messages = body["messages"]
-            words = sum(len(message["content"].split()) for message in messages)
-            text = reply(messages, body["seed"], name)
-            self.choose({"message": {"role": "assistant", "content": text}}, words, len(text.split()))
-
-        def choose(self, choice: dict, prompt: int, completion: int) -> None:
-            usage = {"prompt_tokens": prompt, "completion_tokens": completion}
-            self.answer(200, {"choices": [{"index": 0, "finish_reason": "stop", **choice}], "usage": usage})
-
-        def answer(self, status: int, body: object) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            return
-
-    def probe(handler: Handler, said: dict, body: dict) -> None:
-        """Answer by what a test wrote down: ``prompt_tokens``, ``answer``, and ``logprobs`` unless it has none."""
-        if "messages" in body:
-            choice = {"message": {"role": "assistant", "content": said["answer"]}}
-            handler.choose(choice, said["prompt_tokens"], 3)
-        elif "logprobs" in said:
-            handler.choose({"text": "", "logprobs": {"token_logprobs": said["logprobs"]}}, 1, 1)
-        else:
-            handler.answer(422, {"detail": "Unexpected fields: {'echo'}"})
-
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-    Listener(("127.0.0.1", port), Handler).serve_forever(poll_interval=0.05)
+    Stub.given, Stub.served = given, digest(weights)
+    Listener(("127.0.0.1", port), Stub).serve_forever(poll_interval=0.05)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from soar.lm.openai.client import OpenAICompatible
+from soar.lm.openai.client import Limits, OpenAICompatible
 from soar.lm.openai.learnt import Learnt
 from soar.lm.openai.request import check_address
 from soar.settings import FREE, Positive, Section
@@ -69,8 +69,9 @@ class Backend:
 
         settings = self._settings
         learnt = Learnt(f"{settings.model} at {settings.base_url}", kept=self._kept)
-        given = settings.model_dump(exclude={"backend", "model", "weights"})
+        limits = Limits(settings.concurrency, settings.deadline_seconds, settings.give_up_seconds)
+        name = settings.model if weights is None else name_of(weights)
+        client = OpenAICompatible(name, settings.base_url, settings.api_key_env, limits=limits, learnt=learnt)
         if weights is None:
-            return OpenAICompatible(settings.model, learnt=learnt, **given)
-        client = OpenAICompatible(name_of(weights), learnt=learnt, **given)
+            return client
         return WithAdapter(client, weights, Lent(settings.base_url, settings.api_key_env, self._kept))

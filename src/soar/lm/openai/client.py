@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import openai
@@ -55,15 +55,28 @@ class _Unreachable(_Transient):
     """No connection, or one that was cut."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard an endpoint is asked, and how long it is waited for.
+
+    At most `concurrency` requests are on their way at once, fewer where the server refuses so many. An attempt that is
+    not complete after `deadline_seconds` counts as lost, however much has arrived; a request that keeps failing is
+    given up `give_up_seconds` after its first failure. Waits between attempts begin at `backoff_seconds` and double.
+    """
+
+    concurrency: int = 64
+    deadline_seconds: float = 600.0
+    give_up_seconds: float = 3600.0
+    backoff_seconds: float = 0.5
+
+
 class OpenAICompatible:
     """Holds a connection to one endpoint, for one event loop.
 
-    `base_url` ends in ``/v1``; `api_key_env` names the variable with the key (a dummy key is sent without one).
-    At most `concurrency` requests are on their way at once, fewer where the server refuses so many. An attempt that is
-    not complete after `deadline_seconds` counts as lost, however much has arrived; a request that keeps failing is
-    given up `give_up_seconds` after its first failure, or `FIRST_CONTACT_SECONDS` if the endpoint has never answered,
-    or after `SAME_ANSWERS` of the same error. Waits between attempts begin at `backoff_seconds` and double. `learnt` is
-    what is known of the endpoint, `reached` whether it has answered before.
+    `base_url` ends in ``/v1``; `api_key_env` names the variable with the key (a dummy key is sent without one). What
+    keeps failing is given up earlier than its `limits` say if the endpoint has never answered (after
+    `FIRST_CONTACT_SECONDS`), and after `SAME_ANSWERS` of the same error. `learnt` is what is known of the endpoint,
+    `reached` whether it has answered before.
     """
 
     def __init__(
@@ -72,10 +85,7 @@ class OpenAICompatible:
         base_url: str,
         api_key_env: str | None = None,
         *,
-        concurrency: int = 64,
-        deadline_seconds: float = 600.0,
-        give_up_seconds: float = 3600.0,
-        backoff_seconds: float = 0.5,
+        limits: Limits = Limits(),
         learnt: Learnt | None = None,
         reached: bool = False,
     ) -> None:
@@ -83,9 +93,8 @@ class OpenAICompatible:
         check_address(base_url, api_key_env)
         self._key = read_key(api_key_env, base_url)
         self._client = open_client(base_url, self._key)
-        self._rate = Rate(concurrency)
+        self._rate, self._limits = Rate(limits.concurrency), limits
         self._crowded = False
-        self._deadline, self._give_up, self._backoff = deadline_seconds, give_up_seconds, backoff_seconds
         self._learnt = learnt or Learnt(base_url)
         self._too_long: set[str] = set()
         self._counts = {"issued": 0, "retried": 0, "failed": 0}
@@ -219,7 +228,8 @@ class OpenAICompatible:
 
     def _patience(self) -> float:
         """Return the seconds after which a request that keeps failing is given up."""
-        return self._give_up if self._reached else min(self._give_up, FIRST_CONTACT_SECONDS)
+        most = self._limits.give_up_seconds
+        return most if self._reached else min(most, FIRST_CONTACT_SECONDS)
 
     async def _attempt(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
         """Send the request, changed as long as the server refuses something in it; return its completions."""
@@ -245,10 +255,10 @@ class OpenAICompatible:
             while (pause := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
             try:
-                async with asyncio.timeout(self._deadline):
+                async with asyncio.timeout(self._limits.deadline_seconds):
                     reply = self._read(await self._post(prompt, fields))
             except TimeoutError:
-                raise _Transient(f"no complete answer within {self._deadline:g} s") from None
+                raise _Transient(f"no complete answer within {self._limits.deadline_seconds:g} s") from None
             except NonsenseReply as problem:
                 raise _Transient(str(problem), suspect=True) from None
             except openai.APIStatusError as problem:
@@ -291,7 +301,7 @@ class OpenAICompatible:
         if refusal.transient:
             wait = retry_after(problem.response.headers)
             if wait is not None:
-                self._not_before = max(self._not_before, time.monotonic() + min(wait, self._give_up))
+                self._not_before = max(self._not_before, time.monotonic() + min(wait, self._limits.give_up_seconds))
             raise self._passing(refusal, wait)
         raise EndpointError(f"{self._url}: status {refusal.status}: {refusal.message}. {self._advice(refusal)}")
 
@@ -330,8 +340,8 @@ class OpenAICompatible:
         """Return the seconds until the next attempt: what the server asked for, or twice as long each time."""
         problem = state.outcome.exception() if state.outcome else None
         if isinstance(problem, _Transient) and problem.wait is not None:
-            return max(problem.wait, self._backoff)
-        return min(MAX_WAIT_SECONDS, self._backoff * 2 ** min(state.attempt_number - 1, 16))
+            return max(problem.wait, self._limits.backoff_seconds)
+        return min(MAX_WAIT_SECONDS, self._limits.backoff_seconds * 2 ** min(state.attempt_number - 1, 16))
 
     def _notice(self, state: tenacity.RetryCallState) -> None:
         """Count a repetition, and say now and then that the endpoint is waited for."""

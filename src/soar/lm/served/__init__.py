@@ -69,7 +69,17 @@ class Backend:
 
     def open(self, weights: Path | None) -> "Served":
         """Return the model, or finetuned weights in its place, behind an engine that starts when it is first asked."""
+        from soar.lm.openai.client import Limits
         from soar.lm.served.engine import Served
 
-        settings = self._settings.model_dump(exclude={"backend", "model", "engine", "engine_python"})
-        return Served(self._engine, self._python, weights or self.folder, self._kept, **settings)
+        settings = self._settings
+        return Served(
+            self._engine,
+            self._python,
+            weights or self.folder,
+            self._kept,
+            engine_args=settings.engine_args,
+            context=settings.context,
+            start_seconds=settings.start_seconds,
+            limits=Limits(settings.concurrency, settings.deadline_seconds, settings.give_up_seconds),
+        )

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import openai
 
 from soar.errors import EndpointError
 from soar.lm.openai.alike import refuse_other_weights
-from soar.lm.openai.client import OpenAICompatible
+from soar.lm.openai.client import Limits, OpenAICompatible
 from soar.lm.openai.learnt import Learnt
 from soar.lm.openai.request import open_client
 from soar.lm.served.engines import Engine
@@ -53,16 +54,14 @@ class Served:
         engine_args: Sequence[str] = (),
         context: int | None = None,
         start_seconds: float = 1800.0,
-        concurrency: int = 64,
-        deadline_seconds: float = 600.0,
-        give_up_seconds: float = 3600.0,
+        limits: Limits = Limits(),
     ) -> None:
         """The engine starts when it is first asked; see `soar.lm.served.Backend` for the settings. Logs, records and
         findings lie in `kept`, None: in a folder that goes with it."""
         self._passing = None if kept else tempfile.mkdtemp(prefix="soar-engine-")
         self._kept = kept or Path(self._passing or "")
         self._weights, self._engine = weights.resolve(), engine
-        self._patience, self._deadline = start_seconds, deadline_seconds
+        self._patience, self._deadline = start_seconds, limits.deadline_seconds
         self._context = context
         port = free_port()
         self._command = engine.command(python, self._weights, port, engine_args)
@@ -71,9 +70,7 @@ class Served:
         self._client = OpenAICompatible(
             self._model,
             f"{self.address}/v1",
-            concurrency=min(concurrency, engine.at_once or concurrency),
-            deadline_seconds=deadline_seconds,
-            give_up_seconds=give_up_seconds,
+            limits=replace(limits, concurrency=min(limits.concurrency, engine.at_once or limits.concurrency)),
             learnt=Learnt(engine.name, leaves_out=engine.leaves_out, fields=engine.fields, kept=self._kept),
             reached=True,
         )
