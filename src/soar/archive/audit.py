@@ -12,6 +12,7 @@ from soar.archive.checks import COLUMNS, COUNTED_BY, KEYS, checksum, counted_sql
 from soar.archive.refusal import WAIT_SECONDS, refusal
 from soar.archive.rows import code_hash, output_hash
 from soar.archive.schema import CHECKED, SINCE, layout
+from soar.archive.tallies import TALLIED
 from soar.errors import StoreError
 
 SHOWN = 20
@@ -33,6 +34,8 @@ def audit(path: Path) -> list[str]:
         if found_layout >= CHECKED:
             looks += [_changed(connection, table) for table in tables]
             looks += [_uncounted(connection, table) for table in COUNTED_BY if table in (*tables, "outputs")]
+        if "tallies" in tables:
+            looks.append(_mistallied(connection))
         for look in looks:
             found += _few(look)
     return found
@@ -78,6 +81,15 @@ def _uncounted(connection: sqlite3.Connection, table: str) -> Iterator[str]:
         if found.get(part, 0) != stored.get(part, 0):
             of = f" of {'/'.join(map(str, part[1:]))}" if columns else ""
             yield f"{found.get(part, 0)} rows of {table}{of} are there, {stored.get(part, 0)} were stored"
+
+
+def _mistallied(connection: sqlite3.Connection) -> Iterator[str]:
+    found = {row[:4]: row[4:] for row in connection.execute(TALLIED)}
+    stored = {row[:4]: row[4:] for row in connection.execute(f"SELECT {', '.join(COLUMNS['tallies'])} FROM tallies")}
+    for ended in sorted(found.keys() | stored.keys(), key=repr):
+        there, said = found.get(ended, (0, 0, 0, 0)), stored.get(ended, (0, 0, 0, 0))
+        if there != said:
+            yield f"the completions of {'/'.join(map(str, ended))} come to {there}, the tally says {said}"
 
 
 def _outputs(connection: sqlite3.Connection) -> Iterator[str]:

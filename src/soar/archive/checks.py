@@ -26,6 +26,9 @@ COLUMNS = {
     "iterations": ("rowid", "stage", "iteration", "seconds", "finetune_seconds", "finished"),
     "requests": ("session", "issued", "retried", "failed"),
     "searched": ("stage", "iteration", "task_id"),
+    "tallies": (
+        *("stage", "iteration", "task_id", "status", "completions", "prompt_tokens", "completion_tokens", "right"),
+    ),
 }
 """The columns that a table's checksum covers, in their order. Searches are told apart by the order of their rowids, so
 these count. An output needs no checksum: its hash is its name."""
@@ -37,6 +40,7 @@ KEYS = {
     "iterations": ("stage", "iteration"),
     "requests": ("session",),
     "searched": ("stage", "iteration", "task_id"),
+    "tallies": ("stage", "iteration", "task_id", "status"),
 }
 """The columns that tell a table's rows apart."""
 

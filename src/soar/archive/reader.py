@@ -27,6 +27,7 @@ from soar.archive.rows import (
     output_hash,
 )
 from soar.archive.schema import CHECKED, SINCE, layout
+from soar.archive.tallies import TALLIED
 from soar.errors import StoreError
 from soar.types import Completion, Origin, Output, Phase, Program
 
@@ -34,10 +35,6 @@ _PLACE = "stage = ? AND iteration = ? AND task_id = ? AND phase = ? AND island =
 _WITH_EXECUTIONS = (
     "FROM completions c LEFT JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash WHERE c.stage = ?"
 )
-_NEEDED_FOR_TOTALS = {
-    "completions": ("task_id", "status", "code_hash", "prompt_tokens", "completion_tokens"),
-    "executions": ("task_id", "code_hash", "status", "accuracy"),
-}
 
 Columns: TypeAlias = Mapping[str, Any]
 """One row by the names of its columns."""
@@ -193,35 +190,39 @@ class ArchiveReader:
         """Return the tokens of the prompt and of the completion side that each task of the run took."""
         spent: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
         for done in self.iterations():
-            with self._reading():
-                rows = self._rows(
-                    "completions", "FROM completions WHERE stage = ? AND iteration = ?", (done.stage, done.iteration)
-                )
-                self._count("completions", rows, done.stage, done.iteration)
-            for row in rows:
+            for row in self._tallies(done.stage, done.iteration):
                 prompt, completion = spent[row["task_id"]]
                 spent[row["task_id"]] = prompt + row["prompt_tokens"], completion + row["completion_tokens"]
         return dict(spent)
 
     def totals(self, stage: str, iteration: int) -> SearchTotals:
         """Return what one search came to, all tasks together."""
-        statuses, prompts, texts, solved = Counter[str](), 0, 0, set[str]()
-        waiting: defaultdict[str, set[str]] = defaultdict(set)
+        rows = self._tallies(stage, iteration)
+        statuses = Counter[str]()
+        for row in rows:
+            statuses[row["status"]] += row["completions"]
+        return SearchTotals(
+            statuses=dict(sorted((+statuses).items())),
+            prompt_tokens=sum(row["prompt_tokens"] for row in rows),
+            completion_tokens=sum(row["completion_tokens"] for row in rows),
+            solved_in_training=len({row["task_id"] for row in rows if row["right"]}),
+        )
+
+    def _tallies(self, stage: str, iteration: int) -> list[Columns]:
+        """Return how the completions of one search ended, task by task."""
+        where = "FROM tallies WHERE stage = ? AND iteration = ?"
         with self._reading():
-            for row, done in self._executed(f"{_WITH_EXECUTIONS} AND c.iteration = ?", (stage, iteration)):
-                status = row["status"]
-                if status == "code":
-                    status = done["status"] if done else "waiting"
-                if status == "waiting":
-                    waiting[row["task_id"]].add(row["code_hash"])
-                if done and done["status"] == "ok" and done["accuracy"] == 1.0:
-                    solved.add(row["task_id"])
-                statuses[status] += 1
-                prompts += row["prompt_tokens"]
-                texts += row["completion_tokens"]
-            self._compare("completions", statuses.total(), stage, iteration)
-            self._miss(waiting)
-        return SearchTotals(dict(sorted(statuses.items())), prompts, texts, len(solved))
+            if self._layout < SINCE["tallies"]:
+                rows = self._counted_now(stage, iteration)
+            else:
+                rows = self._rows("tallies", where, (stage, iteration))
+            self._compare("completions", sum(row["completions"] for row in rows), stage, iteration)
+        return rows
+
+    def _counted_now(self, stage: str, iteration: int) -> list[Columns]:
+        """Return the tallies of an archive that has none: every row of the search is read."""
+        sql = TALLIED.replace(" GROUP BY", " WHERE c.stage = ? AND c.iteration = ? GROUP BY")
+        return [dict(zip(COLUMNS["tallies"], row, strict=True)) for row in self._stream(sql, (stage, iteration))]
 
     def right_in_training(self) -> set[str]:
         """Return the tasks with a program that is right on all training pairs, in any search of the run."""
@@ -258,8 +259,7 @@ class ArchiveReader:
 
     def _executed(self, sql: str, parameters: tuple[object, ...]) -> Iterator[tuple[Columns, Columns | None]]:
         """Yield completions, each with its execution if there is one, as they are read: a search has many."""
-        names = COLUMNS if self._checked or "task_id = ?" in sql else _NEEDED_FOR_TOTALS
-        ours, theirs = names["completions"], names["executions"]
+        ours, theirs = COLUMNS["completions"], COLUMNS["executions"]
         columns = f"{self._columns('completions', 'c', ours)}, {self._columns('executions', 'e', theirs)}"
         middle = len(ours) + 1
         for values in self._stream(f"SELECT {columns} {sql}", parameters):

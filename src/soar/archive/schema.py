@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from soar.archive.checks import seal
+from soar.archive.tallies import tally_all
 from soar.errors import StoreError
 
 MIGRATIONS = (
@@ -68,11 +69,22 @@ MIGRATIONS = (
         PRIMARY KEY (stage, iteration, task_id)
     );
     """,
+    """
+    CREATE TABLE tallies (                -- what searches came to; follows from completions and executions
+        stage TEXT NOT NULL, iteration INTEGER NOT NULL, task_id TEXT NOT NULL,
+        status TEXT NOT NULL,             -- how completions ended: as their program did, 'waiting' until it has run
+        completions INTEGER NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+        right INTEGER NOT NULL,           -- how many of them are right on all training pairs
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (stage, iteration, task_id, status)
+    );
+    CREATE INDEX completions_by_code ON completions (task_id, code_hash);
+    """,
 )
 CHECKED = 2
 """The first layout with checksums and counts."""
 
-SINCE = {"searched": 3}
+SINCE = {"searched": 3, "tallies": 4}
 """The layout that brought a table, where it was not the first."""
 
 
@@ -95,6 +107,8 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     if found < CHECKED:
         seal(connection)
+    if 0 < found < SINCE["tallies"]:
+        tally_all(connection)
     connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     connection.execute("COMMIT")
 

@@ -9,7 +9,6 @@ import queue
 import sqlite3
 import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing
@@ -17,16 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from soar.archive.checks import Part, add_counts, offer_checksum
-from soar.archive.insert import insert, insert_iteration, insert_requests, update_iteration
+from soar.archive.checks import offer_checksum
+from soar.archive.insert import Stored, insert, insert_iteration, insert_requests, update_iteration
 from soar.archive.refusal import WAIT_SECONDS, refusal
 from soar.archive.rows import Row
 from soar.archive.schema import migrate
 from soar.errors import StoreError
 from soar.files import rename_durably
 
-Write: TypeAlias = Callable[[sqlite3.Connection, Counter[Part]], None]
-"""What is done in a transaction; it adds the rows that it stored to the counts."""
+Write: TypeAlias = Callable[[sqlite3.Connection, Stored], None]
+"""What is done in a transaction; it notes the rows that it stored."""
 
 Job: TypeAlias = tuple[Write, Future[None]]
 SecondsColumn: TypeAlias = Literal["seconds", "finetune_seconds"]
@@ -203,10 +202,10 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[Job], path: Path) ->
         return
     try:
         connection.execute("BEGIN IMMEDIATE")
-        stored: Counter[Part] = Counter()
+        stored = Stored()
         for write, _ in batch:
             write(connection, stored)
-        add_counts(connection, +stored)
+        stored.write(connection)
         connection.execute("COMMIT")
     except Exception as error:  # noqa: BLE001 — a row that cannot be stored ends its batch, not the thread
         if connection.in_transaction:
