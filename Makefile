@@ -11,7 +11,7 @@ ENGINE ?= .venv-engine
 # Unsloth; several GB with the CUDA build of torch that pip takes by default.
 UNSLOTH ?= .venv-unsloth
 
-.PHONY: demo test test-fast test-slow test-engine test-unsloth lint format bench bench-sandbox bench-gpu clean distclean
+.PHONY: demo test test-fast test-slow test-engine test-unsloth lint format bench bench-sandbox bench-scale bench-gpu clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run demo runs/demo
@@ -48,6 +48,9 @@ bench: bench-sandbox
 
 bench-sandbox: $(READY)
 	$(BIN)/python -m benchmarks.sandbox
+
+bench-scale: $(READY)
+	$(BIN)/python -m benchmarks.scale
 
 bench-gpu: $(READY)
 	$(BIN)/python -m benchmarks.gpu

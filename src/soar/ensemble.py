@@ -38,17 +38,15 @@ class Answering:
     voter: Voter
     filters: Mapping[str, Filter]
 
-    def ballots(self, task: Task, programs: Sequence[Program]) -> list[Ballot]:
-        """Return the ballots of a task's programs, heaviest first: the first two are its answers (§3.2)."""
-        voters, _ = filtered(task.without_answers(), programs, self.filters)
-        return self.voter(voters)
+    def vote(self, task: Task, programs: Sequence[Program]) -> tuple[list[Ballot], dict[str, int]]:
+        """Return the ballots of a task's programs, heaviest first: the first two are its answers (§3.2). And how many
+        programs may not vote, by the reason."""
+        voters, fallen = filtered(task.without_answers(), programs, self.filters)
+        return self.voter(voters), fallen
 
-    def answers(
-        self, tasks: Iterable[Task], programs_of: Callable[[str], Sequence[Program]]
-    ) -> dict[str, list[tuple[Value, ...]]]:
-        """Return up to two answers to every task by its id, best first, each a value per test input."""
-        votes = {task.id: self.ballots(task, programs_of(task.id)) for task in tasks}
-        return {name: [ballot.outputs for ballot in ballots[:2]] for name, ballots in votes.items()}
+    def ballots(self, task: Task, programs: Sequence[Program]) -> list[Ballot]:
+        """Return the ballots alone."""
+        return self.vote(task, programs)[0]
 
 
 def sum_vote(programs: Sequence[Program]) -> list[Ballot]:

@@ -17,8 +17,9 @@ from soar import session
 from soar.archive.rows import CompletionRow, code_hash, execution_row
 from soar.config import Config
 from soar.errors import ConfigError, DataError
-from soar.iterate import Run
+from soar.iterate import Run, answer
 from soar.report.dataset import pyarrow_or_error
+from soar.report.task_results import keep
 from soar.run import Step
 from soar.search.evaluate import execute
 from soar.signals import until_signal
@@ -83,9 +84,7 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
             await asyncio.gather(*under_way, return_exceptions=True)
     if not places:
         raise DataError(f"no program in {named} is of one of the {len(tasks)} tasks of stage {step.stage.name!r}")
-    searched = run.tasks[step.stage.name]
-    answers = run.method.answering.answers(searched, lambda id_: run.reader.programs(id_, *step.key))
-    run.directory.write_answers(step.number, run.method.submission(searched, answers))
+    keep(run.directory, step, run.method.answering, run.tasks[step.stage.name], answer(run, step))
     await run.writer.finish(*step.key)
     return Imported(step, places.total(), len(places), elsewhere)
 

@@ -17,6 +17,7 @@ from soar.ensemble import Answering
 from soar.errors import BudgetReached, Interrupted
 from soar.learning.learn import LearningMethod, learn
 from soar.protocols import Executor
+from soar.report.task_results import TaskResult, judge, keep
 from soar.run import RunDirectory, Step, base_of, superseded, to_come
 from soar.search import Held, SearchMethod, search
 from soar.search.few_shot import solved_examples
@@ -99,14 +100,29 @@ async def iterate(run: Run) -> None:
                     )
         except BudgetReached as limit:
             reached = limit  # what was found until then has answers
-        answers = method.answering.answers(tasks, lambda id_, key=step.key: reader.programs(id_, *key))
-        directory.write_answers(step.number, method.submission(tasks, answers))
+        results = answer(run, step)
         if reached:
             raise reached
+        keep(directory, step, method.answering, tasks, results)
         await writer.finish(*step.key)
         if method.learning.keep is not None:
             unneeded = superseded(method.steps, step.number, method.learning.keep)
             directory.prune(unneeded)
+
+
+def answer(run: Run, step: Step) -> list[TaskResult]:
+    """Write the answers of a step's search, two to each task, by what it has found until now (§3.2); return what that
+    comes to on each task."""
+    results: list[TaskResult] = []
+    answers: dict[str, list[tuple[Value, ...]]] = {}
+    tasks = run.tasks[step.stage.name]
+    for task in tasks:
+        programs = run.reader.programs(task.id, *step.key)
+        result, ballots = judge(run.reader, step, task, run.method.answering, programs)
+        results.append(result)
+        answers[task.id] = [ballot.outputs for ballot in ballots[:2]]
+    run.directory.write_answers(step.number, run.method.submission(tasks, answers))
+    return results
 
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:

@@ -7,6 +7,7 @@ Knows files and refuses what does not fit; knows nothing of searching or learnin
       archive.sqlite               every completion and execution
       data/<i>/  adapters/<i>/     what the model of search i was finetuned on, and its weights
       answers/<i>.json             search i's answers in the ARC Prize submission format
+      results/<i>.json             what search i, finished, came to on each task: the report need not read its programs
       engines/                     of engines and endpoints: logs, what runs, what was found out
 """
 
@@ -131,6 +132,14 @@ class RunDirectory:
     def write_answers(self, number: int, answers: object) -> None:
         """Write the answers of search `number`, whole or not at all."""
         write_atomically(self.answers(number), json.dumps(answers))
+
+    def results(self, number: int) -> Path:
+        """What search `number` came to, task by task."""
+        return self.path / "results" / f"{number}.json"
+
+    def write_results(self, number: int, results: object) -> None:
+        """Write what search `number` came to, whole or not at all."""
+        write_atomically(self.results(number), json.dumps(results))
 
     @property
     def begun(self) -> bool:

@@ -63,7 +63,9 @@ def test_a_program_that_has_run_is_tallied_by_what_it_did_wherever_it_comes_agai
     reader = ArchiveReader(path)
     before = reader.totals("train", 1)
     done = next(row for row in search_rows(0, "one") if isinstance(row, CompletionRow) and row.code_hash)
-    row = CompletionRow(Origin("train", 1, "one", "sample", 9, 0, 0), Completion("x", "stop", 3, 4), "code", done.code_hash)
+    row = CompletionRow(
+        Origin("train", 1, "one", "sample", 9, 0, 0), Completion("x", "stop", 3, 4), "code", done.code_hash
+    )
     writer = ArchiveWriter(path)
     asyncio.run(writer.add([row]))
     writer.close()

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soar.report.metrics import TaskResult, pass_at_k
+from soar.report.metrics import pass_at_k
+from soar.report.task_results import TaskResult
 
 
 def result(sampled, right):

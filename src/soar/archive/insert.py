@@ -76,9 +76,7 @@ def _insert_unsent(connection: sqlite3.Connection, stored: Stored, row: UnsentRo
     _insert_checked(connection, stored, ("unsent", o.stage, o.iteration, o.task_id, o.phase, o.island), values)
 
 
-def _insert_checked(
-    connection: sqlite3.Connection, stored: Stored, part: Part, values: tuple[object, ...]
-) -> bool:
+def _insert_checked(connection: sqlite3.Connection, stored: Stored, part: Part, values: tuple[object, ...]) -> bool:
     """Insert a row unless it is there; return whether it was not."""
     marks = ",".join("?" * (len(values) + 1))
     sql = f"INSERT INTO {part[0]} VALUES ({marks}) ON CONFLICT DO NOTHING"

@@ -1,4 +1,4 @@
-"""What searches came to, kept up to date while rows are stored: completions by task and by how they ended, their tokens.
+"""What searches came to, kept up to date while rows are stored: completions and tokens, by task and by how they ended.
 
 Whoever looks at a run would otherwise read all of its rows. Knows statements; knows neither threads nor transactions.
 """
@@ -68,9 +68,7 @@ class Tallies:
         for ended, sums in added:
             if connection.execute(_ADD, (*ended, *sums)).rowcount != 1:
                 raise StoreError(f"the archive is damaged: the tally {'/'.join(map(str, ended))} was changed")
-        connection.executemany(
-            f"UPDATE tallies SET checksum = {_CHECKSUM} WHERE {_KEY}", [ended for ended, _ in added]
-        )
+        connection.executemany(f"UPDATE tallies SET checksum = {_CHECKSUM} WHERE {_KEY}", [ended for ended, _ in added])
 
 
 def _is_right(status: str, accuracy: float) -> bool:

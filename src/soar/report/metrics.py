@@ -4,63 +4,17 @@ Knows scores and counts; does not know how they are shown. Reading is safe while
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from soar.archive.reader import ArchiveReader
 from soar.archive.rows import IterationRow
 from soar.budget import Tokens
-from soar.ensemble import Answering, filtered
+from soar.report.task_results import TaskResult, judge, kept
 from soar.report.view import RunView
 from soar.run import Step
-from soar.scoring import oracle, score, solves
 from soar.types import Program, Task
 
-
-@dataclass(frozen=True, slots=True)
-class TaskResult:
-    """What one search reached on one task. Score fields are None where the task's answers are not known; `filtered`
-    counts the programs that may neither vote nor teach, by the reason."""
-
-    task_id: str
-    completions: int
-    programs: int
-    distinct: int
-    solved_train_pairs: bool
-    solved: bool | None
-    matched: tuple[bool, ...] | None
-    oracle: bool | None
-    sampled: int
-    sampled_right: int
-    filtered: Mapping[str, int]
-
-
 Note: TypeAlias = Callable[[Step, Task, Sequence[Program], TaskResult], None]
-
-
-def task_result(
-    reader: ArchiveReader, step: Step, task: Task, answering: Answering, programs: Sequence[Program]
-) -> TaskResult:
-    """Compute one task's result of one search from its programs."""
-    completions, sampled = reader.completion_counts(*step.key, task.id)
-    hidden = task.without_answers()
-    voters, fallen = filtered(hidden, programs, answering.filters)
-    scored = score(task, [ballot.outputs for ballot in answering.voter(voters)]) if task.answered else None
-    right = [p for p in programs if p.origin.phase == "sample" and solves(task, p)] if task.answered else []
-    return TaskResult(
-        task_id=task.id,
-        completions=completions,
-        programs=len(programs),
-        distinct=len({program.code for program in programs}),
-        solved_train_pairs=any(solves(hidden, program) for program in programs),
-        solved=scored.solved if scored else None,
-        matched=scored.matched if scored else None,
-        oracle=oracle(task, programs) if task.answered else None,
-        sampled=sampled,
-        sampled_right=len(right),
-        filtered=fallen,
-    )
 
 
 def pass_at_k(results: Sequence[TaskResult], samples: int) -> dict[str, float | None]:
@@ -126,6 +80,18 @@ def _total(values: Iterable[int]) -> int:
     return sum(int(value) for value in values)
 
 
+def _read(view: RunView, step: Step, note: Note | None) -> list[TaskResult]:
+    """Return the results of one search from all of its programs, and tell `note` of them."""
+    results = []
+    for task in view.tasks[step.stage.name]:
+        programs = view.reader.programs(task.id, *step.key)
+        result, _ = judge(view.reader, step, task, view.answering, programs)
+        results.append(result)
+        if note:
+            note(step, task, programs, result)
+    return results
+
+
 def report(view: RunView, note: Note | None = None) -> dict[str, Any]:
     """Return the object of ``soar report --json`` for every search that has begun. `note` is told of each search and
     task, with its programs: whoever wants more of them need not read them again."""
@@ -135,12 +101,9 @@ def report(view: RunView, note: Note | None = None) -> dict[str, Any]:
     for step in view.plan:
         if step.key not in begun:
             continue
-        results = []
-        for task in view.tasks[step.stage.name]:
-            programs = view.reader.programs(task.id, *step.key)
-            results.append(task_result(view.reader, step, task, view.answering, programs))
-            if note:
-                note(step, task, programs, results[-1])
+        results = None if note or not begun[step.key].finished else kept(view, step)
+        if results is None:
+            results = _read(view, step, note)
         before = solved.setdefault(step.stage.name, set())
         records.append(iteration_record(view, step, begun[step.key], results, set(before)))
         before |= {result.task_id for result in results if result.solved}

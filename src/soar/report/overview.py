@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from soar.report.metrics import TaskResult, report
+from soar.report.metrics import report
+from soar.report.task_results import TaskResult
 from soar.report.view import RunView
 from soar.run import Step
 from soar.scoring import solves, verdicts

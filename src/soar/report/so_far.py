@@ -5,7 +5,7 @@ Knows the archive and what is right; nothing of screens.
 
 import time
 
-from soar.report.metrics import TaskResult, task_result
+from soar.report.task_results import TaskResult, judge, kept
 from soar.report.view import RunView
 from soar.run import Step
 from soar.types import Task
@@ -28,12 +28,14 @@ class SoFar:
     def look(self, *, all_of_it: bool = False) -> None:
         """Judge tasks that have changed, as far as the time for one look goes, or all of them."""
         counts = self._view.reader.completions_by_task(*self._step.key)
+        if all_of_it and (results := kept(self._view, self._step)):
+            self._judged = {result.task_id: (result.completions, result) for result in results}
         tasks = self._view.tasks[self._step.stage.name]
         due = [task for task in tasks if self._is_due(task, counts.get(task.id, 0), all_of_it=all_of_it)]
         end = time.monotonic() + LOOK
         for task in sorted(due, key=self._known):  # those of which least is known first, so that each has its turn
             programs = self._view.reader.programs(task.id, *self._step.key)
-            result = task_result(self._view.reader, self._step, task, self._view.answering, programs)
+            result, _ = judge(self._view.reader, self._step, task, self._view.answering, programs)
             self._judged[task.id] = counts[task.id], result
             if not all_of_it and time.monotonic() > end:
                 break

@@ -1,0 +1,101 @@
+"""What one search came to, task by task. Of a finished one that is kept beside its answers: to read all of its programs
+again takes minutes where there are millions.
+
+Knows scores, and one file per search. What was kept is passed over, as if it were not there, where it is not what would
+be computed now: for other tasks, by another vote, of other completions, or changed by hand.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from soar.archive.reader import ArchiveReader
+from soar.domains.task_set import task_set_hash
+from soar.ensemble import Answering, Ballot
+from soar.report.view import RunView
+from soar.run import RunDirectory, Step
+from soar.scoring import oracle, score, solves
+from soar.types import Program, Task, content_hash
+
+MADE_BY = 1
+"""Raised whenever a field or its meaning changes, so that what an older version has kept is computed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What one search reached on one task. Score fields are None where the task's answers are not known; `filtered`
+    counts the programs that may neither vote nor teach, by the reason."""
+
+    task_id: str
+    completions: int
+    programs: int
+    distinct: int
+    solved_train_pairs: bool
+    solved: bool | None
+    matched: tuple[bool, ...] | None
+    oracle: bool | None
+    sampled: int
+    sampled_right: int
+    filtered: Mapping[str, int]
+
+
+def judge(
+    reader: ArchiveReader, step: Step, task: Task, answering: Answering, programs: Sequence[Program]
+) -> tuple[TaskResult, list[Ballot]]:
+    """Return what one search reached on one task, computed from its programs, and its ballots, heaviest first."""
+    completions, sampled = reader.completion_counts(*step.key, task.id)
+    hidden = task.without_answers()
+    ballots, fallen = answering.vote(hidden, programs)
+    scored = score(task, [ballot.outputs for ballot in ballots]) if task.answered else None
+    right = [p for p in programs if p.origin.phase == "sample" and solves(task, p)] if task.answered else []
+    result = TaskResult(
+        task_id=task.id,
+        completions=completions,
+        programs=len(programs),
+        distinct=len({program.code for program in programs}),
+        solved_train_pairs=any(solves(hidden, program) for program in programs),
+        solved=scored.solved if scored else None,
+        matched=scored.matched if scored else None,
+        oracle=oracle(task, programs) if task.answered else None,
+        sampled=sampled,
+        sampled_right=len(right),
+        filtered=fallen,
+    )
+    return result, ballots
+
+
+def keep(
+    directory: RunDirectory, step: Step, answering: Answering, tasks: Sequence[Task], results: Sequence[TaskResult]
+) -> None:
+    """Write what a search that ends came to, whole or not at all."""
+    rows = [asdict(result) for result in results]
+    directory.write_results(step.number, {"hash": _named(answering, tasks, rows), "tasks": rows})
+
+
+def kept(view: RunView, step: Step) -> list[TaskResult] | None:
+    """Return what was kept of a finished search, None where that must be computed."""
+    tasks, path = view.tasks[step.stage.name], RunDirectory(view.path).results(step.number)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["hash"] != _named(view.answering, tasks, found["tasks"]):
+            return None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    results = [_result(row) for row in found["tasks"]]
+    counts = view.reader.completions_by_task(*step.key)
+    return results if all(result.completions == counts.get(result.task_id, 0) for result in results) else None
+
+
+def _named(answering: Answering, tasks: Sequence[Task], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a search's results are held against: all that they follow from, but for the programs."""
+    by = [_name(answering.voter), *([name, _name(function)] for name, function in answering.filters.items())]
+    return content_hash(MADE_BY, by, task_set_hash(tasks), rows)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _result(row: Mapping[str, Any]) -> TaskResult:
+    return TaskResult(**{**row, "matched": None if row["matched"] is None else tuple(row["matched"])})
