@@ -96,7 +96,7 @@ def texts(chance: random.Random) -> Iterator[tuple[str, str]]:
 def execution(task: Task, chance: random.Random) -> Execution:
     """Return what a program may have done: a quarter fail; of the others most outputs are no other program's."""
     if chance.random() < 0.25:
-        failure = Failure("IndexError", "list index out of range", stage="call")
+        failure = Failure("IndexError", "list index out of range", stage="run")
         return Execution(tuple(failure for _ in task.inputs), 0.001)
     grids: list[Output] = [pair.output for pair in (*task.train, *task.test)]
     return Execution(tuple(_changed(grid, chance) if chance.random() < 0.7 else grid for grid in grids), 0.001)

@@ -41,13 +41,13 @@ class Tallies:
         self, connection: sqlite3.Connection, ended: Ended, code_hash: str | None, tokens: tuple[int, int]
     ) -> None:
         """Add a completion that was stored; one with code ends as its program did, if that has run."""
-        *place, status = ended
+        stage, iteration, task_id, status = ended
         right = False
         if status == "code":
             sql = "SELECT status, accuracy FROM executions WHERE task_id = ? AND code_hash = ?"
-            done = connection.execute(sql, (ended[2], code_hash)).fetchone() or (WAITING, 0.0)
-            status, right = done[0], _is_right(*done)
-        self.add((*place, status), 1, *tokens, int(right))
+            status, accuracy = connection.execute(sql, (task_id, code_hash)).fetchone() or (WAITING, 0.0)
+            right = _is_right(status, accuracy)
+        self.add((stage, iteration, task_id, status), 1, *tokens, int(right))
 
     def execution(
         self, connection: sqlite3.Connection, task_id: str, code_hash: str, status: str, accuracy: float
