@@ -15,12 +15,9 @@ from soar.domains.arc.domain import Arc
 from soar.execution import open_sandbox
 from soar.learning.curate import CURATORS
 from soar.learning.examples import (
-    Row,
-    every_row,
     refinement_example,
     replay_examples,
     sampling_example,
-    shortest_per_prompt,
     write_examples,
 )
 from soar.learning.pseudo_labels import pseudo_labelled
@@ -260,10 +257,3 @@ def test_replayed_rows_are_some_of_the_models_own(tmp_path):
     assert all(row["kind"] == "replay" for row in rows)
     assert {row["prompt"] for row in rows} <= {row["prompt"] for row in own}
     assert replay_examples(tmp_path / "none", 0, np.random.default_rng(0)) == []
-
-
-def test_of_rows_with_one_prompt_the_shortest_stays_where_that_is_asked_for():
-    texts = (("a", "xyz"), ("b", "xy"), ("a", "x"), ("a", "y"))
-    rows: list[Row] = [{"prompt": prompt, "completion": text} for prompt, text in texts]
-    assert shortest_per_prompt(rows) == [rows[2], rows[1]]
-    assert every_row(rows) == rows

@@ -24,14 +24,14 @@ class LearningMethod:
     """How every model of a run is learnt.
 
     `from_all` searches of the stage, or from the last one. `examples` makes rows of finetuning data of a task's
-    programs, `kept` says which of all tasks' rows stay, `replay` draws some of the data that θ0 was made from,
+    programs, `together` says which of all tasks' rows stay, `replay` draws some of the data that θ0 was made from,
     `finetune` publishes θi. `keep`: of how many models the whole weights stay on the disk, None for all.
     """
 
     seed: int
     from_all: bool
     examples: Callable[[Task, Sequence[Program], int], list[Row]]
-    kept: Callable[[list[Row]], list[Row]]
+    together: Callable[[Sequence[Row], Sequence[Task], Generator], list[Row]]
     replay: Callable[[Generator], list[Row]]
     finetune: Callable[[Path, Path, Path, int, OnLog], None]
     keep: int | None = None
@@ -60,7 +60,8 @@ async def learn(
     since = None if method.from_all else iteration - 1
     found = [method.examples(task, reader.programs(task.id, stage, since), seed) for task in tasks]
     training = seed_of(method.seed, "finetune", *place) & 0x7FFFFFFF
-    replayed, rows = method.replay(rng(training, "replay")), method.kept([row for rows in found for row in rows])
+    replayed = method.replay(rng(training, "replay"))
+    rows = method.together([row for rows in found for row in rows], tasks, rng(training, "together"))
     write_examples(data, [*rows, *replayed])
     on_log({"examples of its own": len(rows), "replayed": len(replayed)})
     await asyncio.to_thread(method.finetune, data, theta0, out, training, on_log)

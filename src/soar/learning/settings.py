@@ -16,7 +16,9 @@ class LearningSettings(Section):
     solves its task, answers known: each has the pairs in another order. `pseudo_labels`, not in the paper: where
     answers are hidden, the answer of most programs that are right on all training pairs is taken for the right one.
     `per_prompt` "shortest" keeps of the examples with one and the same prompt that with the shortest completion: where
-    tasks share their inputs, as sequences do, one program is found for many tasks and would be taught as often.
+    tasks share their inputs, as sequences do, one program is found for many tasks and would be taught as often. One
+    whose prompt is that of a task solves it, whichever task's search wrote it, and is taught `true_copies` times.
+    `most_examples`: of all tasks together; those that solve a task all stay, the others are drawn.
     """
 
     history: Literal["current", "all"] = "current"
@@ -30,5 +32,6 @@ class LearningSettings(Section):
     true_copies: Positive = 1
     pseudo_labels: bool = False
     per_prompt: Literal["all", "shortest"] = "all"
+    most_examples: Positive | None = None
     replay: NonNegative = 0
     operators: Annotated[tuple[Literal["sample", "refine"], ...], Field(min_length=1)] = ("sample", "refine")
