@@ -9,10 +9,11 @@ import pytest
 from soar.experiments.cells import Cell
 from soar.experiments.cpu import cpu_seconds
 from soar.experiments.statistics import (
-    at_equal_cpu,
+    by_searches,
     difference,
     finetuning,
     first_solved,
+    handed_on,
     price,
     rows_of,
 )
@@ -32,11 +33,17 @@ def test_first_solved_are_those_that_the_first_search_did_not_solve():
 
 
 def test_a_part_of_a_search_counts_for_as_much_of_what_it_adds():
-    assert at_equal_cpu(CONTROL, 2.0) == {"b": 1, "c": 1}
-    assert at_equal_cpu(CONTROL, 2.25) == {"b": 1, "c": 1, "d": 0.25, "e": 0.25}
-    assert at_equal_cpu(CONTROL, 0.5) == {"b": 0.5}
-    assert at_equal_cpu(CONTROL, 3.0) == first_solved(CONTROL)
-    assert at_equal_cpu(CONTROL, 3.1) is None
+    assert by_searches(CONTROL, 2.0) == {"b": 1, "c": 1}
+    assert by_searches(CONTROL, 2.25) == {"b": 1, "c": 1, "d": 0.25, "e": 0.25}
+    assert by_searches(CONTROL, 0.5) == {"b": 0.5}
+    assert by_searches(CONTROL, 3.0) == first_solved(CONTROL)
+    assert by_searches(CONTROL, 3.1) is None
+
+
+def test_what_another_tasks_program_had_solved_before_is_told_apart():
+    rows = [row("a", pooled=["a", "b"]), row("b", "c", pooled=["a", "b", "c", "d"]), row("a", "c", "d", pooled=["d"])]
+    assert first_solved(rows).keys() == {"b", "c", "d"}
+    assert handed_on(rows) == {"b", "d"}
 
 
 def test_a_search_has_one_price_for_all_arms():

@@ -14,10 +14,11 @@ from soar.experiments.statistics import (
     Difference,
     Found,
     Values,
-    at_equal_cpu,
+    by_searches,
     difference,
     finetuning,
     first_solved,
+    handed_on,
     price,
     rows_of,
 )
@@ -52,10 +53,13 @@ def show(shown: Shown, console: Console) -> None:
     for view, title in views.items():
         console.print(_table(shown, f"tasks solved, {title} (+ first solved after the first search)", view))
     console.print(_costs(shown))
+    _handed_on(shown, console)
     for left, right in shown.experiment.settings.compare:
         for view, title in views.items():
             _say(console, f"{left} − {right}, equal searches, {title}", equal_searches(shown, left, right, view))
-        _say(console, f"{left} − {right}, equal CPU, own program", equal_cpu(shown, left, right))
+        for view, title in views.items():
+            _say(console, f"{left} − {right}, equal CPU, {title}", equal_cpu(shown, left, right, view))
+        _say(console, f"{left} − {right}, a quarter more searches for it", equal_cpu(shown, left, right, more=1.25))
     _never(shown, console)
     _functions(shown, console)
 
@@ -66,9 +70,12 @@ def equal_searches(shown: Shown, left: str, right: str, view: str = "solved") ->
     return _difference(shown, ours, theirs)
 
 
-def equal_cpu(shown: Shown, left: str, right: str) -> Difference | None:
+def equal_cpu(
+    shown: Shown, left: str, right: str, view: str = "solved", more: float | None = None
+) -> Difference | None:
     """Return the difference in tasks first solved where the right arm searches on for the CPU time that the left spent
-    on finetuning, a search priced alike; over the seeds where both went far enough."""
+    on finetuning, a search priced alike, or has so many times as many searches; over the seeds where both went far
+    enough."""
     ours: dict[int, Values] = {}
     theirs: dict[int, Values] = {}
     for seed in shown.seeds:
@@ -76,10 +83,10 @@ def equal_cpu(shown: Shown, left: str, right: str) -> Difference | None:
         control = rows_of(shown.found, right, seed, shown.experiment.searches(right))
         if rows is None or control is None or each is None:
             continue
-        searches = len(rows) - 1 + finetuning(rows) / each
-        reached = at_equal_cpu(control, searches)
-        if reached is not None:
-            ours[seed], theirs[seed] = first_solved(rows), reached
+        later = len(rows) - 1
+        reached = by_searches(control, more * later if more else later + finetuning(rows) / each, view)
+        if reached is not None and rows[0][view] is not None:
+            ours[seed], theirs[seed] = first_solved(rows, view), reached
     return _difference(shown, ours, theirs)
 
 
@@ -137,6 +144,15 @@ def _costs(shown: Shown) -> Table:
                 texts = [" ".join(f"{value:.0f}" for value in values) for values in listed]
                 made.add_row(arm, str(seed), *texts, examples, " ".join(str(row["behaviours"]) for row in rows))
     return made
+
+
+def _handed_on(shown: Shown, console: Console) -> None:
+    """Print how many of the tasks first solved had been solved before, by a program written for another task."""
+    for arm in shown.searched:
+        found = [handed_on(rows) for seed in shown.seeds if (rows := shown.rows(arm, seed))]
+        if found:
+            said = f"{arm}: of those first solved, another task's program had solved {sum(map(len, found))} before"
+            console.print(said, highlight=False, soft_wrap=True)
 
 
 def _never(shown: Shown, console: Console) -> None:

@@ -48,6 +48,20 @@ def first_solved(rows: Sequence[Row], view: str = "solved") -> Values:
     return dict.fromkeys(later.difference(rows[0][view]), 1.0)
 
 
+def handed_on(rows: Sequence[Row]) -> set[str]:
+    """Return the tasks first solved after the first search which a program written for another task had solved in an
+    earlier one: what a look through all programs would have found without learning."""
+    pooled: set[str] = set()
+    solved: set[str] = set()
+    found: set[str] = set()
+    for number, row in enumerate(rows):
+        new = set(row["solved"]) - solved
+        found |= new & pooled if number else set()
+        solved |= new
+        pooled |= set(row["pooled"])
+    return found
+
+
 def price(found: Found, seed: int) -> float | None:
     """Return what one search costs, in CPU seconds: the mean over all arms of a seed, so that it is alike for all."""
     costs = [
@@ -64,16 +78,16 @@ def finetuning(rows: Sequence[Row]) -> float:
     return float(np.mean(known)) * (len(rows) - 1) if known else 0.0
 
 
-def at_equal_cpu(control: Sequence[Row], searches: float, view: str = "solved") -> Values | None:
+def by_searches(rows: Sequence[Row], searches: float, view: str = "solved") -> Values | None:
     """Return the tasks first solved by so many searches after the first, a part of one counting for as much of what it
-    adds; None if the control has not so many."""
+    adds; None if an arm has not so many."""
     whole = int(searches)
-    if len(control) - 1 < np.ceil(searches):
+    if len(rows) - 1 < np.ceil(searches):
         return None
-    before = first_solved(control[: whole + 1], view) if whole else {}
+    before = first_solved(rows[: whole + 1], view) if whole else {}
     if searches == whole:
         return before
-    after = first_solved(control[: whole + 2], view)
+    after = first_solved(rows[: whole + 2], view)
     return {task: 1.0 if task in before else searches - whole for task in after}
 
 
