@@ -163,7 +163,7 @@ def choose(run: Run) -> float:
     """Return the seconds that choosing examples takes, all tasks together."""
     begun = time.monotonic()
     for task in run.tasks["train"]:
-        run.method.learning.examples(task, run.reader.programs(task.id, "train"), 0)
+        run.method.learning.examples(task, run.reader.programs(task.id, "train"), 0, frozenset())
     return time.monotonic() - begun
 
 

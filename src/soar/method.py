@@ -20,10 +20,9 @@ from soar.iterate import Method
 from soar.learning.curate import CURATORS, PAIRINGS
 from soar.learning.dedup import DEDUPLICATIONS
 from soar.learning.embed import code_rank_embed_model
-from soar.learning.examples import REPLAY, replay_examples
+from soar.learning.examples import REPLAY, every_row, replay_examples, shortest_per_prompt
 from soar.learning.learn import LearningMethod
 from soar.learning.select import Teaching, examples_of
-from soar.learning.together import rows_together
 from soar.prompts.chat import Chat
 from soar.protocols import Backend, Contract, Domain, Executors, Filter, Rendering
 from soar.run import base_of, steps
@@ -138,7 +137,7 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
             seed=config.seed,
             from_all=learning.history == "all",
             examples=partial(examples_of, _teaching(config, domain, rendering, answering.filters)),
-            together=partial(rows_together, learning, rendering),
+            kept=shortest_per_prompt if learning.per_prompt == "shortest" else every_row,
             replay=partial(replay_examples, theta0 or Path(), learning.replay),
             finetune=_finetune(config, theta0),
             keep=getattr(config.finetune, "keep", None),

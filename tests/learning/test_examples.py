@@ -15,14 +15,18 @@ from soar.domains.arc.domain import Arc
 from soar.execution import open_sandbox
 from soar.learning.curate import CURATORS
 from soar.learning.examples import (
+    Row,
+    every_row,
     refinement_example,
     replay_examples,
     sampling_example,
+    shortest_per_prompt,
     write_examples,
 )
 from soar.learning.pseudo_labels import pseudo_labelled
 from soar.learning.relabel import relabel
 from soar.learning.select import examples_of
+from soar.learning.select import shown_pairs as pairs_of
 from soar.prompts.chat import Chat
 from soar.scoring import accuracy
 from soar.types import Example, Origin, Program, Task
@@ -257,3 +261,25 @@ def test_replayed_rows_are_some_of_the_models_own(tmp_path):
     assert all(row["kind"] == "replay" for row in rows)
     assert {row["prompt"] for row in rows} <= {row["prompt"] for row in own}
     assert replay_examples(tmp_path / "none", 0, np.random.default_rng(0)) == []
+
+
+def test_of_rows_with_one_prompt_the_shortest_stays_where_that_is_asked_for():
+    texts = (("a", "xyz", 1), ("b", "xy", 2), ("a", "x", 3), ("a", "y", 4), ("a", "x", 3))
+    rows: list[Row] = [{"prompt": prompt, "completion": text, "program": name} for prompt, text, name in texts]
+    assert shortest_per_prompt(rows) == [rows[2], rows[4], rows[1]]
+    assert every_row(rows) == rows
+
+
+def test_what_solves_any_task_of_the_stage_is_taught_beside_those_chosen_and_as_often_as_a_true_solution():
+    found = [acting(n, 0, 0, n) for n in range(6)]
+    asked = {pairs_of(TASK), pairs_of(TASK, found[4])}
+    settings = {"curator": "uniform", "samples_per_task": 2, "true_copies": 3}
+
+    def times(**changes):
+        rows = examples_of(teaching(**settings, **changes), TASK.without_answers(), found, 0, asked)
+        return Counter(row["program"] for row in rows)
+
+    chosen = times()
+    assert set(chosen.values()) == {1}
+    assert len(chosen) == 2
+    assert times(across_tasks=True) == {**chosen, found[4].key: 3}

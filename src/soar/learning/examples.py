@@ -40,12 +40,6 @@ def refinement_example(rendering: Rendering, task: Task, parent: Program, child:
     return _row("refine", prompt, rendering.completion(child.code), task, child)
 
 
-def own_prompt(rendering: Rendering, task: Task) -> object:
-    """Return the prompt of a task itself, as it stands in a row."""
-    hidden = task.without_answers()
-    return _plain(rendering.sampling(hidden, None, rendering.details(hidden)[0]))
-
-
 def _permuted(task: Task, order: Sequence[int]) -> Task:
     return replace(task, train=tuple(task.train[i] for i in order))
 
@@ -77,6 +71,28 @@ def replay_examples(folder: Path, count: int, rng: Generator) -> list[Row]:
     lines = gzip.decompress((folder / REPLAY).read_bytes()).splitlines()
     chosen = rng.permutation(len(lines))[:count]
     return [{**json.loads(lines[i]), "kind": "replay", "task": None, "program": None} for i in sorted(chosen)]
+
+
+def every_row(rows: list[Row]) -> list[Row]:
+    """Keep all rows."""
+    return rows
+
+
+def shortest_per_prompt(rows: list[Row]) -> list[Row]:
+    """Keep of the rows with one and the same prompt that with the shortest completion, the first of them, as often as
+    its program is there."""
+    best: dict[str, list[Row]] = {}
+    for row in rows:
+        kept = best.setdefault(json.dumps(row["prompt"]), [row])
+        if _length(row) < _length(kept[0]):
+            kept[:] = [row]
+        elif row is not kept[0] and row["program"] == kept[0]["program"]:
+            kept.append(row)
+    return [row for kept in best.values() for row in kept]
+
+
+def _length(row: Row) -> int:
+    return len(json.dumps(row["completion"]))
 
 
 def write_examples(path: Path, rows: Sequence[Row]) -> None:

@@ -5,7 +5,7 @@ Knows the archive and the order of things. Sees a task's answers only if it is g
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.random import Generator
 from soar.archive.reader import ArchiveReader
 from soar.files import is_published
 from soar.learning.examples import Row, write_examples
+from soar.learning.select import Pairs, shown_pairs
 from soar.protocols import OnLog
 from soar.seeds import rng, seed_of
 from soar.types import Program, Task
@@ -24,14 +25,15 @@ class LearningMethod:
     """How every model of a run is learnt.
 
     `from_all` searches of the stage, or from the last one. `examples` makes rows of finetuning data of a task's
-    programs, `together` says which of all tasks' rows stay, `replay` draws some of the data that θ0 was made from,
-    `finetune` publishes θi. `keep`: of how many models the whole weights stay on the disk, None for all.
+    programs and a seed, given the shown pairs of all tasks; `kept` says which of all tasks' rows stay, `replay` draws
+    some of the data that θ0 was made from, `finetune` publishes θi. `keep`: of how many models the whole weights stay
+    on the disk, None for all.
     """
 
     seed: int
     from_all: bool
-    examples: Callable[[Task, Sequence[Program], int], list[Row]]
-    together: Callable[[Sequence[Row], Sequence[Task], Generator], list[Row]]
+    examples: Callable[[Task, Sequence[Program], int, Set[Pairs]], list[Row]]
+    kept: Callable[[list[Row]], list[Row]]
     replay: Callable[[Generator], list[Row]]
     finetune: Callable[[Path, Path, Path, int, OnLog], None]
     keep: int | None = None
@@ -58,10 +60,13 @@ async def learn(
         return
     (stage, iteration), seed = place, seed_of(method.seed, "learn", *place)
     since = None if method.from_all else iteration - 1
-    found = [method.examples(task, reader.programs(task.id, stage, since), seed) for task in tasks]
+    asked = {shown_pairs(task) for task in tasks}
+    found: list[Row] = []
+    for task in tasks:
+        found += method.examples(task, reader.programs(task.id, stage, since), seed, asked)
+        await asyncio.sleep(0)  # of thousands of tasks this takes minutes: a signal is heard meanwhile
     training = seed_of(method.seed, "finetune", *place) & 0x7FFFFFFF
-    replayed = method.replay(rng(training, "replay"))
-    rows = method.together([row for rows in found for row in rows], tasks, rng(training, "together"))
+    replayed, rows = method.replay(rng(training, "replay")), method.kept(found)
     write_examples(data, [*rows, *replayed])
     on_log({"examples of its own": len(rows), "replayed": len(replayed)})
     await asyncio.to_thread(method.finetune, data, theta0, out, training, on_log)

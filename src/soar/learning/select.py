@@ -1,7 +1,8 @@
 """From a task's programs to its rows of finetuning data: filter, deduplicate, curate, relabel, render (§3.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from soar.ensemble import filtered
 from soar.learning.curate import Curator, Pairing, hindsight_pairs, lineage
@@ -12,7 +13,7 @@ from soar.learning.settings import LearningSettings
 from soar.protocols import Filter, Heuristic, Rendering
 from soar.scoring import solves
 from soar.seeds import rng
-from soar.types import Program, Task
+from soar.types import Output, Program, Task, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,20 @@ class Teaching:
     closeness: Heuristic | None = None
 
 
-def examples_of(teaching: Teaching, task: Task, programs: Sequence[Program], seed: int) -> list[Row]:
-    """Return the examples of one task, sampling first.
+Pairs: TypeAlias = tuple[tuple[Value, Output | None], ...]
+"""Inputs with outputs, wanted ones or a program's."""
+
+
+def shown_pairs(task: Task, program: Program | None = None) -> Pairs:
+    """Return a task's training pairs, or what a program makes of their inputs."""
+    outputs = [example.output for example in task.train] if program is None else program.train
+    return tuple(zip((example.input for example in task.train), outputs, strict=True))
+
+
+def examples_of(
+    teaching: Teaching, task: Task, programs: Sequence[Program], seed: int, asked: Set[Pairs] = frozenset()
+) -> list[Row]:
+    """Return the examples of one task, sampling first. `asked` are the `shown_pairs` of all tasks of the stage.
 
     A task without answers gives no pairs of a wrong parent and its right child (§3.4); those by hindsight it gives.
     With `pseudo_labels` it is a task with answers, those that won the vote, if it has a program to vote.
@@ -43,10 +56,13 @@ def examples_of(teaching: Teaching, task: Task, programs: Sequence[Program], see
         task = pseudo_labelled(task, fit)
     distinct = teaching.deduplicate(task, fit)
     chosen = teaching.curator(task, distinct, how.samples_per_task, rng(seed, "curate", task.id))
+    solving = {p.key for p in distinct if shown_pairs(task, p) in asked} if how.across_tasks else set[str]()
+    others = solving.difference(program.key for program in chosen)
     shuffle = rng(seed, "pair-order", task.id)
     rows = []
-    for program in chosen:
-        copies = how.true_copies if task.answered and solves(task, program) else 1
+    for program in (*chosen, *(program for program in distinct if program.key in others)):
+        true = program.key in solving or (task.answered and solves(task, program))
+        copies = how.true_copies if true else 1
         rows += [sampling_example(rendering, task, program, shuffle) for _ in range(copies)]
     draw = rng(seed, "hindsight", task.id)
     pairs = hindsight_pairs(task, fit, distinct, how.hindsight_pairs_per_task, draw, teaching.closeness)

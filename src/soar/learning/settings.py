@@ -16,9 +16,9 @@ class LearningSettings(Section):
     solves its task, answers known: each has the pairs in another order. `pseudo_labels`, not in the paper: where
     answers are hidden, the answer of most programs that are right on all training pairs is taken for the right one.
     `per_prompt` "shortest" keeps of the examples with one and the same prompt that with the shortest completion: where
-    tasks share their inputs, as sequences do, one program is found for many tasks and would be taught as often. One
-    whose prompt is that of a task solves it, whichever task's search wrote it, and is taught `true_copies` times.
-    `most_examples`: of all tasks together; those that solve a task all stay, the others are drawn.
+    tasks share their inputs, as sequences do, one program is found for many tasks and would be taught as often. There
+    one task's search also finds what solves another: with `across_tasks`, not in the paper, whatever is right on the
+    shown pairs of any task of the stage is taught, beyond `samples_per_task`, and `true_copies` times.
     """
 
     history: Literal["current", "all"] = "current"
@@ -32,6 +32,6 @@ class LearningSettings(Section):
     true_copies: Positive = 1
     pseudo_labels: bool = False
     per_prompt: Literal["all", "shortest"] = "all"
-    most_examples: Positive | None = None
+    across_tasks: bool = False
     replay: NonNegative = 0
     operators: Annotated[tuple[Literal["sample", "refine"], ...], Field(min_length=1)] = ("sample", "refine")

@@ -100,8 +100,6 @@ def search_estimate(
     asked = requests_per_task(budget)
     prompts = (budget.samples, budget.refinements) if repeated else asked
     examples = tasks * examples_per_task(learning, budget, step.stage, step.iteration)
-    if learning.most_examples is not None:
-        examples = min(examples, learning.most_examples)
     examples += learning.replay if step.iteration else 0
     per_task = budget.samples * sampling.sample_tokens + budget.refinements * sampling.refine_tokens
     return SearchEstimate(
