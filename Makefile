@@ -17,6 +17,7 @@ demo: $(READY)
 	$(BIN)/soar run demo runs/demo
 	$(BIN)/soar experiment learning experiments/sequences/demo.toml --runs runs/demo-sequences \
 		--out runs/demo-sequences/cells.jsonl
+	@echo "One small run of sequences, which may go either way: docs/experiments.md says what was measured."
 
 test: lint test-fast test-slow
 

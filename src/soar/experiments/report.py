@@ -80,14 +80,22 @@ def equal_cpu(
     theirs: dict[int, Values] = {}
     for seed in shown.seeds:
         rows, each = shown.rows(left, seed), price(shown.found, seed)
-        control = rows_of(shown.found, right, seed, shown.experiment.searches(right))
-        if rows is None or control is None or each is None:
+        control = _whole(shown, right, seed)
+        if rows is None or not control or each is None:
             continue
         later = len(rows) - 1
         reached = by_searches(control, more * later if more else later + finetuning(rows) / each, view)
         if reached is not None and rows[0][view] is not None:
             ours[seed], theirs[seed] = first_solved(rows, view), reached
     return _difference(shown, ours, theirs)
+
+
+def _whole(shown: Shown, arm: str, seed: int) -> list[Row]:
+    """Return an arm's rows up to the first that is missing: it is compared as soon as it has searched far enough."""
+    for searches in range(shown.experiment.searches(arm), 0, -1):
+        if rows := rows_of(shown.found, arm, seed, searches):
+            return rows
+    return []
 
 
 def _first(shown: Shown, arm: str, view: str) -> dict[int, Values]:
