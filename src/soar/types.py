@@ -193,14 +193,10 @@ def text_hash(texts: Iterable[str]) -> str:
     return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
 
 
-_NESTED = frozenset({list, tuple})
-
-
 def frozen(value: object) -> Value:
     """Return a JSON value with tuples for its lists."""
     if not isinstance(value, list | tuple):
         return value  # type: ignore[return-value]
     # Rows of cells are most of what is read from an archive: one without lists inside is copied as a whole.
-    if _NESTED.isdisjoint(map(type, value)):
-        return tuple(value)
-    return tuple(map(frozen, value))
+    nested = any(issubclass(kind, list | tuple) for kind in set(map(type, value)))
+    return tuple(map(frozen, value)) if nested else tuple(value)

@@ -1,7 +1,6 @@
 """A run with a deadline: a search ends early so that finetuning, the next search and its answers have time."""
 
 import json
-import re
 import subprocess
 
 import pytest
@@ -60,7 +59,7 @@ def start(call, write_config, tmp_path):
 def test_every_step_has_its_share_of_the_time_and_answers_are_there_when_it_is_over(start, call, tmp_path):
     code, said, errors = start(8)
     assert (code, "max_seconds = 8 is reached" in errors) == (75, True)
-    assert re.search(r"search 0 of stage 'train' ended after [23] s", said), "3 s, or less where starting takes long"
+    assert "search 0 of stage 'train' ended after 3 s" in said
     first, second = json.loads(call("report", tmp_path / "run", "--json")[1])["iterations"]
     assert (first["finished"], second["finished"]) == (True, False)
     assert 0 < first["completions"] < 240
