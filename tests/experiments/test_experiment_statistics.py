@@ -8,6 +8,8 @@ import pytest
 
 from soar.experiments.cells import Cell
 from soar.experiments.cpu import cpu_seconds
+from soar.experiments.report import Shown, equal_cpu, more_searches
+from soar.experiments.settings import load_experiment
 from soar.experiments.statistics import (
     by_searches,
     difference,
@@ -102,3 +104,22 @@ def test_cpu_time_counts_children_that_run_and_that_have_ended():
         child.stdout.readline()
         assert cpu_seconds() - before >= 0.9
         child.communicate(os.linesep.encode())
+
+
+def test_an_arm_that_searches_on_is_compared_as_soon_as_it_has_searched_far_enough(tmp_path):
+    (tmp_path / "ids.txt").write_text("a\nb\nc\nd\ne\n")
+    arms = "[experiment.arms.soar]\n[experiment.arms.frozen]\nlearns = false\nsearches = 5\n"
+    (tmp_path / "some.toml").write_text(f'[experiment]\nseeds = [0]\nsearches = 3\ntasks = "ids.txt"\n{arms}')
+    found = {Cell("base", 0, 0): row("a", search_cpu=10.0)}
+    found |= {Cell("soar", 0, n): row("b", "c", search_cpu=10.0, finetune_cpu=2.5) for n in (1, 2)}
+    shown = Shown(load_experiment(tmp_path / "some.toml"), found, [0], {0: list("abcde")}, {})
+
+    def searched(*numbers):
+        found.update({Cell("frozen", 0, n): row(*CONTROL[n]["solved"], search_cpu=10.0) for n in numbers})
+        return [
+            each and each.total
+            for each in (equal_cpu(shown, "soar", "frozen"), more_searches(shown, "soar", "frozen", 1.5))
+        ]
+
+    assert searched(1, 2) == [None, None]
+    assert searched(3) == [2 - (2 + 0.5 * 2), 2 - 4]

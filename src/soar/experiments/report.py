@@ -1,7 +1,7 @@
 """An experiment's tables, from its cells alone: what is missing is shown as missing, what needs it is not computed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -59,7 +59,7 @@ def show(shown: Shown, console: Console) -> None:
             _say(console, f"{left} − {right}, equal searches, {title}", equal_searches(shown, left, right, view))
         for view, title in views.items():
             _say(console, f"{left} − {right}, equal CPU, {title}", equal_cpu(shown, left, right, view))
-        _say(console, f"{left} − {right}, a quarter more searches for it", equal_cpu(shown, left, right, more=1.25))
+        _say(console, f"{left} − {right}, a quarter more searches for it", more_searches(shown, left, right, 1.25))
     _never(shown, console)
     _functions(shown, console)
 
@@ -70,22 +70,34 @@ def equal_searches(shown: Shown, left: str, right: str, view: str = "solved") ->
     return _difference(shown, ours, theirs)
 
 
-def equal_cpu(
-    shown: Shown, left: str, right: str, view: str = "solved", more: float | None = None
-) -> Difference | None:
+def equal_cpu(shown: Shown, left: str, right: str, view: str = "solved") -> Difference | None:
     """Return the difference in tasks first solved where the right arm searches on for the CPU time that the left spent
-    on finetuning, a search priced alike, or has so many times as many searches; over the seeds where both went far
-    enough."""
+    on finetuning, a search priced alike."""
+
+    def searches(seed: int, rows: Sequence[Row]) -> float | None:
+        each = price(shown.found, seed)
+        return None if each is None else len(rows) - 1 + finetuning(rows) / each
+
+    return _searching_on(shown, left, right, view, searches)
+
+
+def more_searches(shown: Shown, left: str, right: str, times: float, view: str = "solved") -> Difference | None:
+    """Return the difference in tasks first solved where the right arm has so many times as many searches."""
+    return _searching_on(shown, left, right, view, lambda _, rows: times * (len(rows) - 1))
+
+
+def _searching_on(
+    shown: Shown, left: str, right: str, view: str, searches: Callable[[int, Sequence[Row]], float | None]
+) -> Difference | None:
+    """Return the difference where the right arm has as many `searches` as a seed and the left's rows say; over the
+    seeds where both went far enough."""
     ours: dict[int, Values] = {}
     theirs: dict[int, Values] = {}
     for seed in shown.seeds:
-        rows, each = shown.rows(left, seed), price(shown.found, seed)
-        control = _whole(shown, right, seed)
-        if rows is None or not control or each is None:
-            continue
-        later = len(rows) - 1
-        reached = by_searches(control, more * later if more else later + finetuning(rows) / each, view)
-        if reached is not None and rows[0][view] is not None:
+        rows = shown.rows(left, seed)
+        number = searches(seed, rows) if rows and rows[0][view] is not None else None
+        reached = None if number is None else by_searches(_whole(shown, right, seed), number, view)
+        if rows and reached is not None:
             ours[seed], theirs[seed] = first_solved(rows, view), reached
     return _difference(shown, ours, theirs)
 

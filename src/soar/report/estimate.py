@@ -69,14 +69,16 @@ def requests_per_task(budget: SearchSettings) -> tuple[int, int]:
 
 def examples_per_task(learning: LearningSettings, budget: SearchSettings, stage: Stage, iteration: int) -> int:
     """Return how many examples one task gives at most to the finetuning before a stage's search `iteration`: as many as
-    are asked for, if the searches before wrote that many programs."""
+    are asked for, if the searches before wrote that many programs. With `across_tasks` those that solve a task come on
+    top, which are few."""
     if iteration == 0:
         return 0
     searches = iteration if learning.history == "all" else 1
     judged = stage.known or learning.pseudo_labels
+    repeated = learning.true_copies if judged or learning.across_tasks else 1
     samples = min(learning.samples_per_task, searches * (budget.samples + budget.refinements))
     pairs = min(learning.refinements_per_task, searches * budget.refinements) if judged else 0
-    return samples * (learning.true_copies if judged else 1) + pairs + learning.hindsight_pairs_per_task
+    return samples * repeated + pairs + learning.hindsight_pairs_per_task
 
 
 def optimizer_steps(settings: FinetuneSettings, examples: int) -> int:

@@ -18,7 +18,7 @@ from soar.run import RunDirectory, Step
 from soar.scoring import oracle, score, solves
 from soar.types import Program, Task, content_hash
 
-MADE_BY = 1
+VERSION = 1
 """Raised whenever a field or its meaning changes, so that what an older version has kept is computed again."""
 
 
@@ -90,7 +90,7 @@ def kept(view: RunView, step: Step) -> list[TaskResult] | None:
 def _named(answering: Answering, tasks: Sequence[Task], rows: Sequence[Mapping[str, Any]]) -> str:
     """Return what a search's results are held against: all that they follow from, but for the programs."""
     by = [_name(answering.voter), *([name, _name(function)] for name, function in answering.filters.items())]
-    return content_hash(MADE_BY, by, task_set_hash(tasks), rows)
+    return content_hash(VERSION, by, task_set_hash(tasks), rows)
 
 
 def _name(function: Callable[..., Any]) -> str:
