@@ -9,10 +9,12 @@ process of its own where a user would:
     rows/s        completions and executions stored per second, outputs encoded and judged on the way
     bytes         of the archive, per program
     status        seconds of `soar status`
-    report        seconds of `soar report --json`, and its peak memory
+    report        seconds of `soar report --json` while the search goes on, and its peak memory
     line          CPU milliseconds of a look for the progress line
     resume        seconds from `soar run` to its first new call, with 64 tasks in mid-search
     learning      seconds to choose examples from all programs, greedy-diverse, 50 a task
+    answers       seconds from the last program to the search's answers, when it ends
+    finished      seconds of `soar report --json` afterwards
 
 ``--json FILE`` appends a line; what stands there already is shown above it. A small archive first: ``--programs 4000``.
 """
@@ -40,7 +42,7 @@ from soar.archive.reader import ArchiveReader
 from soar.archive.rows import CompletionRow, SearchedRow, code_hash, execution_row
 from soar.archive.writer import ArchiveWriter
 from soar.config import load_config
-from soar.iterate import Run
+from soar.iterate import Run, conclude
 from soar.report.snapshot import snapshot
 from soar.run import steps
 from soar.session import open_run
@@ -71,7 +73,10 @@ count = {tasks}
 iterations = 2
 answers = "known"
 """
-COLUMNS = ("programs", "rows/s", "bytes", "status", "report", "report MB", "line ms", "resume", "learning")
+COLUMNS = (
+    *("programs", "rows/s", "bytes", "status", "report", "report MB"),
+    *("line ms", "resume", "learning", "answers", "finished"),
+)
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "rd", "lis", "tam", "ve", "nous")]
 
 
@@ -176,6 +181,13 @@ def look(path: Path, per_task: int) -> float:
         return (time.process_time() - begun) * 1e3
 
 
+async def finish(run: Run) -> float:
+    """End the search as `soar run` does; return the seconds of its answers."""
+    begun = time.monotonic()
+    await conclude(run, run.method.steps[0])
+    return time.monotonic() - begun
+
+
 async def measure(folder: Path, programs: int) -> dict[str, float]:
     """Fill a run directory and ask it everything."""
     half = max(4, round(programs / (2 * TASKS - IN_FLIGHT)))
@@ -191,13 +203,11 @@ async def measure(folder: Path, programs: int) -> dict[str, float]:
     report, memory = timed("report", str(path), "--json")
     line = look(path, 2 * half)
     resumed, _ = timed("run", str(given), str(path))
-    return dict(
-        zip(
-            COLUMNS,
-            (stored, 2 * stored / seconds, size / stored, status, report, memory, line, resumed, learning),
-            strict=True,
-        )
-    )
+    async with open_run(config, path, lambda _: None, print) as run:
+        answers = await finish(run)
+    finished, _ = timed("report", str(path), "--json")
+    stages = stored, 2 * stored / seconds, size / stored, status, report, memory
+    return dict(zip(COLUMNS, (*stages, line, resumed, learning, answers, finished), strict=True))
 
 
 def table(rows: Sequence[dict[str, float]]) -> Table:
@@ -214,19 +224,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the run is made and left (default: a passing folder)")
     parser.add_argument("--json", type=Path, help="a file to which the figures are appended")
     options = parser.parse_args()
-    before = [json.loads(line) for line in options.json.read_text().splitlines()] if _is_there(options.json) else []
+    lines = options.json.read_text().splitlines() if options.json and options.json.exists() else []
     with tempfile.TemporaryDirectory() as passing:
         folder = options.folder or Path(passing)
         folder.mkdir(parents=True, exist_ok=True)
         found = asyncio.run(measure(folder, options.programs))
     if options.json:
-        with options.json.open("a") as lines:
-            lines.write(json.dumps({name: round(value, 4) for name, value in found.items()}) + "\n")
-    Console().print(table([*before, found]))
-
-
-def _is_there(path: Path | None) -> bool:
-    return path is not None and path.exists()
+        with options.json.open("a") as file:
+            file.write(json.dumps({name: round(value, 4) for name, value in found.items()}) + "\n")
+    Console(width=120).print(table([*map(json.loads, lines), found]))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ from soar import session
 from soar.archive.rows import CompletionRow, code_hash, execution_row
 from soar.config import Config
 from soar.errors import ConfigError, DataError
-from soar.iterate import Run, answer
+from soar.iterate import Run, conclude
 from soar.report.dataset import pyarrow_or_error
-from soar.report.task_results import keep
 from soar.run import Step
 from soar.search.evaluate import execute
 from soar.signals import until_signal
@@ -84,8 +83,7 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
             await asyncio.gather(*under_way, return_exceptions=True)
     if not places:
         raise DataError(f"no program in {named} is of one of the {len(tasks)} tasks of stage {step.stage.name!r}")
-    keep(run.directory, step, run.method.answering, run.tasks[step.stage.name], answer(run, step))
-    await run.writer.finish(*step.key)
+    await conclude(run, step)
     return Imported(step, places.total(), len(places), elsewhere)
 
 

@@ -100,14 +100,20 @@ async def iterate(run: Run) -> None:
                     )
         except BudgetReached as limit:
             reached = limit  # what was found until then has answers
-        results = answer(run, step)
         if reached:
+            answer(run, step)
             raise reached
-        keep(directory, step, method.answering, tasks, results)
-        await writer.finish(*step.key)
+        await conclude(run, step)
         if method.learning.keep is not None:
             unneeded = superseded(method.steps, step.number, method.learning.keep)
             directory.prune(unneeded)
+
+
+async def conclude(run: Run, step: Step) -> None:
+    """End a step's search: answer, keep what it came to, and note that it is finished."""
+    results = answer(run, step)
+    keep(run.directory, step, run.method.answering, run.tasks[step.stage.name], results)
+    await run.writer.finish(*step.key)
 
 
 def answer(run: Run, step: Step) -> list[TaskResult]:
