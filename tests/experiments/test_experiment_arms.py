@@ -79,7 +79,7 @@ def do(path, **options):
 
 
 def cells(path):
-    return read_cells(path.parent / "cells.jsonl", load_experiment(path).digest)
+    return read_cells(path.parent / "cells.jsonl", load_experiment(path).digest_of)
 
 
 @pytest.mark.slow  # whole runs
@@ -130,6 +130,51 @@ def test_a_stopped_experiment_goes_on_to_the_same_cells(experiment):
     assert do(experiment) == 0
     assert (experiment.parent / "cells.jsonl").read_text() == before
     assert len(whole) == 12
+
+
+MORE = """
+[experiment]
+extends = "experiment.toml"
+compare = [["soar", "once"]]
+[experiment.arms.once]
+finetunings = 1
+"""
+
+
+@pytest.mark.slow  # whole runs
+def test_further_arms_take_the_first_search_of_what_they_extend_and_change_nothing_there(experiment, capsys):
+    assert do(experiment, arms=["soar"]) == 0
+    before = cells(experiment)
+    more = experiment.with_name("more.toml")
+    more.write_text(MORE)
+    assert do(more, arms=["soar", "once"]) == 0
+    found = cells(more)
+    assert found.keys() - before.keys() == {Cell("once", 3, 1), Cell("once", 3, 2), Cell("once", 3, 2, "never")}
+    assert {cell: found[cell] for cell in before} == before == cells(experiment)
+    assert "soar − once, equal searches, own program: +0.0" in capsys.readouterr().out
+    # The second search has no examples of its own and goes on with the model of the first.
+    assert "examples" in found[Cell("once", 3, 1)]
+    assert "examples" not in found[Cell("once", 3, 2)]
+    assert found[Cell("once", 3, 2)]["solved"] == ["A1", "A2", "A3"]
+    assert found[Cell("once", 3, 2, "never")]["solved"] == ["A4"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("arms.once", "arms.soar", "has an arm 'soar' already; name it otherwise"),
+        ("compare", "searches = 4\ncompare", "extends another experiment and may not set 'searches'"),
+        ("[experiment]", "[search]\nsamples = 3\n[experiment]", "may not set 'search'"),
+        ("compare", "seeds = [4]\ncompare", "seed 4 is none of"),
+        ("experiment.toml", "none.toml", "no configuration at"),
+    ],
+)
+def test_further_arms_set_nothing_else(experiment, old, new, reason):
+    more = experiment.with_name("more.toml")
+    assert old in MORE
+    more.write_text(MORE.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=reason):
+        do(more)
 
 
 def test_other_tasks_or_settings_are_another_experiment(experiment):

@@ -47,16 +47,16 @@ class Study:
 
     def run(self, arm: str, seed: int) -> RunDirectory:
         """Return the run directory of an arm."""
-        return RunDirectory(self.runs / self.experiment.digest / f"seed-{seed}" / arm)
+        return RunDirectory(self.runs / self.experiment.digest_of(arm) / f"seed-{seed}" / arm)
 
     def missing(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells without a line."""
-        done = read_cells(self.out, self.experiment.digest)
+        done = read_cells(self.out, self.experiment.digest_of)
         return [cell for cell in cells if cell not in done]
 
     def append(self, cell: Cell, result: dict[str, Any]) -> None:
         """Store a cell, and say so."""
-        append_cell(self.out, self.experiment.digest, cell, result)
+        append_cell(self.out, self.experiment.digest_of(cell.arm), cell, result)
         cost = "".join(f", {result[name]:.0f} s of {name}" for name in ("finetune_cpu", "search_cpu") if name in result)
         what = "" if cell.tasks == "searched" else " of tasks never learnt from"
         self.say(
@@ -158,7 +158,8 @@ async def _never(study: Study, cell: Cell) -> dict[str, Any]:
     experiment = study.experiment
     config = experiment.config(BASE, cell.seed)
     run = study.run(cell.arm, cell.seed)
-    weights = run.weights(cell.search) if cell.search else None
+    learnt = experiment.finetunings(cell.arm)
+    weights = run.weights(learnt) if learnt else None
     assert weights is None or is_published(weights), "an arm's last model stays until it was tried"
     domain = open_domain(config.tasks.domain)
     tasks = _tasks(domain, config, experiment.ids(experiment.settings.never_searched or "", cell.seed))

@@ -4,7 +4,7 @@ Reads a run's archive and the answers of its tasks; knows neither how cells are 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,13 @@ class Cell:
     tasks: str = "searched"
 
 
-def read_cells(path: Path, experiment: str) -> dict[Cell, Row]:
-    """Return an experiment's rows by cell; lines of others are passed over, and the first of two counts."""
+def read_cells(path: Path, digest_of: Callable[[str], str]) -> dict[Cell, Row]:
+    """Return an experiment's rows by cell, given the digest of each arm; lines of others are passed over, and the first
+    of two counts."""
     found: dict[Cell, Row] = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         row = json.loads(line)
-        if row["experiment"] == experiment:
+        if row["experiment"] == digest_of(row["arm"]):
             found.setdefault(Cell(row["arm"], row["seed"], row["search"], row["tasks"]), row)
     return found
 

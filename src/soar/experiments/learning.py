@@ -49,7 +49,7 @@ def _shown(experiment: Experiment, out: Path, seeds: Sequence[int]) -> Shown:
     source = source_of(config.tasks_of(config.stages[0].name), open_domain(config.tasks.domain))
     alike = groups(Path(source), field) if field else {}
     tasks = {seed: experiment.ids(experiment.settings.tasks, seed) for seed in seeds}
-    return Shown(experiment, read_cells(out, experiment.digest), seeds, tasks, alike)
+    return Shown(experiment, read_cells(out, experiment.digest_of), seeds, tasks, alike)
 
 
 def _say(line: str) -> None:

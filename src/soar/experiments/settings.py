@@ -16,8 +16,18 @@ Knows TOML and names; how an arm is run is `arms`' business.
     searches = 7
     [experiment.arms.correct-only.learning]
     curator = "correct-only"
+    [experiment.arms.once]
+    finetunings = 1                           # then the model that learnt searches on
     [experiment.arms.enumeration]             # no search: a function of tasks and a number of programs
     function = "soar.pretrain.sequences.enumeration:solved"
+
+Further arms of an experiment that is begun, or registered, stand in a file of their own; all else is the first file's:
+
+    [experiment]
+    extends = "registered.toml"               # relative to this file
+    compare = [["soar", "uniform"]]
+    [experiment.arms.uniform.learning]
+    curator = "uniform"
 """
 
 import gzip
@@ -40,11 +50,13 @@ BASE = "base"
 
 
 class ArmSettings(Section):
-    """One arm. `learns` false: every search is by θ0. `searches` in place of the experiment's. `function` in place of
-    searches: ``(tasks, programs) -> ids of those solved``. `overrides`: settings by section."""
+    """One arm. `learns` false: every search is by θ0. `searches` in place of the experiment's. After `finetunings` of
+    them the last model searches on; by default each search has its own. `function` in place of searches: ``(tasks,
+    programs) -> ids of those solved``. `overrides`: settings by section."""
 
     learns: bool = True
     searches: Positive | None = None
+    finetunings: Positive | None = None
     function: str | None = None
     overrides: Mapping[str, Mapping[str, Any]] = {}
 
@@ -64,12 +76,19 @@ class ExperimentSettings(Section):
 @dataclass(frozen=True)
 class Experiment:
     """An experiment as its file says it. `raw` are the run's settings by section; `digest` names all that results
-    depend on, the tasks' ids included."""
+    depend on, the tasks' ids included. One that `extends` another has its arms too, which keep the other's digest."""
 
     path: Path
     settings: ExperimentSettings
     raw: Mapping[str, Any]
     digest: str
+    extends: "Experiment | None" = None
+
+    def digest_of(self, arm: str) -> str:
+        """Return the digest that names an arm's results; the first searches are those of what is extended."""
+        if self.extends and (arm == BASE or arm in self.extends.settings.arms):
+            return self.extends.digest_of(arm)
+        return self.digest
 
     def ids(self, template: str, seed: int) -> list[str]:
         """Return the ids of a file of tasks; `DataError` if it cannot be read."""
@@ -81,6 +100,13 @@ class Experiment:
             return 1
         return self.settings.arms[arm].searches or self.settings.searches
 
+    def finetunings(self, arm: str) -> int:
+        """Return after how many of an arm's searches a model is finetuned, for the next one."""
+        if arm == BASE or not self.settings.arms[arm].learns:
+            return 0
+        most = self.searches(arm) - 1
+        return min(self.settings.arms[arm].finetunings or most, most)
+
     def config(self, arm: str, seed: int) -> Config:
         """Return the configuration of one arm's run."""
         own = ArmSettings() if arm == BASE else self.settings.arms[arm]
@@ -91,11 +117,10 @@ class Experiment:
             merged[section] = {**merged.get(section, {}), **values}
         ids = str((self.path.parent / self.settings.tasks.format(seed=seed)).resolve())
         stage = {"name": "search", "ids_file": ids, "answers": "known"}
-        count = self.searches(arm)
-        if own.learns:
-            stages = [{**stage, "iterations": count}]
-        else:
-            stages = [{**stage, "name": "search" if number == 0 else f"again-{number}"} for number in range(count)]
+        learnt, count = self.finetunings(arm), self.searches(arm)
+        base = stage["name"] if learnt else "model"
+        again = [{**stage, "name": f"again-{number}", "base": base} for number in range(learnt + 1, count)]
+        stages = [{**stage, "iterations": 1 + learnt}, *again]
         return validated({**merged, "seed": seed, "stages": stages}, f"{self.path}, arm {arm}")
 
 
@@ -107,8 +132,35 @@ def load_experiment(path: Path) -> Experiment:
         raise ConfigError(f"{path} has no section [experiment]: it is a run's configuration, for `soar run`")
     if "stages" in raw:
         raise ConfigError(f"{path}: [[stages]] follow from [experiment]; leave them out")
+    if "extends" in section:
+        return _extended(path, raw, section)
+    settings = _checked(path, {**section, "arms": _arms(section.get("arms", {}))})
+    templates = [settings.tasks, *([settings.never_searched] if settings.never_searched else [])]
+    tasks = [_ids(path, template, seed) for template in templates for seed in settings.seeds]
+    return Experiment(path, settings, raw, content_hash(raw, section, tasks)[:12])
+
+
+def _extended(path: Path, raw: Mapping[str, Any], section: Mapping[str, Any]) -> Experiment:
+    """Return the experiment that a file extends, with the arms that it adds."""
+    if more := [*raw, *(section.keys() - {"extends", "seeds", "compare", "arms"})]:
+        raise ConfigError(f"{path} extends another experiment and may not set {sorted(more)[0]!r}: that file does")
+    first = load_experiment(path.parent / section["extends"])
+    given = first.settings.model_dump()
+    arms = _arms(section.get("arms", {}))
+    if again := sorted(arms.keys() & given["arms"].keys()):
+        raise ConfigError(f"{path}: {first.path} has an arm {again[0]!r} already; name it otherwise")
+    own = {key: section[key] for key in ("seeds", "compare") if key in section}
+    settings = _checked(path, {**given, **own, "arms": {**given["arms"], **arms}})
+    if missing := set(settings.seeds) - set(first.settings.seeds):
+        raise ConfigError(f"{path}: seed {min(missing)} is none of {first.path}, whose first searches it takes")
+    digest = content_hash(first.digest, section)[:12]
+    return Experiment(first.path, settings, first.raw, digest, first)
+
+
+def _checked(path: Path, section: Mapping[str, Any]) -> ExperimentSettings:
+    """Return a section's settings, `arms` with their `overrides`; `ConfigError` names what is wrong."""
     try:
-        settings = ExperimentSettings.model_validate({**section, "arms": _arms(section.get("arms", {}))})
+        settings = ExperimentSettings.model_validate(section)
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise ConfigError(f"{path}, section [experiment]: {said}") from None
@@ -116,9 +168,7 @@ def load_experiment(path: Path) -> Experiment:
         raise ConfigError(f"{path}: {BASE!r} is the first search that all arms share; name the arm otherwise")
     if unknown := {arm for pair in settings.compare for arm in pair} - set(settings.arms):
         raise ConfigError(f"{path}: compare names {sorted(unknown)[0]!r}; the arms are {', '.join(settings.arms)}")
-    templates = [settings.tasks, *([settings.never_searched] if settings.never_searched else [])]
-    tasks = [_ids(path, template, seed) for template in templates for seed in settings.seeds]
-    return Experiment(path, settings, raw, content_hash(raw, section, tasks)[:12])
+    return settings
 
 
 def _arms(section: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
