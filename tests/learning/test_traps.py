@@ -72,5 +72,5 @@ def test_trap_10_where_answers_are_hidden_a_program_wrong_on_the_test_teaches_li
                 taken[program in wrong] += 1
         assert taken[1] / sum(taken) == pytest.approx(0.5, abs=0.1), name
     child = acting(20, 4, 0, parents=(acting(21, 1).key,))
-    rows = examples_of(teaching(), hidden, [*right, acting(21, 1), child], seed=0)
+    rows = examples_of(teaching(pseudo_labels=False), hidden, [*right, acting(21, 1), child], seed=0)
     assert {row["kind"] for row in rows} == {"sample"}

@@ -44,11 +44,12 @@ def test_requests_completions_and_tokens_of_a_search():
 
 def test_examples_are_at_most_what_is_asked_for_and_what_was_written():
     known, hidden = Stage("a"), Stage("b", answers="hidden")
-    paper, much = LearningSettings(), SearchSettings()
+    paper, much = LearningSettings(pseudo_labels=False), SearchSettings()
     assert [examples_per_task(paper, much, known, i) for i in range(3)] == [0, 100, 100]
     assert examples_per_task(paper, much, hidden, 1) == 50, "no pairs where answers are hidden"
-    assert examples_per_task(LearningSettings(pseudo_labels=True, true_copies=2), much, hidden, 1) == 150
-    assert examples_per_task(LearningSettings(across_tasks=True, true_copies=2), much, hidden, 1) == 100
+    assert examples_per_task(LearningSettings(true_copies=2), much, hidden, 1) == 150
+    across = LearningSettings(pseudo_labels=False, across_tasks=True, true_copies=2)
+    assert examples_per_task(across, much, hidden, 1) == 100
     assert examples_per_task(paper, BUDGET, known, 2) == 19 + 9
     assert examples_per_task(LearningSettings(history="all"), BUDGET, known, 2) == 38 + 18
     assert search(1, replay=11, hindsight_pairs_per_task=2).examples == 7 * (19 + 9 + 2) + 11

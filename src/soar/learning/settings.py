@@ -30,7 +30,7 @@ class LearningSettings(Section):
     hindsight_pairs_per_task: NonNegative = 0
     hindsight_parents: Literal["shown", "closest"] = "shown"
     true_copies: Positive = 1
-    pseudo_labels: bool = False
+    pseudo_labels: bool = True
     per_prompt: Literal["all", "shortest"] = "all"
     across_tasks: bool = False
     replay: NonNegative = 0

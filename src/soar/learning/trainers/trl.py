@@ -91,7 +91,8 @@ def expected_memory(job: Job) -> dict[str, float]:
         return {}
     how: dict[str, Any] = {"rank": settings.rank, "batch_size": job.micro, "length": settings.max_length}
     memory = estimate(shape, method=settings.method, bf16=bf16, checkpointing=gpu, **how)
-    return {"GiB of memory by formula, at most": round(memory.total / 2**30, 3)}
+    # Digits, not places: a small model's is less than a thousandth, and nothing is not "at most".
+    return {"GiB of memory by formula, at most": float(f"{memory.total / 2**30:.3g}")}
 
 
 def smaller(job: Job) -> int:
