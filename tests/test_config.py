@@ -92,6 +92,14 @@ def test_a_stage_begins_from_the_last_weights_of_its_base_or_what_that_began_fro
     assert {name: before and before.number for name, before in began.items()} == {"a": None, "b": 2, "c": 2, "d": None}
 
 
+def test_a_stage_learns_from_earlier_stages_alone():
+    stages = [{"name": "a"}, {"name": "b", "learns_from": ["a"]}]
+    assert validated({"stages": stages}).plan()[1].learns_from == ("a",)
+    for wrong in (["b"], ["c"], ["a", "runs/x"]):
+        with pytest.raises(ConfigError, match=rf"stage 'b' learns from '{wrong[-1]}', which is no earlier stage \(a\)"):
+            validated({"stages": [{"name": "a"}, {"name": "b", "learns_from": wrong}]})
+
+
 def test_a_section_takes_the_settings_of_the_part_that_it_names(tmp_path):
     served = '[lm]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://localhost/v1"\n'
     config: Any = load_config(written(tmp_path, served))

@@ -32,6 +32,7 @@ def test_nothing_below_the_method_reads_a_configuration():
         "doctor.py",
         "cli.py",
         "dry_run.py",
+        "finetuning.py",
         "importing.py",
         "solving.py",
         "exchange.py",

@@ -2,7 +2,7 @@ import pytest
 
 from soar.errors import ConfigError, DataError, StoreError
 from soar.files import is_published, publish, write_atomically
-from soar.run import RunDirectory, Stage, differences, freeze, locked, steps, superseded
+from soar.run import RunDirectory, Stage, differences, freeze, locked, steps, superseded, theta0_of
 
 MANIFEST = {"model": {"name": "a"}, "tasks": {"train": {"hash": "x", "ids": ["1", "2"]}}, "versions": {"soar": "1"}}
 
@@ -107,6 +107,17 @@ def test_weights_that_a_later_stage_begins_from_and_the_newest_are_needed():
         [1, 2, 3, 5, 6],
     ]
     assert superseded(plan, 3, keep=2) == [1]
+
+
+def test_a_stage_that_learns_from_others_begins_each_round_from_what_it_learnt_first():
+    train = Stage("train", iterations=2)
+    target = Stage("target", iterations=3, learns_from=("train",))
+    plan = steps([train, target, Stage("after", base="target"), Stage("again", base="train", learns_from=("target",))])
+    assert [step.learns for step in plan] == [False, True, True, True, True, False, True]
+    before = [theta0_of(plan, step) for step in plan]
+    assert [each and each.number for each in before] == [None, None, None, 2, 2, 4, 1]
+    # 1 is what "again" begins from, 2 what the rounds of "target" do.
+    assert [superseded(plan, step.number, keep=1) for step in plan] == [[], [], [], [], [2, 3], [2, 3], [1, 2, 3, 4]]
 
 
 def test_pruned_weights_leave_their_adapter_and_no_damage(tmp_path):

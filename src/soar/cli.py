@@ -12,7 +12,7 @@ import typer
 
 from soar import __version__
 from soar.errors import ConfigError, Interrupted, SoarError, StoreError
-from soar.exchange import begin_with_programs, export
+from soar.exchange import begin_with_programs, export, finetune
 from soar.experiments.command import experiments
 from soar.files import printing
 from soar.output import complain, print_written, standard_output
@@ -277,6 +277,7 @@ def show(
 
 app.command("export")(export)
 app.command("import")(begin_with_programs)
+app.command("finetune")(finetune)
 
 
 @app.command("exec")

@@ -70,6 +70,8 @@ class StageSettings(Section):
     """A stretch of iterations on one task set. `answers` "hidden" is test-time training (§3.4).
 
     `base` is "model" (the configured model) or the name of an earlier stage, whose last model is then this stage's θ0.
+    `learns_from` names earlier stages: θ0 is finetuned on the programs of all their searches before the stage's first
+    search, and each later iteration begins from that ("all train").
     `source`, `ids_file` and `count` default to those of `[tasks]`.
     """
 
@@ -80,6 +82,7 @@ class StageSettings(Section):
     iterations: Positive = 1
     answers: Literal["known", "hidden"] = "known"
     base: str = "model"
+    learns_from: tuple[str, ...] = ()
 
 
 class LMSection(Section):
@@ -138,11 +141,17 @@ class Config(Section):
             if stage.base != "model" and stage.base not in names[:position]:
                 known = ", ".join(["model", *names[:position]])
                 raise ValueError(f"stage {stage.name!r} has base {stage.base!r}, expected one of: {known}")
+            if unknown := [name for name in stage.learns_from if name not in names[:position]]:
+                earlier = ", ".join(names[:position]) or "there is none"
+                raise ValueError(
+                    f"stage {stage.name!r} learns from {unknown[0]!r}, which is no earlier stage ({earlier}); programs"
+                    " of other runs are learnt from by `soar finetune`"
+                )
         return self
 
     def plan(self) -> tuple[Stage, ...]:
         """Return the stages as the run meets them."""
-        return tuple(Stage(s.name, s.iterations, s.answers, s.base) for s in self.stages)
+        return tuple(Stage(s.name, s.iterations, s.answers, s.base, s.learns_from) for s in self.stages)
 
     def tasks_of(self, stage: str) -> TasksSettings:
         """Return where a stage's tasks come from: its own settings before those of `[tasks]`."""

@@ -28,6 +28,7 @@ from soar.report.estimate import (
     Measured,
     SearchEstimate,
     disk_figure,
+    examples_of_step,
     finetune_figures,
     finetune_memory_figure,
     hours_figures,
@@ -86,10 +87,14 @@ def estimated(config: Config, parts: Parts, measured: Measured, where: Path) -> 
     shape = _shape(folder, config.lm.backend)
     sizes, counted = _prompt_sizes(config, parts, folder, None if isinstance(shape, str) else shape.context)
     finetune = config.finetune if isinstance(config.finetune, FinetuneSettings) else None
-    known = config.search, config.sampling, config.learning, finetune
+    tasks = {name: len(found) for name, found in parts.tasks.items()}
+    known = config.search, config.sampling, finetune
+    examples = (
+        examples_of_step(parts.method.steps, step, tasks, config.learning, config.search) for step in parts.method.steps
+    )
     searches = [
-        search_estimate(step, len(parts.tasks[step.stage.name]), sizes[step.stage.name], *known, repeated=repeated)
-        for step in parts.method.steps
+        search_estimate(step, tasks[step.stage.name], count, sizes[step.stage.name], *known, repeated=repeated)
+        for step, count in zip(parts.method.steps, examples, strict=True)
     ]
     figures = [
         *total_figures(searches, config.search.enough, counted, repeated=repeated, prices=config.budget),

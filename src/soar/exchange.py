@@ -1,5 +1,5 @@
-"""The verbs that carry answers and programs out of a run and into one. Like all verbs they import what they need when
-they run."""
+"""The verbs that carry answers, programs and what was learnt out of runs and into one. Like all verbs they import what
+they need when they run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -67,3 +67,30 @@ def begin_with_programs(
 
     found = asyncio.run(import_programs(programs, load_config(config, overrides or ()), run_dir, say))
     say(told(found, run_dir, config))
+
+
+def finetune(
+    runs: Annotated[list[Path], typer.Option("--from", help="A run directory, as often as needed.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder for the model.")],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="A TOML file with the model and how it learns (default: the first run's)."),
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+) -> None:
+    """Finetune a model on the programs of all searches of some runs ("all train"); a run can then begin with it."""
+    import asyncio
+
+    from soar import finetuning
+    from soar.config import load_config
+    from soar.run import RunDirectory
+
+    def say(line: str) -> None:
+        with printing():
+            typer.echo(line)
+
+    if config is None:
+        RunDirectory(runs[0]).config()  # says so where it is no run directory
+        config = runs[0] / "config.toml"
+    settings = load_config(config, overrides or ())
+    say(finetuning.told(asyncio.run(finetuning.finetune(runs, settings, out, say))))

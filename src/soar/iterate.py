@@ -15,10 +15,10 @@ from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter
 from soar.ensemble import Answering
 from soar.errors import BudgetReached, Interrupted
-from soar.learning.learn import LearningMethod, learn
+from soar.learning.learn import LearningMethod, Lessons, Searched, learn, of_pool, of_stage
 from soar.protocols import Executor
 from soar.report.task_results import TaskResult, judge, keep
-from soar.run import RunDirectory, Step, base_of, superseded, to_come
+from soar.run import RunDirectory, Step, superseded, theta0_of, to_come
 from soar.search import Held, SearchMethod, search
 from soar.search.few_shot import solved_examples
 from soar.types import Task, Value
@@ -77,16 +77,15 @@ async def iterate(run: Run) -> None:
             continue
         tasks = run.tasks[step.stage.name]
         await writer.begin(*step.key)
-        before = base_of(method.steps, step.stage)
+        before = theta0_of(method.steps, step)
         base = weights = directory.weights(before.number) if before else None
-        if step.iteration > 0:
+        if step.learns:
             weights, data = directory.weights(step.number), directory.data(step.number)
             theta0 = base or method.theta0
             assert theta0 is not None, "a method with something to learn has a model to begin from"
-            shown = step.stage.visible(tasks)
             async with writer.timing(*step.key, "finetune_seconds"):
                 log = partial(_on_log, run)
-                await learn(method.learning, step.key, theta0, shown, reader, data=data, out=weights, on_log=log)
+                await learn(method.learning, step.key, theta0, lessons(run, step), data=data, out=weights, on_log=log)
             run.notify({})
         past = [(done.key, run.tasks[done.stage.name]) for done in method.steps[: step.number] if done.stage.known]
         few_shot = solved_examples(reader, past) if method.few_shot else ()
@@ -107,6 +106,15 @@ async def iterate(run: Run) -> None:
         if method.learning.keep is not None:
             unneeded = superseded(method.steps, step.number, method.learning.keep)
             directory.prune(unneeded)
+
+
+def lessons(run: Run, step: Step) -> Lessons:
+    """Return what a step's model is taught: its stage's searches before, or those of the stages that it learns from."""
+    if step.iteration > 0:
+        return of_stage(run.method.learning, step.key, step.stage.visible(run.tasks[step.stage.name]), run.reader)
+    stages = {each.stage.name: each.stage.visible(run.tasks[each.stage.name]) for each in run.method.steps}
+    taught = {name: stages[name] for name in step.stage.learns_from}
+    return of_pool(run.method.learning, [Searched(taught, run.reader)])
 
 
 async def conclude(run: Run, step: Step) -> None:

@@ -25,7 +25,7 @@ from soar.learning.learn import LearningMethod
 from soar.learning.select import Teaching, examples_of
 from soar.prompts.chat import Chat
 from soar.protocols import Backend, Contract, Domain, Executors, Filter, Rendering
-from soar.run import base_of, steps
+from soar.run import steps, theta0_of
 from soar.search import SearchMethod
 from soar.search.selectors import SELECTORS, rex
 from soar.settings import resolve
@@ -137,6 +137,7 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
             seed=config.seed,
             from_all=learning.history == "all",
             examples=partial(examples_of, _teaching(config, domain, rendering, answering.filters)),
+            pooled_examples=partial(examples_of, _teaching(config, domain, rendering, answering.filters, pooled=True)),
             kept=shortest_per_prompt if learning.per_prompt == "shortest" else every_row,
             replay=partial(replay_examples, theta0 or Path(), learning.replay),
             finetune=_finetune(config, theta0),
@@ -167,9 +168,9 @@ def _refuse_what_no_adapter_can_say(config: Config, backend: Backend) -> None:
             ' take "lora" or "qlora", or lm.backend = "served"'
         )
     for step in steps(config.plan()):
-        if step.iteration > 0 and base_of(steps(config.plan()), step.stage) is not None:
+        if step.learns and (before := theta0_of(steps(config.plan()), step)) is not None:
             raise ConfigError(
-                f"stage {step.stage.name!r} learns from the base {step.stage.base!r}: its adapters belong to weights"
+                f"stage {step.stage.name!r} learns from the base {before.stage.name!r}: its adapters belong to weights"
                 f' that lm.backend = "{config.lm.backend}" cannot have served; take lm.backend = "served"'
             )
 
@@ -190,15 +191,21 @@ def _search_method(config: Config, domain: Domain, rendering: Rendering, backend
     )
 
 
-def _teaching(config: Config, domain: Domain, rendering: Rendering, filters: Mapping[str, Filter]) -> Teaching:
+def _teaching(
+    config: Config, domain: Domain, rendering: Rendering, filters: Mapping[str, Filter], *, pooled: bool = False
+) -> Teaching:
+    """Return how examples are chosen and written, of the programs of a stage or of several pooled."""
     learning = config.learning
-    if learning.deduplicate.startswith("embeddings") and any(stage.iterations > 1 for stage in config.stages):
+    setting = "pooled_deduplicate" if pooled else "deduplicate"
+    deduplicate = getattr(learning, setting)
+    used = any(stage.learns_from if pooled else stage.iterations > 1 for stage in config.stages)
+    if deduplicate.startswith("embeddings") and used:
         code_rank_embed_model()  # loaded now, so that what is missing is said before the first search
     return Teaching(
         settings=learning,
         rendering=rendering,
         filters=filters,
-        deduplicate=chosen(learning.deduplicate, DEDUPLICATIONS, "learning.deduplicate", 2),
+        deduplicate=chosen(deduplicate, DEDUPLICATIONS, f"learning.{setting}", 2),
         curator=chosen(learning.curator, CURATORS, "learning.curator", 4),
         pairing=chosen(learning.pairing, PAIRINGS, "learning.pairing", 4),
         closeness=partial(closeness, similarity=domain.similarity) if learning.hindsight_parents == "closest" else None,
@@ -207,13 +214,13 @@ def _teaching(config: Config, domain: Domain, rendering: Rendering, filters: Map
 
 def _finetune(config: Config, theta0: Path | None) -> Callable[..., Any]:
     """Return the trainer's function. Where no stage learns, one that nobody calls, and no trainer need be installed."""
-    learning = [stage.name for stage in config.stages if stage.iterations > 1]
+    learning = [stage.name for stage in config.stages if stage.iterations > 1 or stage.learns_from]
     if not learning:
         return _nothing_to_learn
     if theta0 is None:
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" cannot be finetuned from here: set iterations = 1 in every stage'
-            f" ({', '.join(learning)}), or choose another backend{_or_weights(config)}"
+            f" ({', '.join(learning)}) and no learns_from, or choose another backend{_or_weights(config)}"
         )
     if config.learning.replay and not (theta0 / REPLAY).is_file():
         raise ConfigError(f"learning.replay = {config.learning.replay}, but {theta0} holds no {REPLAY}: set it to 0")

@@ -34,12 +34,14 @@ SEAL = "sha256"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stretch of iterations on one task set; `base` is "model" or the stage whose last model is this one's θ0."""
+    """A stretch of iterations on one task set; `base` is "model" or the stage whose last model is this one's θ0. With
+    `learns_from`, earlier stages, θ0 is first finetuned on all their programs ("all train", §3.4)."""
 
     name: str
     iterations: int = 1
     answers: Literal["known", "hidden"] = "known"
     base: str = "model"
+    learns_from: tuple[str, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -64,6 +66,11 @@ class Step:
         """What the archive knows the search by: the stage's name and the iteration."""
         return self.stage.name, self.iteration
 
+    @property
+    def learns(self) -> bool:
+        """Whether a model is finetuned for the search."""
+        return self.iteration > 0 or bool(self.stage.learns_from)
+
 
 def steps(stages: Sequence[Stage]) -> tuple[Step, ...]:
     """Return all searches of a run, in order."""
@@ -72,25 +79,33 @@ def steps(stages: Sequence[Stage]) -> tuple[Step, ...]:
 
 
 def base_of(plan: Sequence[Step], stage: Stage) -> Step | None:
-    """Return the search whose weights are a stage's θ0, None where that is the configured model itself: the last search
-    of the stage's base, or what that began from if it never learnt."""
+    """Return the search whose weights a stage begins from, None where that is the configured model itself: the last
+    search of the stage's base, or what that began from if it never learnt."""
     if stage.base == "model":
         return None
     last = [step for step in plan if step.stage.name == stage.base][-1]
-    return last if last.iteration > 0 else base_of(plan, last.stage)
+    return last if last.learns else base_of(plan, last.stage)
+
+
+def theta0_of(plan: Sequence[Step], step: Step) -> Step | None:
+    """Return the search whose weights are θ0 of a step, None for the configured model: what its stage begins from, or
+    what that became by `learns_from`."""
+    if step.stage.learns_from and step.iteration > 0:
+        return next(each for each in plan if each.stage == step.stage)
+    return base_of(plan, step.stage)
 
 
 def to_come(plan: Sequence[Step], step: Step, tasks: Mapping[str, Sequence[Task]]) -> tuple[list[int], int]:
     """Return how many tasks are searched by a step and by each that follows it, and how many of these learn first."""
     following = plan[step.number :]
-    return [len(tasks[each.stage.name]) for each in following], sum(each.iteration > 0 for each in following[1:])
+    return [len(tasks[each.stage.name]) for each in following], sum(each.learns for each in following[1:])
 
 
 def superseded(plan: Sequence[Step], done: int, keep: int) -> list[int]:
     """Return the searches up to number `done` whose weights nothing needs any more: not the newest `keep`, and no θ0 of
     a stage that goes on."""
-    learnt = [step.number for step in plan[: done + 1] if step.iteration > 0]
-    bases = [base_of(plan, step.stage) for step in plan[done + 1 :]]
+    learnt = [step.number for step in plan[: done + 1] if step.learns]
+    bases = [theta0_of(plan, step) for step in plan[done + 1 :]]
     needed = {base.number for base in bases if base is not None}
     return [number for number in learnt[:-keep] if number not in needed]
 

@@ -5,6 +5,7 @@ from soar.learning.settings import LearningSettings
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.report.estimate import (
     Measured,
+    examples_of_step,
     examples_per_task,
     hours_figures,
     limit_lines,
@@ -14,7 +15,7 @@ from soar.report.estimate import (
     total_figures,
 )
 from soar.report.prompt_sizes import PromptSizes
-from soar.run import Stage, Step
+from soar.run import Stage, steps
 from soar.search.settings import SamplingSettings, SearchSettings
 
 BUDGET = SearchSettings(samples=10, refinements=9, samples_per_request=4, islands=2, completions_per_refinement=4)
@@ -23,9 +24,9 @@ SAMPLING = SamplingSettings(sample_tokens=40, refine_tokens=20)
 
 
 def search(iteration=0, *, repeated=False, **learning):
-    step = Step(iteration, Stage("train", 3), iteration)
-    settings = LearningSettings(**learning)
-    return search_estimate(step, 7, SIZES, BUDGET, SAMPLING, settings, FinetuneSettings(), repeated=repeated)
+    plan = steps([Stage("train", 3)])
+    examples = examples_of_step(plan, plan[iteration], {"train": 7}, LearningSettings(**learning), BUDGET)
+    return search_estimate(plan[iteration], 7, examples, SIZES, BUDGET, SAMPLING, FinetuneSettings(), repeated=repeated)
 
 
 def test_the_papers_search_asks_sixty_times_for_samples_and_752_times_for_refinements():
@@ -45,14 +46,22 @@ def test_requests_completions_and_tokens_of_a_search():
 def test_examples_are_at_most_what_is_asked_for_and_what_was_written():
     known, hidden = Stage("a"), Stage("b", answers="hidden")
     paper, much = LearningSettings(pseudo_labels=False), SearchSettings()
-    assert [examples_per_task(paper, much, known, i) for i in range(3)] == [0, 100, 100]
+    assert [examples_per_task(paper, much, known, searches) for searches in range(3)] == [0, 100, 100]
     assert examples_per_task(paper, much, hidden, 1) == 50, "no pairs where answers are hidden"
     assert examples_per_task(LearningSettings(true_copies=2), much, hidden, 1) == 150
     across = LearningSettings(pseudo_labels=False, across_tasks=True, true_copies=2)
     assert examples_per_task(across, much, hidden, 1) == 100
-    assert examples_per_task(paper, BUDGET, known, 2) == 19 + 9
-    assert examples_per_task(LearningSettings(history="all"), BUDGET, known, 2) == 38 + 18
+    assert [search(iteration).examples for iteration in range(3)] == [0, 7 * (19 + 9), 7 * (19 + 9)]
+    assert search(2, history="all").examples == 7 * (38 + 18)
     assert search(1, replay=11, hindsight_pairs_per_task=2).examples == 7 * (19 + 9 + 2) + 11
+
+
+def test_a_stage_that_learns_from_others_takes_examples_of_all_their_searches():
+    plan = steps([Stage("train", 2), Stage("more"), Stage("target", 2, learns_from=("train", "more"))])
+    tasks = {"train": 7, "more": 5, "target": 3}
+    found = [examples_of_step(plan, step, tasks, LearningSettings(replay=2), BUDGET) for step in plan]
+    one, two = 19 + 9, 38 + 18
+    assert found == [0, 7 * one + 2, 0, 7 * two + 5 * one + 2, 3 * one + 2]
 
 
 def test_optimiser_steps_of_the_papers_finetuning():

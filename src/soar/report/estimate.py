@@ -67,18 +67,31 @@ def requests_per_task(budget: SearchSettings) -> tuple[int, int]:
     return math.ceil(budget.samples / budget.samples_per_request), refining
 
 
-def examples_per_task(learning: LearningSettings, budget: SearchSettings, stage: Stage, iteration: int) -> int:
-    """Return how many examples one task gives at most to the finetuning before a stage's search `iteration`: as many as
-    are asked for, if the searches before wrote that many programs. With `across_tasks` those that solve a task come on
-    top, which are few."""
-    if iteration == 0:
+def examples_per_task(learning: LearningSettings, budget: SearchSettings, stage: Stage, searches: int) -> int:
+    """Return how many examples one task of a stage gives at most to a finetuning: as many as are asked for, if so many
+    `searches` wrote that many programs. With `across_tasks` those that solve a task come on top, which are few."""
+    if searches == 0:
         return 0
-    searches = iteration if learning.history == "all" else 1
     judged = stage.known or learning.pseudo_labels
     repeated = learning.true_copies if judged or learning.across_tasks else 1
     samples = min(learning.samples_per_task, searches * (budget.samples + budget.refinements))
     pairs = min(learning.refinements_per_task, searches * budget.refinements) if judged else 0
     return samples * repeated + pairs + learning.hindsight_pairs_per_task
+
+
+def examples_of_step(
+    plan: Sequence[Step], step: Step, tasks: Mapping[str, int], learning: LearningSettings, budget: SearchSettings
+) -> int:
+    """Return how many examples a step's finetuning takes at most; `tasks` are how many each stage has."""
+    if not step.learns:
+        return 0
+    if step.iteration > 0:
+        searches = {step.stage: step.iteration if learning.history == "all" else 1}
+    else:
+        stages = [each.stage for each in plan if each.iteration == 0]
+        searches = {stage: stage.iterations for stage in stages if stage.name in step.stage.learns_from}
+    own = (tasks[stage.name] * examples_per_task(learning, budget, stage, n) for stage, n in searches.items())
+    return sum(own) + learning.replay
 
 
 def optimizer_steps(settings: FinetuneSettings, examples: int) -> int:
@@ -90,19 +103,18 @@ def optimizer_steps(settings: FinetuneSettings, examples: int) -> int:
 def search_estimate(
     step: Step,
     tasks: int,
+    examples: int,
     sizes: PromptSizes,
     budget: SearchSettings,
     sampling: SamplingSettings,
-    learning: LearningSettings,
     finetune: FinetuneSettings | None,
     *,
     repeated: bool,
 ) -> SearchEstimate:
-    """Return what one search takes. `repeated`: a prompt counts once per completion, not once per request."""
+    """Return what one search takes, and the finetuning before it on so many `examples`. `repeated`: a prompt counts
+    once per completion, not once per request."""
     asked = requests_per_task(budget)
     prompts = (budget.samples, budget.refinements) if repeated else asked
-    examples = tasks * examples_per_task(learning, budget, step.stage, step.iteration)
-    examples += learning.replay if step.iteration else 0
     per_task = budget.samples * sampling.sample_tokens + budget.refinements * sampling.refine_tokens
     return SearchEstimate(
         stage=step.stage.name,
@@ -145,7 +157,7 @@ def finetune_figures(searches: Sequence[SearchEstimate], trainer: str) -> list[F
     bound = "upper bound: every task gives as many examples as are asked for"
     own = f'unknown: finetune.trainer = "{trainer}" has settings of its own'
     return [
-        Figure("finetunings", len(learning), "", "one before each search of a stage but its first"),
+        Figure("finetunings", len(learning), "", "one before each search of a stage but its first, and by learns_from"),
         Figure("examples", sum(search.examples for search in learning), "", bound),
         Figure(
             "optimiser steps",

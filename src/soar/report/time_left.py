@@ -59,7 +59,7 @@ def time_left(
         left = max(0, most - present.completions)
         early = present.completions < EARLY * most and any(row.finished for row in rows)
         search = left / present.rate if present.rate and not early else _times(each, size * left / most)
-    to_come = sum(step.iteration > 0 for step in following)
+    to_come = sum(step.learns for step in following)
     parts = [
         search,
         *(_times(each, tasks[step.stage.name]) for step in following),
@@ -75,11 +75,11 @@ def time_left(
 
 def _timed(rows: Sequence[IterationRow], present: Present) -> list[float]:
     """Return what each finetuning took, the present one, if it tells that, last."""
-    timed = [row.finetune_seconds for row in rows if row.iteration > 0 and row.finished]
+    timed = [row.finetune_seconds for row in rows if row.finetune_seconds and row.finished]
     if present.finetuning is not None:
         return [*timed, present.finetuning + present.finetune_left] if present.finetune_left is not None else timed
-    own = [row.finetune_seconds for row in rows if (row.stage, row.iteration) == present.step.key and row.iteration > 0]
-    return [*timed, *own]
+    own = [row.finetune_seconds for row in rows if (row.stage, row.iteration) == present.step.key]
+    return [*timed, *(seconds for seconds in own if seconds)]
 
 
 def _finetuning_left(present: Present, timed: Sequence[float]) -> float | None:
