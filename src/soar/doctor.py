@@ -17,7 +17,7 @@ from soar.config import validated
 from soar.errors import ConfigError, SandboxError, SoarError, StoreError
 from soar.execution import available_workers, open_sandbox
 from soar.files import is_published
-from soar.run import RunDirectory
+from soar.run import RunDirectory, models_in
 
 
 def examine(where: Path = Path()) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _looks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[str
         return audit(directory.archive)
 
     yield from (("config.toml", config), ("manifest.json", manifest), ("archive.sqlite", archive))
-    for folder in sorted(directory.path.glob("adapters/*")):
+    for folder in (model for each in sorted(directory.path.glob("adapters/*")) for model in models_in(each)):
         if folder.suffix not in (".tmp", ".work"):  # what is being made
 
             def weights(folder: Path = folder) -> list[str]:

@@ -259,9 +259,9 @@ def measured_in(path: Path, plan: Sequence[Step]) -> Measured:
         reader.close()
     spent = [Tokens(found.prompt_tokens, found.completion_tokens) for found in totals.values()]
     learnt = {
-        step.key: _lines(directory.data(step.number))
+        step.key: sum(map(_lines, files))
         for step in plan
-        if step.key in finished and directory.data(step.number).is_file()
+        if step.key in finished and (files := directory.examples(step.number))
     }
     return Measured(
         searches=len(finished),

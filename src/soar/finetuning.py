@@ -97,7 +97,7 @@ async def _learn(
             said[0] = time.monotonic()
             say(", ".join(f"{name} {value:.6g}" for name, value in entry.items()))
 
-    work = learn(method, PLACE, theta0, lessons, data=data, out=out, on_log=on_log)
+    work = learn(method, PLACE, theta0, lessons, data=data, out=out, on_log=on_log, kinds={"sample", "refine"})
     await until_signal(work, "stopped; the same command goes on", stop.set)
     return len(lessons.tasks)
 

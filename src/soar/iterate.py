@@ -80,12 +80,9 @@ async def iterate(run: Run) -> None:
         before = theta0_of(method.steps, step)
         base = weights = directory.weights(before.number) if before else None
         if step.learns:
-            weights, data = directory.weights(step.number), directory.data(step.number)
-            theta0 = base or method.theta0
-            assert theta0 is not None, "a method with something to learn has a model to begin from"
+            weights = directory.weights(step.number)
             async with writer.timing(*step.key, "finetune_seconds"):
-                log = partial(_on_log, run)
-                await learn(method.learning, step.key, theta0, lessons(run, step), data=data, out=weights, on_log=log)
+                await learn_model(run, step, base)
             run.notify({})
         past = [(done.key, run.tasks[done.stage.name]) for done in method.steps[: step.number] if done.stage.known]
         few_shot = solved_examples(reader, past) if method.few_shot else ()
@@ -106,6 +103,18 @@ async def iterate(run: Run) -> None:
         if method.learning.keep is not None:
             unneeded = superseded(method.steps, step.number, method.learning.keep)
             directory.prune(unneeded)
+
+
+async def learn_model(run: Run, step: Step, base: Path | None) -> None:
+    """Learn a step's model, or each part of it, from the weights in `base`, or from the configured model (None)."""
+    for part, kinds in run.method.learning.parts.items():
+        theta0 = run.method.theta0 if base is None else base / part
+        assert theta0 is not None, "a method with something to learn has a model to begin from"
+        data, out = run.directory.data(step.number, part), run.directory.weights(step.number) / part
+        log = partial(_on_log, run)
+        await learn(
+            run.method.learning, step.key, theta0, lessons(run, step), data=data, out=out, on_log=log, kinds=kinds
+        )
 
 
 def lessons(run: Run, step: Step) -> Lessons:

@@ -121,19 +121,24 @@ class RunDirectory:
         """The archive's file."""
         return self.path / "archive.sqlite"
 
-    def data(self, number: int) -> Path:
-        """The finetuning examples for the model of search `number`."""
-        return self.path / "data" / str(number) / "examples.jsonl"
+    def data(self, number: int, part: str = "") -> Path:
+        """The finetuning examples for the model of search `number`, or for a part of it."""
+        return self.path / "data" / str(number) / (f"{part}.jsonl" if part else "examples.jsonl")
+
+    def examples(self, number: int) -> list[Path]:
+        """All files of examples for the model of search `number`."""
+        return sorted(self.data(number).parent.glob("*.jsonl"))
 
     def weights(self, number: int) -> Path:
-        """The folder of the weights that search `number` uses, if it does not use its stage's base."""
+        """The folder of the weights that search `number` uses, if it does not use its stage's base; of a model in parts
+        each has a folder in it."""
         return self.path / "adapters" / str(number)
 
     def prune(self, numbers: Sequence[int]) -> None:
         """Remove the whole weights of searches; what was learnt with an adapter keeps it."""
         for number in numbers:
-            if self.weights(number).exists():
-                keep_only(self.weights(number), "adapter")
+            for folder in models_in(self.weights(number)):
+                keep_only(folder, "adapter")
 
     def answers(self, number: int) -> Path:
         """The answers of search `number`."""
@@ -216,6 +221,14 @@ class RunDirectory:
             raise ConfigError(f"{self.path} is not a run directory: it has no {name}") from None
         except OSError as error:
             raise StoreError(f"{self.path / name} cannot be read: {error}") from None
+
+
+def models_in(folder: Path) -> list[Path]:
+    """Return the folders of the models that a search uses: its own, or one in it for each part."""
+    if not folder.exists():
+        return []
+    parts = sorted(each for each in folder.iterdir() if each.name in ("sample", "refine"))
+    return parts or [folder]
 
 
 def _is_manifest(found: object) -> bool:

@@ -80,6 +80,27 @@ def test_an_operator_that_is_not_learnt_is_served_by_the_model_itself(config, tm
     assert rows == [("refine" if operator == "sample" else "sample",)]
 
 
+@pytest.mark.slow
+def test_each_operator_may_have_a_model_of_its_own_taught_its_examples_alone(config, tmp_path, call):
+    run = tmp_path / "run"
+    assert call("run", config, run, "--set", "learning.separate=true")[0] == 0
+    kinds = {
+        part: {json.loads(line)["kind"] for line in (run / f"data/1/{part}.jsonl").read_text().splitlines()}
+        for part in ("sample", "refine")
+    }
+    assert kinds == {"sample": {"sample"}, "refine": {"refine"}}
+    assert sorted(folder.name for folder in (run / "adapters/1").iterdir()) == ["refine", "sample"]
+    with closing(sqlite3.connect(run / "archive.sqlite")) as archive:
+        rows = archive.execute(
+            "SELECT DISTINCT phase FROM completions WHERE iteration = 1 AND text LIKE '%cell + 0.5%'"
+        )
+        assert rows.fetchall() == [], "both are served by what was learnt"
+    code, said, _ = call("doctor", run)
+    assert (code, "damaged: nothing" in said) == (0, True)
+    (run / "adapters/1/refine/manifest.json").unlink()
+    assert "adapters/1/refine: its manifest is missing" in call("doctor", run)[1]
+
+
 @pytest.mark.parametrize(
     ("setting", "choices"),
     [

@@ -27,7 +27,7 @@ def test_what_a_kill_after_publishing_has_left_is_removed(tmp_path, left):
     (tmp_path / left / "checkpoint-3").mkdir(parents=True)
     nobody: Any = None
     place, data = ("train", 1), tmp_path / "examples.jsonl"
-    asyncio.run(learn(nobody, place, tmp_path, nobody, data=data, out=out, on_log=nobody))
+    asyncio.run(learn(nobody, place, tmp_path, nobody, data=data, out=out, on_log=nobody, kinds=set()))
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
     assert (out / "weights").read_text() == "one"
 
@@ -42,10 +42,12 @@ def test_a_stop_is_heard_while_examples_are_chosen(tmp_path):
             asyncio.get_running_loop().call_soon(learning.cancel)
             return []
 
-        method = LearningMethod(0, True, examples, nobody, nobody, nobody, nobody)
+        method = LearningMethod(0, True, examples, nobody, nobody, nobody, nobody, {})
         paths = {"data": tmp_path / "examples.jsonl", "out": tmp_path / "1"}
         lessons = Lessons(tasks, lambda task: [], examples)
-        learning = asyncio.ensure_future(learn(method, ("train", 1), tmp_path, lessons, **paths, on_log=nobody))
+        learning = asyncio.ensure_future(
+            learn(method, ("train", 1), tmp_path, lessons, **paths, on_log=nobody, kinds=set())
+        )
         await learning
 
     with pytest.raises(asyncio.CancelledError):

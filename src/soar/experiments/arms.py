@@ -27,7 +27,7 @@ from soar.files import is_published
 from soar.iterate import Run
 from soar.method import open_domain
 from soar.protocols import Domain, OnLog
-from soar.run import RunDirectory
+from soar.run import RunDirectory, models_in
 from soar.search import search
 from soar.settings import resolve
 from soar.task_sets import source_of
@@ -149,22 +149,22 @@ async def _timed(run: Run, number: int) -> dict[str, float]:
 
 def _examples(run: Run, number: int) -> dict[str, int]:
     """Return how many examples a search's model was made from."""
-    data = run.directory.data(number)
-    return {"examples": len(data.read_bytes().splitlines())} if data.exists() else {}
+    files = run.directory.examples(number)
+    return {"examples": sum(len(each.read_bytes().splitlines()) for each in files)} if files else {}
 
 
 async def _never(study: Study, cell: Cell) -> dict[str, Any]:
     """Return what the last model of an arm solves of the tasks that are never learnt from."""
     experiment = study.experiment
-    config = experiment.config(BASE, cell.seed)
+    config = experiment.config(cell.arm, cell.seed)
     run = study.run(cell.arm, cell.seed)
     learnt = experiment.finetunings(cell.arm)
     weights = run.weights(learnt) if learnt else None
-    assert weights is None or is_published(weights), "an arm's last model stays until it was tried"
+    assert weights is None or all(map(is_published, models_in(weights))), "an arm's last model stays until it was tried"
     domain = open_domain(config.tasks.domain)
     tasks = _tasks(domain, config, experiment.ids(experiment.settings.never_searched or "", cell.seed))
     with TemporaryDirectory() as folder:
-        named = {config.stages[0].name: tasks}
+        named = {stage.name: tasks for stage in config.stages}
         async with session.open_run(config, Path(folder, "run"), _quietly, study.say, named) as opened:
             step = opened.method.steps[0]
             await opened.writer.begin(*step.key)

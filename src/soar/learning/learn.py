@@ -29,7 +29,8 @@ class LearningMethod:
     `from_all` searches of the stage, or from the last one. `examples` makes rows of finetuning data of a task's
     programs and a seed, given the shown pairs of all tasks, and `pooled_examples` of programs of several stages or
     runs; `kept` says which of all tasks' rows stay, `replay` draws some of the data that θ0 was made from, `finetune`
-    publishes θi. `keep`: of how many models the whole weights stay on the disk, None for all.
+    publishes θi. `parts` are the models that θi consists of: a name, "" for one alone, and the kinds of examples that
+    it is taught. `keep`: of how many models the whole weights stay on the disk, None for all.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class LearningMethod:
     kept: Callable[[list[Row]], list[Row]]
     replay: Callable[[Generator], list[Row]]
     finetune: Callable[[Path, Path, Path, int, OnLog], None]
+    parts: Mapping[str, Set[str]]
     keep: int | None = None
 
 
@@ -121,10 +123,12 @@ async def learn(
     data: Path,
     out: Path,
     on_log: OnLog,
+    kinds: Set[str],
 ) -> None:
     """Publish in the folder `out` the weights that a search at `place`, stage and iteration, uses; once and whole.
 
-    The rows that they are made from are written to `data`. Called again after an interruption it goes on.
+    The rows that they are made from, those of some kinds, are written to `data`. Called again after an interruption it
+    goes on.
     """
     if is_published(out):
         for left in (".work", ".tmp"):  # of a kill between publishing and clearing up: checkpoints of gigabytes
@@ -137,7 +141,7 @@ async def learn(
         found += lessons.examples(task, lessons.programs_of(task), seed, asked)
         await asyncio.sleep(0)  # of thousands of tasks this takes minutes: a signal is heard meanwhile
     training = seed_of(method.seed, "finetune", *place) & 0x7FFFFFFF
-    replayed, rows = method.replay(rng(training, "replay")), method.kept(found)
+    replayed, rows = method.replay(rng(training, "replay")), method.kept([row for row in found if row["kind"] in kinds])
     write_examples(data, [*rows, *replayed])
     on_log({"examples of its own": len(rows), "replayed": len(replayed)})
     await asyncio.to_thread(method.finetune, data, theta0, out, training, on_log)

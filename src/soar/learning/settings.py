@@ -13,7 +13,8 @@ class LearningSettings(Section):
     `pooled_deduplicate` stands in for `deduplicate` where the searches of several stages or runs are pooled ("all
     train": the paper's is "embeddings"). `hindsight_pairs_per_task` are refinements into other programs, relabelled,
     not in the paper: of parents that the search has "shown", or of those "closest" to what is then wanted. `operators`
-    are those that θi serves, both as in the paper; the configured model goes on with the other. `true_copies` is how
+    are those that θi serves, both as in the paper; the configured model goes on with the other. `separate`: a model for
+    each of them, taught its examples alone (Tables 4 and 7). `true_copies` is how
     many examples a program makes that solves its task, answers known: each has the pairs in another order.
     `pseudo_labels`, not in the paper: where answers are hidden, the answer of most programs that are right on all
     training pairs is taken for the right one. `per_prompt` "shortest" keeps of the examples with one and the same
@@ -38,3 +39,4 @@ class LearningSettings(Section):
     across_tasks: bool = False
     replay: NonNegative = 0
     operators: Annotated[tuple[Literal["sample", "refine"], ...], Field(min_length=1)] = ("sample", "refine")
+    separate: bool = False

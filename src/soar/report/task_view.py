@@ -208,15 +208,14 @@ def lessons(view: RunView, seen: TaskView, program: Program) -> list[Lesson]:
     keys = {each.program.key for each in seen.found if each.program.code == program.code}
     directory, found = RunDirectory(view.path), []
     for step in view.plan:
-        kinds = [row["kind"] for row in _examples(directory.data(step.number), seen.task.id) if row["program"] in keys]
+        rows = (row for file in directory.examples(step.number) for row in _examples(file, seen.task.id))
+        kinds = [row["kind"] for row in rows if row["program"] in keys]
         found += [Lesson(*step.key, kind, kinds.count(kind)) for kind in ("sample", "refine") if kind in kinds]
     return found
 
 
 def _examples(data: Path, task_id: str) -> Iterable[Mapping[str, str]]:
     """Yield the examples made from one task."""
-    if not data.exists():
-        return
     try:
         with data.open(encoding="utf-8") as lines:
             for line in lines:

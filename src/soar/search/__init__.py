@@ -31,9 +31,9 @@ async def search(
     Return whether it took all that it may: with `seconds`, it ends when these are over. `BudgetReached` at the run's
     own limits.
     """
-    learnt = {phase: weights if phase in method.operators else None for phase in ("sample", "refine")}
-    models = {each: method.open_lm(each) for each in set(learnt.values())}
-    sampler, refiner = models[learnt["sample"]], models[learnt["refine"]]
+    sampling, refining = method.weights_of("sample", weights), method.weights_of("refine", weights)
+    models = {each: method.open_lm(each) for each in {sampling, refining}}
+    sampler, refiner = models[sampling], models[refining]
     parts = held.executor, held.writer, held.reader, held.meter
     context = SearchContext(method, *place, sampler, refiner, *parts, tuple(few_shot))
     deadline = asyncio.timeout(held.meter.seconds_left() if seconds is None else seconds)

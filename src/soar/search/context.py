@@ -18,9 +18,9 @@ from soar.types import Phase, Sampling, Task
 class SearchMethod:
     """How every search of a run is done: budgets, and the parts that decide.
 
-    `open_lm` opens a model with finetuned weights, or as configured (None); θi serves the `operators`, the configured
-    model goes on with the other. `selector` picks parents by what `heuristic` says of each; `parse` gives outputs their
-    canonical form.
+    `open_lm` opens a model with finetuned weights, or as configured (None); θi serves the `operators`, each by a model
+    of its own where they are `separate`, and the configured model goes on with the other. `selector` picks parents by
+    what `heuristic` says of each; `parse` gives outputs their canonical form.
     """
 
     seed: int
@@ -33,6 +33,13 @@ class SearchMethod:
     heuristic: Heuristic
     parse: Parse
     rendering: Rendering
+    separate: bool = False
+
+    def weights_of(self, operator: Phase, learnt: Path | None) -> Path | None:
+        """Return the folder of the weights that serve an operator, None for the configured model."""
+        if learnt is None or operator not in self.operators:
+            return None
+        return learnt / operator if self.separate else learnt
 
 
 @dataclass(frozen=True, slots=True)
