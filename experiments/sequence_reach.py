@@ -28,7 +28,7 @@ from experiments.reach import SAMPLES, SHORTEST, log_chances, show
 from soar.archive.reader import ArchiveReader
 from soar.domains.sequences.compact import Compact
 from soar.domains.task_set import load, select
-from soar.experiments.cells import answer_hash, own_solved
+from soar.experiments.cells import answer_hash, solved_by
 from soar.experiments.settings import BASE, Experiment, load_experiment
 from soar.lm.embedded import NAMED
 from soar.method import open_domain
@@ -61,7 +61,7 @@ def taught_by(base: RunDirectory, experiment: Experiment, seed: int, tasks: Sequ
     """Return the tasks that the first search solved."""
     step = steps(experiment.config(BASE, seed).plan())[0]
     with closing(ArchiveReader(base.archive)) as reader:
-        return set(own_solved(reader, step, tasks))
+        return set(solved_by(reader, step, tasks))
 
 
 def report(taught: set[str], before: Mapping[str, float], after: Mapping[str, float]) -> Table:

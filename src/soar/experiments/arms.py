@@ -1,16 +1,17 @@
 """Runs what is missing of an experiment: a seed's shared first search, its arms search by search, and what was never
-learnt from. Stopped or killed anywhere, it goes on.
+learnt from. Stopped or killed anywhere, it goes on; several processes on one folder share the arms among them.
 
 Knows runs and cells; what they say is `report`'s. Each search's CPU time is that of this process and all it began, so
 other work on the machine counts little.
 """
 
 import asyncio
+import fcntl
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,14 +87,43 @@ def never_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
 
 
 def do(study: Study, seeds: Sequence[int], arms: Sequence[str]) -> None:
-    """Do the cells that are missing, seed by seed; `Interrupted` when told to stop or the time is up."""
+    """Do the cells that are missing, seed by seed, but for those that another process is at; `Interrupted` when told to
+    stop or the time is up."""
     for seed in seeds:
         for arm in (BASE, *arms):
-            if study.missing(cells_of(study.experiment, arm, seed)):
-                _do_arm(study, arm, seed)
-            for cell in study.missing(never_of(study.experiment, arm, seed)):
-                study.check_time()
-                study.append(cell, asyncio.run(_never(study, cell)))
+            if not _do_unless_taken(study, arm, seed) and arm == BASE:
+                break  # the arms begin with this search
+
+
+def _do_unless_taken(study: Study, arm: str, seed: int) -> bool:
+    """Do what is missing of an arm; return whether it is all there, and not another process's to do."""
+    cells, never = cells_of(study.experiment, arm, seed), never_of(study.experiment, arm, seed)
+    if not study.missing([*cells, *never]):
+        return True
+    with _claimed(study.run(arm, seed)) as ours:
+        if not ours:
+            study.say(f"seed {seed}, {arm}: another process is at it")
+            return False
+        if study.missing(cells):
+            _do_arm(study, arm, seed)
+        for cell in study.missing(never):
+            study.check_time()
+            study.append(cell, asyncio.run(_never(study, cell)))
+    return True
+
+
+@contextmanager
+def _claimed(run: RunDirectory) -> Iterator[bool]:
+    """Hold an arm as long as its cells are done; False where another process holds it. A process that is killed lets
+    go of it."""
+    run.path.parent.mkdir(parents=True, exist_ok=True)
+    with run.path.with_name(run.path.name + ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def _do_arm(study: Study, arm: str, seed: int) -> None:

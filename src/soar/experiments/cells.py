@@ -13,7 +13,7 @@ from soar.archive.reader import ArchiveReader
 from soar.domains.complete import ATTEMPTS
 from soar.protocols import Parse
 from soar.run import RunDirectory, Step
-from soar.scoring import solves, verdicts
+from soar.scoring import Score, score, solves
 from soar.types import Task, content_hash
 
 Row = Mapping[str, Any]
@@ -53,30 +53,39 @@ def search_result(
 ) -> dict[str, Any]:
     """Return what one search reached; the tasks come with their answers.
 
-    ``solved`` names the tasks with a program of their own that is right on all pairs, ``pooled`` those for which a
-    program written for any task is, ``voted`` those with one right answer of two; ``behaviours`` is how many different
-    ones there were. Pooled only means something where all tasks have the same inputs; elsewhere it is None.
+    ``solved`` names the tasks with a program of their own that is right on all pairs, ``sampled`` those with a sample
+    that is, ``pooled`` those for which a program written for any task is, ``voted`` those with one right answer of two;
+    ``scores`` are the fractions of their test outputs that either answer gives, where above 0 (§5); ``behaviours`` is
+    how many different ones there were. Pooled only means something where all tasks have the same inputs; elsewhere it
+    is None.
     """
     found = reader.behaviours(*step.key)
+    solved, scores = solved_by(reader, step, tasks), None
+    if directory is not None:
+        answers = json.loads(directory.answers(step.number).read_text(encoding="utf-8"))
+        scores = {task.id: _score(task, answers[task.id], parse) for task in tasks}
     same = len({tuple(example.input for example in (*task.train, *task.test)) for task in tasks}) == 1
     return {
         "count": len(tasks),
-        "solved": own_solved(reader, step, tasks),
+        "solved": sorted(solved),
+        "sampled": sorted(task for task, phases in solved.items() if "sample" in phases),
         "pooled": sorted(task.id for task in tasks if answer_hash(task) in found) if same else None,
-        "voted": None if directory is None else _voted(directory, step, tasks, parse),
+        "voted": None if scores is None else sorted(task for task, each in scores.items() if each.solved),
+        "scores": None if scores is None else {task: each.mean for task, each in scores.items() if each.mean},
         "behaviours": len(found),
         "statuses": dict(reader.totals(*step.key).statuses),
     }
 
 
-def own_solved(reader: ArchiveReader, step: Step, tasks: Sequence[Task]) -> list[str]:
-    """Return the tasks with a program of their own, of this search, that is right on all pairs."""
-    likely = reader.right_in_training()
-    return sorted(
-        task.id
-        for task in tasks
-        if task.id in likely and any(solves(task, program) for program in reader.programs(task.id, *step.key))
-    )
+def solved_by(reader: ArchiveReader, step: Step, tasks: Sequence[Task]) -> dict[str, set[str]]:
+    """Return the tasks with a program of their own, of this search, that is right on all pairs, and the phases that
+    wrote one."""
+    likely, found = reader.right_in_training(), {}
+    for task in tasks:
+        programs = reader.programs(task.id, *step.key) if task.id in likely else []
+        if phases := {program.origin.phase for program in programs if solves(task, program)}:
+            found[task.id] = phases
+    return found
 
 
 def answer_hash(task: Task) -> str:
@@ -84,12 +93,7 @@ def answer_hash(task: Task) -> str:
     return content_hash(*(example.output for example in (*task.train, *task.test)))
 
 
-def _voted(directory: RunDirectory, step: Step, tasks: Sequence[Task], parse: Parse) -> list[str]:
-    answers = json.loads(directory.answers(step.number).read_text(encoding="utf-8"))
-    return sorted(task.id for task in tasks if any(_is_right(task, answers[task.id], name, parse) for name in ATTEMPTS))
-
-
-def _is_right(task: Task, answers: Sequence[Mapping[str, object]], attempt: str, parse: Parse) -> bool:
-    if any(answer[attempt] is None for answer in answers):
-        return False
-    return all(verdicts(task.test, tuple(parse(answer[attempt]) for answer in answers)))
+def _score(task: Task, answers: Sequence[Mapping[str, object]], parse: Parse) -> Score:
+    """Return how the two answers to a task do that were written, of which the second may be missing, or both."""
+    given = [attempt for attempt in ATTEMPTS if all(answer[attempt] is not None for answer in answers)]
+    return score(task, [tuple(parse(answer[attempt]) for answer in answers) for attempt in given])

@@ -1,5 +1,6 @@
 """The command ``soar experiment``: arguments, nothing else."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,26 +8,64 @@ import typer
 
 experiments = typer.Typer(help="Experiments with whole runs.", no_args_is_help=True, rich_markup_mode=None)
 
+RESULTS = Path("experiments/results")
 
-@experiments.callback()
-def _several() -> None:
-    """Experiments with whole runs."""  # a callback keeps the verb's name where there is but one
+Config = Annotated[Path, typer.Argument(help="A TOML file with a section [experiment].", show_default=False)]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; as often as needed.")]
+Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; as often as needed.")]
+Minutes = Annotated[float | None, typer.Option("--minutes", help="Stop then; the same command goes on.")]
+Report = Annotated[bool, typer.Option("--report", help="Only print what is there.")]
+Runs = Annotated[Path, typer.Option("--runs", help="Where the runs lie.")]
+Out = Annotated[Path, typer.Option("--out", help="The file of results, a line for each search.")]
 
 
 @experiments.command("learning")
 def experiment_learning(
-    config: Annotated[Path, typer.Argument(help="A TOML file with a section [experiment].", show_default=False)],
-    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; as often as needed.")] = None,
-    arms: Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; as often as needed.")] = None,
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Stop then; the same command goes on.")] = None,
-    report: Annotated[bool, typer.Option("--report", help="Only print what is there.")] = False,
-    runs: Annotated[Path, typer.Option("--runs", help="Where the runs lie.")] = Path("runs/experiments"),
-    out: Annotated[Path, typer.Option("--out", help="The file of results, a line for each search.")] = Path(
-        "experiments/results/learning-cells.jsonl"
-    ),
+    config: Config,
+    seeds: Seeds = None,
+    arms: Arms = None,
+    minutes: Minutes = None,
+    report: Report = False,
+    runs: Runs = Path("runs/experiments"),
+    out: Out = RESULTS / "learning-cells.jsonl",
 ) -> None:
     """Does learning help? Arms that share a first search; stopped or killed anywhere, the same command goes on."""
     from soar.experiments.learning import learning
 
     code = learning(config, runs=runs, out=out, seeds=seeds or (), arms=arms or (), minutes=minutes, report=report)
     raise typer.Exit(code)
+
+
+def _comparison(name: str) -> Callable[..., None]:
+    def command(
+        config: Config,
+        seeds: Seeds = None,
+        arms: Arms = None,
+        minutes: Minutes = None,
+        report: Report = False,
+        runs: Runs = Path("runs/experiments"),
+        out: Out = RESULTS / "comparison-cells.jsonl",
+        write: Annotated[
+            Path | None, typer.Option("--write", help="A folder for the table, as Markdown and CSV.")
+        ] = None,
+    ) -> None:
+        from soar.experiments.learning import comparison
+
+        only = {"seeds": seeds or (), "arms": arms or (), "minutes": minutes, "report": report, "write": write}
+        raise typer.Exit(comparison(name, config, runs=runs, out=out, **only))
+
+    return command
+
+
+COMPARISONS = {
+    "table-2": "Which programs to learn from.",
+    "table-3": "Which refinements to learn from.",
+    "table-4": "Sampling and refinement, learnt apart or together (Tables 4 and 7).",
+    "table-5": "From the last search, or from all, pooled.",
+    "figure-2": "Iteration after iteration, with learning and without.",
+    "figure-3": "Test-time training, round after round.",
+}
+"""The paper's comparisons that ship, and what each asks: read here, so that `--help` opens no file."""
+
+for _name, _about in COMPARISONS.items():
+    experiments.command(_name, help=_about)(_comparison(_name))

@@ -1,4 +1,6 @@
-"""Does learning help? The command ``soar experiment learning``: do what is missing, then say what was found."""
+"""The commands ``soar experiment``: do what is missing, then say what was found. *learning* asks whether learning
+helps; the others are the paper's comparisons.
+"""
 
 import sys
 import time
@@ -10,8 +12,12 @@ from rich.console import Console
 from soar.errors import ConfigError, Interrupted
 from soar.experiments.arms import Study, do
 from soar.experiments.cells import read_cells
+from soar.experiments.compare import load_comparison
+from soar.experiments.compare_report import WIDTH, as_csv, lines, markdown
+from soar.experiments.compare_report import show as show_comparison
 from soar.experiments.report import Shown, show
 from soar.experiments.settings import BASE, Experiment, groups, load_experiment
+from soar.files import write_atomically
 from soar.method import open_domain
 from soar.task_sets import source_of
 
@@ -29,19 +35,54 @@ def learning(
     """Do what is missing of an experiment, all of it or some seeds and arms, for so many minutes at most; print what
     there is. Return the exit code: 75 where it was stopped."""
     experiment = load_experiment(path)
-    seeds, arms = list(seeds or experiment.settings.seeds), list(arms or experiment.settings.arms)
-    if unknown := [arm for arm in arms if arm not in experiment.settings.arms]:
-        raise ConfigError(f"no arm {unknown[0]!r} in {path}: it has {', '.join(experiment.settings.arms)}")
-    until = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
-    console, code = Console(), 0
-    if not report:
-        try:
-            do(Study(experiment, runs, out, until, _say), seeds, arms)
-        except Interrupted as stop:
-            _say(str(stop))
-            code = Interrupted.exit_code
-    show(_shown(experiment, out, seeds), console)
+    seeds = list(seeds or experiment.settings.seeds)
+    code = 0 if report else carry_out(experiment, runs, out, seeds, arms, minutes)
+    show(_shown(experiment, out, seeds), Console())
     return code
+
+
+def comparison(
+    name: str,
+    path: Path,
+    *,
+    runs: Path,
+    out: Path,
+    seeds: Sequence[int] = (),
+    arms: Sequence[str] = (),
+    minutes: float | None = None,
+    report: bool = False,
+    write: Path | None = None,
+) -> int:
+    """Do what is missing of one of the paper's comparisons, on the settings and tasks of a file; print its table, and
+    write it to a folder as Markdown and CSV. Return the exit code: 75 where it was stopped."""
+    compared = load_comparison(name, path)
+    seeds = list(seeds or compared.experiment.settings.seeds)
+    code = 0 if report else carry_out(compared.experiment, runs, out, seeds, arms, minutes)
+    made = lines(compared, read_cells(out, compared.experiment.digest_of), seeds)
+    # As wide as it needs: cut off, a figure would be another one.
+    show_comparison(compared, made, seeds, Console(width=max(Console().width, WIDTH)))
+    if write is not None:
+        command = f"soar experiment {name} {path} --out {out}"
+        write.mkdir(parents=True, exist_ok=True)
+        write_atomically(write / f"{name}.md", markdown(compared, made, seeds, command))
+        write_atomically(write / f"{name}.csv", as_csv(compared, made))
+    return code
+
+
+def carry_out(
+    experiment: Experiment, runs: Path, out: Path, seeds: Sequence[int], arms: Sequence[str], minutes: float | None
+) -> int:
+    """Do the cells that are missing, of some arms or all, for so many minutes at most; return the exit code."""
+    arms = list(arms or experiment.settings.arms)
+    if unknown := [arm for arm in arms if arm not in experiment.settings.arms]:
+        raise ConfigError(f"no arm {unknown[0]!r} in {experiment.path}: it has {', '.join(experiment.settings.arms)}")
+    until = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
+    try:
+        do(Study(experiment, runs, out, until, _say), seeds, arms)
+    except Interrupted as stop:
+        _say(str(stop))
+        return Interrupted.exit_code
+    return 0
 
 
 def _shown(experiment: Experiment, out: Path, seeds: Sequence[int]) -> Shown:

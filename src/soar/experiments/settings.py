@@ -33,9 +33,9 @@ Further arms of an experiment that is begun, or registered, stand in a file of t
 import gzip
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -62,12 +62,13 @@ class ArmSettings(Section):
 
 
 class ExperimentSettings(Section):
-    """The section ``[experiment]``."""
+    """The section ``[experiment]``. `answers` "hidden": arms learn without the answers of the tasks they search."""
 
     seeds: tuple[NonNegative, ...] = Field(min_length=1)
     searches: Positive = 4
     tasks: str
     never_searched: str | None = None
+    answers: Literal["known", "hidden"] = "known"
     group: str | None = None
     compare: tuple[tuple[str, str], ...] = ()
     arms: Mapping[str, ArmSettings]
@@ -76,23 +77,25 @@ class ExperimentSettings(Section):
 @dataclass(frozen=True)
 class Experiment:
     """An experiment as its file says it. `raw` are the run's settings by section; `digest` names all that results
-    depend on, the tasks' ids included. One that `extends` another has its arms too, which keep the other's digest."""
+    depend on, the tasks' ids included. One that `extends` another has its arms too, which keep the other's digest; arms
+    with `arm_digests` have one each."""
 
     path: Path
     settings: ExperimentSettings
     raw: Mapping[str, Any]
     digest: str
     extends: "Experiment | None" = None
+    arm_digests: Mapping[str, str] = field(default_factory=dict)
 
     def digest_of(self, arm: str) -> str:
         """Return the digest that names an arm's results; the first searches are those of what is extended."""
         if self.extends and (arm == BASE or arm in self.extends.settings.arms):
             return self.extends.digest_of(arm)
-        return self.digest
+        return self.arm_digests.get(arm, self.digest)
 
     def ids(self, template: str, seed: int) -> list[str]:
         """Return the ids of a file of tasks; `DataError` if it cannot be read."""
-        return _ids(self.path, template, seed)
+        return ids_of(self.path, template, seed)
 
     def searches(self, arm: str) -> int:
         """Return how many searches an arm has, the shared one included."""
@@ -116,7 +119,7 @@ class Experiment:
         for section, values in own.overrides.items():
             merged[section] = {**merged.get(section, {}), **values}
         ids = str((self.path.parent / self.settings.tasks.format(seed=seed)).resolve())
-        stage = {"name": "search", "ids_file": ids, "answers": "known"}
+        stage = {"name": "search", "ids_file": ids, "answers": self.settings.answers}
         learnt, count = self.finetunings(arm), self.searches(arm)
         base = stage["name"] if learnt else "model"
         again = [{**stage, "name": f"again-{number}", "base": base} for number in range(learnt + 1, count)]
@@ -134,9 +137,9 @@ def load_experiment(path: Path) -> Experiment:
         raise ConfigError(f"{path}: [[stages]] follow from [experiment]; leave them out")
     if "extends" in section:
         return _extended(path, raw, section)
-    settings = _checked(path, {**section, "arms": _arms(section.get("arms", {}))})
+    settings = checked(path, {**section, "arms": arms_of(section.get("arms", {}))})
     templates = [settings.tasks, *([settings.never_searched] if settings.never_searched else [])]
-    tasks = [_ids(path, template, seed) for template in templates for seed in settings.seeds]
+    tasks = [ids_of(path, template, seed) for template in templates for seed in settings.seeds]
     return Experiment(path, settings, raw, content_hash(raw, section, tasks)[:12])
 
 
@@ -146,18 +149,18 @@ def _extended(path: Path, raw: Mapping[str, Any], section: Mapping[str, Any]) ->
         raise ConfigError(f"{path} extends another experiment and may not set {sorted(more)[0]!r}: that file does")
     first = load_experiment(path.parent / section["extends"])
     given = first.settings.model_dump()
-    arms = _arms(section.get("arms", {}))
+    arms = arms_of(section.get("arms", {}))
     if again := sorted(arms.keys() & given["arms"].keys()):
         raise ConfigError(f"{path}: {first.path} has an arm {again[0]!r} already; name it otherwise")
     own = {key: section[key] for key in ("seeds", "compare") if key in section}
-    settings = _checked(path, {**given, **own, "arms": {**given["arms"], **arms}})
+    settings = checked(path, {**given, **own, "arms": {**given["arms"], **arms}})
     if missing := set(settings.seeds) - set(first.settings.seeds):
         raise ConfigError(f"{path}: seed {min(missing)} is none of {first.path}, whose first searches it takes")
     digest = content_hash(first.digest, section)[:12]
     return Experiment(first.path, settings, first.raw, digest, first)
 
 
-def _checked(path: Path, section: Mapping[str, Any]) -> ExperimentSettings:
+def checked(path: Path, section: Mapping[str, Any]) -> ExperimentSettings:
     """Return a section's settings, `arms` with their `overrides`; `ConfigError` names what is wrong."""
     try:
         settings = ExperimentSettings.model_validate(section)
@@ -171,7 +174,7 @@ def _checked(path: Path, section: Mapping[str, Any]) -> ExperimentSettings:
     return settings
 
 
-def _arms(section: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def arms_of(section: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the arms with their tables, which are settings of a run, put aside."""
     found = {}
     for name, values in section.items():
@@ -181,7 +184,8 @@ def _arms(section: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]
     return found
 
 
-def _ids(path: Path, template: str, seed: int) -> list[str]:
+def ids_of(path: Path, template: str, seed: int) -> list[str]:
+    """Return the ids of a seed's tasks, of a file that an experiment's file names; `DataError` if it cannot be read."""
     return read_ids(path.parent / template.format(seed=seed))
 
 

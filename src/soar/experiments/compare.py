@@ -1,0 +1,78 @@
+"""The paper's comparisons as experiments: arms that ship, on the settings and tasks of any file.
+
+Knows the files in `comparisons/`. An arm's results are named by all that they depend on and by nothing else, so that
+comparisons share first searches, and arms that are called and set alike.
+
+    title = "Which programs to learn from (Table 2)"
+    paper = { none = 29.29, uniform = 32.38 }        # its numbers, percent, beside ours
+    tasks = "searched"                               # or "never": those that are never learnt from
+
+    [settings]                                       # what all arms set otherwise than the file, the first search aside
+    search = { refinements = 0 }
+
+    [experiment]                                     # as in `soar.experiments.settings`, without seeds and tasks
+    searches = 2
+    [experiment.arms.none]
+    learns = false
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soar.config import read_toml
+from soar.errors import ConfigError
+from soar.experiments.settings import BASE, Experiment, arms_of, checked, ids_of
+from soar.types import content_hash
+
+FOLDER = Path(__file__).parent / "comparisons"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An experiment of the paper's: its name and title, the paper's numbers by arm, and on which tasks it is judged."""
+
+    name: str
+    title: str
+    experiment: Experiment
+    paper: Mapping[str, float] = field(default_factory=dict)
+    tasks: str = "searched"
+
+
+def load_comparison(name: str, path: Path) -> Comparison:
+    """Return a comparison on the settings, seeds and tasks of a file; `ConfigError` names what is wrong."""
+    raw, preset = read_toml(path), _read(name)
+    given = raw.pop("experiment", None)
+    if not isinstance(given, dict) or "tasks" not in given or "seeds" not in given:
+        raise ConfigError(
+            f"{path} needs a section [experiment] with seeds and tasks (a file of ids), to be compared on"
+        )
+    if preset.get("tasks") == "never" and "never_searched" not in given:
+        raise ConfigError(f"{name} is judged on tasks never learnt from: {path} names none (experiment.never_searched)")
+    if "stages" in raw:
+        raise ConfigError(f"{path}: [[stages]] follow from [experiment]; leave them out")
+    own = {key: value for key, value in given.items() if key not in ("arms", "compare")}
+    arms = {arm: _with(preset.get("settings", {}), each) for arm, each in arms_of(preset["experiment"]["arms"]).items()}
+    settings = checked(path, {**own, **preset["experiment"], "arms": arms})
+    templates = [each for each in (settings.tasks, settings.never_searched) if each]
+    lists = sorted({tuple(ids_of(path, each, seed)) for each in templates for seed in settings.seeds})
+    base = content_hash(raw, settings.answers, lists)[:12]
+    digests = {
+        arm: content_hash(base, each.model_dump(mode="json"), each.searches or settings.searches)[:12]
+        for arm, each in settings.arms.items()
+    }
+    experiment = Experiment(path, settings, raw, name, arm_digests={BASE: base, **digests})
+    return Comparison(name, preset["title"], experiment, preset.get("paper", {}), preset.get("tasks", "searched"))
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _with(settings: Mapping[str, Mapping[str, Any]], arm: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an arm that sets, before what it sets itself, what all arms do."""
+    sections: Sequence[str] = [*settings, *arm["overrides"]]
+    merged = {name: {**settings.get(name, {}), **arm["overrides"].get(name, {})} for name in sections}
+    return {**arm, "overrides": merged}

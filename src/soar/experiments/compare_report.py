@@ -1,0 +1,127 @@
+"""A comparison's table, from its cells alone: for every arm and search the mean over seeds, and how many there are.
+
+Knows cells; writes tables for people, Markdown and CSV.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import t as student
+
+from soar.experiments.cells import Cell, Row
+from soar.experiments.compare import Comparison
+from soar.experiments.settings import BASE
+from soar.experiments.statistics import Found
+
+CONFIDENCE = 0.95
+
+WIDTH = 110
+"""Columns that the widest table takes."""
+
+MEASURES: dict[str, Callable[[Row], float | None]] = {
+    "score": lambda row: None if row.get("scores") is None else sum(row["scores"].values()) / row["count"],
+    "solved": lambda row: len(row["solved"]) / row["count"],
+    "by samples": lambda row: None if row.get("sampled") is None else len(row["sampled"]) / row["count"],
+}
+"""What a search reached, as a share of its tasks: the paper's score, the mean fraction of test outputs that either of
+two answers gives (§5); tasks with a program that is right on all pairs; tasks with a sample that is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measure of one search of an arm: its values by seed, in percent."""
+
+    arm: str
+    search: int
+    measure: str
+    values: Mapping[int, float]
+
+    @property
+    def mean(self) -> float:
+        """The mean over seeds."""
+        return fmean(self.values.values())
+
+    @property
+    def margin(self) -> float | None:
+        """Half of the 95 % interval of the mean, by Student's t; None for one seed."""
+        n = len(self.values)
+        if n < 2:
+            return None
+        return float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * stdev(self.values.values()) / math.sqrt(n)
+
+
+def lines(comparison: Comparison, found: Found, seeds: Sequence[int]) -> list[Line]:
+    """Return a line for each arm, search and measure that any seed has; the first search, shared, first."""
+    experiment = comparison.experiment
+    made = []
+    for arm in (BASE, *experiment.settings.arms):
+        for search in _searches(comparison, arm):
+            rows = {seed: row for seed in seeds if (row := found.get(Cell(arm, seed, search, comparison.tasks)))}
+            for measure, of in MEASURES.items():
+                values = {seed: 100 * value for seed, row in rows.items() if (value := of(row)) is not None}
+                made += [Line(arm, search, measure, values)] if values else []
+    return made
+
+
+def _searches(comparison: Comparison, arm: str) -> list[int]:
+    """Return the searches of an arm that are compared: its own, or on tasks never learnt from its last model's."""
+    number = comparison.experiment.searches(arm)
+    return [number - 1] if comparison.tasks == "never" else list(range(0 if arm == BASE else 1, number))
+
+
+def show(comparison: Comparison, made: Sequence[Line], seeds: Sequence[int], console: Console) -> None:
+    """Print the table."""
+    header, rows = cells_of_table(comparison, made, seeds)
+    table = Table(title=comparison.title, box=box.SIMPLE, padding=(0, 1), title_justify="left")
+    for name in header:
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def cells_of_table(
+    comparison: Comparison, made: Sequence[Line], seeds: Sequence[int]
+) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of the table, an arm's search each; what is missing is called missing."""
+    by_place: dict[tuple[str, int, str], Line] = {(line.arm, line.search, line.measure): line for line in made}
+    rows = []
+    for arm in (BASE, *comparison.experiment.settings.arms):
+        last = comparison.experiment.searches(arm) - 1
+        for search in _searches(comparison, arm):
+            own = [by_place.get((arm, search, measure)) for measure in MEASURES]
+            there = max((len(line.values) for line in own if line), default=0)
+            paper = comparison.paper.get(arm) if search == last else None
+            texts = ["missing" if line is None else _text(line) for line in own]
+            rows.append([arm, str(search), *texts, f"{there} of {len(seeds)}", "" if paper is None else f"{paper:.2f}"])
+    return ["arm", "search", *(f"{name}, %" for name in MEASURES), "seeds", "paper's score"], rows
+
+
+def _text(line: Line) -> str:
+    return f"{line.mean:.2f}" if line.margin is None else f"{line.mean:.2f} ± {line.margin:.2f}"
+
+
+def markdown(comparison: Comparison, made: Sequence[Line], seeds: Sequence[int], command: str) -> str:
+    """Return the table as Markdown, below the command that made it."""
+    header, rows = cells_of_table(comparison, made, seeds)
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+    about = "Means over seeds, ± half of the 95 % interval by Student's t; search 0 is shared by the arms of a seed."
+    return f"# {comparison.title}\n\n`{command}`\n\n{about}\n\n{table}\n"
+
+
+def as_csv(comparison: Comparison, made: Sequence[Line]) -> str:
+    """Return every value in a line of its own: comparison, arm, seed, search, measure, percent."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["comparison", "arm", "seed", "search", "measure", "percent"])
+    for line in made:
+        for seed, value in line.values.items():
+            writer.writerow([comparison.name, line.arm, seed, line.search, line.measure, f"{value:.4f}"])
+    return text.getvalue()

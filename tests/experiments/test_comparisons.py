@@ -1,0 +1,132 @@
+"""The paper's comparisons: their arms are valid, share what is alike, and their tables are what the cells say."""
+
+import csv
+import fcntl
+import json
+
+import pytest
+from scipy.stats import t as student
+
+from soar.errors import ConfigError
+from soar.experiments.cells import read_cells
+from soar.experiments.command import COMPARISONS
+from soar.experiments.compare import FOLDER, load_comparison
+from soar.experiments.compare_report import Line, lines
+from soar.experiments.learning import comparison
+from soar.experiments.settings import BASE
+
+
+def do(name, path, **options):
+    return comparison(name, path, runs=path.parent / "runs", out=path.parent / "cells.jsonl", **options)
+
+
+def test_every_comparison_that_ships_is_a_command():
+    assert COMPARISONS.keys() == {path.stem for path in FOLDER.glob("*.toml")}
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_every_arm_is_a_run_that_can_be_configured(experiment, name):
+    found = load_comparison(name, experiment)
+    arms = found.experiment.settings.arms
+    assert found.paper.keys() <= arms.keys()
+    assert len({found.experiment.digest_of(arm) for arm in (BASE, *arms)}) == len(arms) + 1
+    for arm, settings in arms.items():
+        said = found.experiment.config(arm, 3).learning.model_dump(mode="json")
+        assert said == {**said, **settings.overrides.get("learning", {})}
+
+
+def test_models_of_tables_4_and_7_are_taught_what_they_are_called_after(experiment):
+    config = load_comparison("table-4", experiment).experiment.config
+    apart = config("sample-refine", 3).learning
+    assert (apart.operators, apart.separate) == (("sample", "refine"), True)
+    sampler = config("sample-base", 3).learning
+    assert (sampler.operators, sampler.refinements_per_task, sampler.samples_per_task) == (("sample",), 0, 50)
+    refiner = config("base-refine", 3).learning
+    assert (refiner.operators, refiner.refinements_per_task, refiner.samples_per_task) == (("refine",), 50, 0)
+
+
+def test_comparisons_share_the_first_search_and_arms_that_are_set_alike(experiment):
+    two, three, figure = (load_comparison(name, experiment).experiment for name in ("table-2", "table-3", "figure-2"))
+    assert two.digest_of(BASE) == three.digest_of(BASE) == figure.digest_of(BASE)
+    assert load_comparison("figure-3", experiment).experiment.digest_of(BASE) != two.digest_of(BASE), "answers hidden"
+    assert two.digest_of("none") != three.digest_of("none"), "its searches sample alone"
+    before = two.digest_of("uniform")
+    experiment.write_text(experiment.read_text().replace("samples = 12", "samples = 8"))
+    assert load_comparison("table-2", experiment).experiment.digest_of("uniform") != before
+
+
+@pytest.mark.slow  # whole runs
+def test_the_table_is_what_the_cells_say(experiment, capsys):
+    experiment.write_text(experiment.read_text().replace("seeds = [3]", "seeds = [3, 4]"))
+    (experiment.parent / "ids-4.txt").write_text("A2\nA3\n")
+    written = experiment.parent / "tables"
+    assert do("table-2", experiment, arms=["none", "uniform"], write=written) == 0
+    found = load_comparison("table-2", experiment)
+    cells = read_cells(experiment.parent / "cells.jsonl", found.experiment.digest_of)
+    scores = {
+        (cell.arm, cell.seed): 100 * sum(row["scores"].values()) / row["count"]
+        for cell, row in cells.items()
+        if cell.search == 1 and cell.tasks == "searched"
+    }
+    # Without learning the first two rules are known, with it all.
+    assert {key: round(value, 2) for key, value in scores.items()} == {
+        ("none", 3): 66.67,
+        ("none", 4): 50.0,
+        ("uniform", 3): 100.0,
+        ("uniform", 4): 100.0,
+    }
+    with (written / "table-2.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["measure"] == "score" and row["search"] == "1"]
+    assert {(row["arm"], int(row["seed"])): float(row["percent"]) for row in rows} == {
+        key: pytest.approx(value, abs=1e-3) for key, value in scores.items()
+    }
+    text = (written / "table-2.md").read_text()
+    assert "| base | 0 | 58.33 ± 105.89 |" in text
+    assert "| none | 1 | 58.33 ± 105.89 | 58.33 ± 105.89 | 58.33 ± 105.89 | 2 of 2 | 29.29 |" in text
+    assert "| uniform | 1 | 100.00 ± 0.00 |" in text
+    assert "| greedy | 1 | missing | missing | missing | 0 of 2 | 34.30 |" in text
+    shown = capsys.readouterr().out
+    assert "Which programs to learn from (Table 2)" in shown
+    assert "58.33 ± 105.89" in shown
+
+
+def test_a_mean_has_an_interval_where_there_are_seeds_to_tell_it():
+    two = Line("a", 1, "score", {1: 10.0, 2: 14.0})
+    assert two.mean == 12.0
+    assert two.margin == pytest.approx(student.ppf(0.975, 1) * (8**0.5) / 2**0.5)
+    assert Line("a", 1, "score", {1: 10.0}).margin is None
+
+
+@pytest.mark.slow  # whole runs
+def test_on_tasks_never_learnt_from_the_last_model_alone_is_compared(experiment):
+    assert do("table-5", experiment) == 0
+    found = load_comparison("table-5", experiment)
+    made = lines(found, read_cells(experiment.parent / "cells.jsonl", found.experiment.digest_of), [3])
+    assert [(line.arm, line.search, line.measure, line.mean) for line in made] == [
+        *(("base", 0, measure, 0.0) for measure in ("solved", "by samples")),
+        *((arm, 2, measure, 100.0) for arm in ("last", "all-train") for measure in ("solved", "by samples")),
+    ]
+    experiment.write_text(experiment.read_text().replace('never_searched = "never.txt"\n', ""))
+    with pytest.raises(ConfigError, match=r"names none \(experiment\.never_searched\)"):
+        do("table-5", experiment)
+
+
+@pytest.mark.slow  # whole runs
+def test_an_arm_that_another_process_is_at_is_left_to_it(experiment, capsys):
+    found = load_comparison("table-2", experiment).experiment
+    lock = experiment.parent / "runs" / found.digest_of("uniform") / "seed-3/uniform.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert do("table-2", experiment, arms=["uniform", "none"]) == 0
+    assert "seed 3, uniform: another process is at it" in capsys.readouterr().err
+    rows = [json.loads(line) for line in (experiment.parent / "cells.jsonl").read_text().splitlines()]
+    assert {row["arm"] for row in rows} == {BASE, "none"}
+    assert do("table-2", experiment, arms=["uniform"]) == 0
+    assert "uniform" in (experiment.parent / "cells.jsonl").read_text()
+
+
+def test_a_file_that_names_no_tasks_is_refused(experiment):
+    experiment.write_text(experiment.read_text().replace("tasks = ", "never = "))
+    with pytest.raises(ConfigError, match=r"needs a section \[experiment\] with seeds and tasks"):
+        do("table-2", experiment)
