@@ -18,8 +18,8 @@ from soar.execution.codecs import CODECS
 from soar.heuristics import closeness, heuristics
 from soar.iterate import Method
 from soar.learning.curate import CURATORS, PAIRINGS
-from soar.learning.dedup import DEDUPLICATIONS
-from soar.learning.embed import code_rank_embed_model
+from soar.learning.dedup import DEDUPLICATIONS, LIKENESSES, Deduplicate
+from soar.learning.embed import embedder
 from soar.learning.examples import REPLAY, every_row, replay_examples, shortest_per_prompt
 from soar.learning.learn import LearningMethod
 from soar.learning.select import Teaching, examples_of
@@ -198,20 +198,29 @@ def _teaching(
 ) -> Teaching:
     """Return how examples are chosen and written, of the programs of a stage or of several pooled."""
     learning = config.learning
-    setting = "pooled_deduplicate" if pooled else "deduplicate"
-    deduplicate = getattr(learning, setting)
-    used = any(stage.learns_from if pooled else stage.iterations > 1 for stage in config.stages)
-    if deduplicate.startswith("embeddings") and used:
-        code_rank_embed_model()  # loaded now, so that what is missing is said before the first search
     return Teaching(
         settings=learning,
         rendering=rendering,
         filters=filters,
-        deduplicate=chosen(deduplicate, DEDUPLICATIONS, f"learning.{setting}", 2),
+        deduplicate=_deduplication(config, "pooled_deduplicate" if pooled else "deduplicate"),
         curator=chosen(learning.curator, CURATORS, "learning.curator", 4),
         pairing=chosen(learning.pairing, PAIRINGS, "learning.pairing", 4),
         closeness=partial(closeness, similarity=domain.similarity) if learning.hindsight_parents == "closest" else None,
     )
+
+
+def _deduplication(config: Config, setting: str) -> Deduplicate:
+    """Return what drops programs that are alike, by the name of its setting, with its embedding and its bound."""
+    learning, name = config.learning, getattr(config.learning, setting)
+    found = chosen(name, DEDUPLICATIONS, f"learning.{setting}", 2)
+    pooled = setting == "pooled_deduplicate"
+    used = any(stage.learns_from if pooled else stage.iterations > 1 for stage in config.stages)
+    if name in ("embeddings", "embeddings-code") and used:
+        # Loaded now, so that what is missing is said before the first search.
+        found = partial(found, embed=embedder(learning.embedding))
+    if name in LIKENESSES and learning.alike_above is not None:
+        found = partial(found, above=learning.alike_above)
+    return found
 
 
 def _finetune(config: Config, theta0: Path | None) -> Callable[..., Any]:

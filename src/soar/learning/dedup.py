@@ -65,6 +65,9 @@ DEDUPLICATIONS: dict[str, Deduplicate] = {
 }
 """By name. "embeddings" is the paper's; "-code" the released code's variant of either likeness."""
 
+LIKENESSES = ("ngrams", "ngrams-code", "embeddings", "embeddings-code")
+"""Those that drop by a cosine, whose bound may be another."""
+
 
 def distinct(vectors: np.ndarray, above: float) -> list[int]:
     """Return the rows of ``(n, d)`` unit vectors that stay when each is dropped whose cosine with an earlier one that

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from soar.errors import ConfigError
+from soar.learning.settings import PAPER_EMBEDDING
 
 Embed: TypeAlias = Callable[[Sequence[str]], np.ndarray]
 """Texts to ``(n, d)`` float32 rows of length 1."""
@@ -24,8 +25,6 @@ NGRAM_COSINE = 0.985
 DIMENSIONS = 768
 LONGEST = 3
 """How many lexemes an n-gram has at most."""
-
-MODEL = "nomic-ai/CodeRankEmbed"
 
 _LEXEME = re.compile(r"\w+|[^\w\s]")
 
@@ -46,21 +45,31 @@ def ngrams(texts: Sequence[str]) -> np.ndarray:
     return rows / np.where(lengths > 0, lengths, 1)
 
 
-def code_rank_embed(texts: Sequence[str]) -> np.ndarray:
-    """Return CodeRankEmbed's embeddings. Needs the package sentence-transformers, and the model's weights on this
-    machine; `ConfigError` says what is missing."""
-    encoded = code_rank_embed_model().encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
-    return np.asarray(encoded, dtype=np.float32)
+def embedder(name: str) -> Embed:
+    """Return the embeddings of a model of sentence-transformers: a folder, or a name in the cache of Hugging Face. The
+    model is loaded now, once; `ConfigError` says what is missing."""
+    model = _loaded(name)
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        encoded = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return np.asarray(encoded, dtype=np.float32)
+
+    return embed
 
 
 @lru_cache(maxsize=1)
-def code_rank_embed_model() -> Any:
-    """Return the model of CodeRankEmbed, loaded once; `ConfigError` says what is missing."""
+def _loaded(name: str) -> Any:
     try:
         library = importlib.import_module("sentence_transformers")
-        return library.SentenceTransformer(MODEL, local_files_only=True, trust_remote_code=True)
+        return library.SentenceTransformer(name, local_files_only=True, trust_remote_code=True)
     except (ImportError, OSError, ValueError) as error:
         raise ConfigError(
-            f'learning.deduplicate = "embeddings" needs sentence-transformers and the weights of {MODEL} on this'
-            f' machine ({error}); install and download them, or choose "ngrams", "text" or "outputs"'
+            f'learning.deduplicate = "embeddings" needs the package sentence-transformers (pip install'
+            f" 'soar-synthesis[embeddings]') and the model {name} on this machine, a folder or a name in the cache of"
+            f' Hugging Face ({error}); get them, or choose "ngrams", "text" or "outputs"'
         ) from None
+
+
+def code_rank_embed(texts: Sequence[str]) -> np.ndarray:
+    """Return the embeddings of the paper's model, as `embedder` does."""
+    return embedder(PAPER_EMBEDDING)(texts)
