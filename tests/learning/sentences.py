@@ -1,6 +1,7 @@
 """A small sentence-transformers model with weights drawn at random, which knows the words of some texts."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -18,7 +19,7 @@ def make_model(folder: Path, texts: list[str]) -> Path:
     words.pre_tokenizer = Whitespace()
     words.train_from_iterator(texts, WordLevelTrainer(special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"]))
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes: Any = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
     inner = folder / "inner"
     BertModel(BertConfig(vocab_size=words.get_vocab_size(), **sizes)).save_pretrained(inner)
     PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(inner)
