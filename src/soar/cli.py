@@ -15,7 +15,8 @@ from soar.errors import ConfigError, Interrupted, SoarError, StoreError
 from soar.exchange import begin_with_programs, export, finetune
 from soar.experiments.command import experiments
 from soar.files import printing
-from soar.output import complain, print_written, standard_output
+from soar.output import complain, standard_output
+from soar.reporting import report
 from soar.signals import Stopped, stop_on_signals
 
 if TYPE_CHECKING:
@@ -189,46 +190,7 @@ def init(
         typer.echo(said)
 
 
-@app.command()
-def report(
-    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.")],
-    as_json: Json = False,
-    out: Annotated[
-        Path | None, typer.Option("--html", help="Write all about one run to this file, a page that stands alone.")
-    ] = None,
-) -> None:
-    """Print what runs reached: one row per search. Or write all about one run as a page; safe while it goes on."""
-    from rich.console import Console
-
-    from soar import session
-    from soar.report import metrics
-    from soar.report.show import print_report
-
-    if out is not None:
-        if as_json or len(run_dirs) != 1:
-            raise ConfigError("--html FILE takes one run directory, and not --json")
-        _write_page(run_dirs[0], out)
-        return
-
-    for run_dir in run_dirs:
-        with session.view_run(run_dir) as view:
-            found = metrics.report(view)
-        with printing():
-            if as_json:
-                typer.echo(json.dumps(found))
-            else:
-                print_report(found["iterations"], found["leaks"], str(run_dir), Console())
-
-
-def _write_page(run_dir: Path, out: Path) -> None:
-    """Write a run's report as a page."""
-    from soar import session
-    from soar.execute import refuse_run
-    from soar.report.html.page import write_page
-
-    with session.view_run(run_dir) as view:
-        refuse_run(out, run_dir, view.sources.values())
-        print_written(out, write_page(view, out))
+app.command()(report)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The verbs that carry answers, programs and what was learnt out of runs and into one. Like all verbs they import what
 they need when they run."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,9 @@ def export(
     challenges: Annotated[
         Path | None, typer.Option("--challenges", help="With --submission: answer every task of this challenge file.")
     ] = None,
+    others: Annotated[
+        list[Path] | None, typer.Option("--with", help="With --submission: this run's programs vote too; repeatable.")
+    ] = None,
     stage: Annotated[str | None, typer.Option("--stage", help="Of which stage (default: the last).")] = None,
 ) -> None:
     """Write a run's answers or programs to a file; safe while it goes on."""
@@ -34,14 +38,16 @@ def export(
     from soar.report.export import write_programs, write_submission
 
     given = [each for each in (answers, programs, dataset) if each]
-    if len(given) != 1 or (challenges and not answers):
+    if len(given) != 1 or ((challenges or others) and not answers):
         raise ConfigError(
-            "give one of --submission FILE, --programs FILE and --dataset DIR; --challenges with the first"
+            "give one of --submission FILE, --programs FILE and --dataset DIR; --challenges with the first, as --with"
         )
-    with session.view_run(run_dir) as view:
-        refuse_run(given[0], run_dir, [*view.sources.values(), *([str(challenges)] if challenges else [])])
+    with ExitStack() as stack:
+        view, *more = (stack.enter_context(session.view_run(path)) for path in (run_dir, *(others or ())))
+        for each in (view, *more):
+            refuse_run(given[0], each.path, [*each.sources.values(), *([str(challenges)] if challenges else [])])
         if answers:
-            told = write_submission(view, answers, stage, str(challenges) if challenges else None)
+            told = write_submission(view, answers, stage, str(challenges) if challenges else None, more)
         elif programs:
             told = (write_parquet if programs.suffix == ".parquet" else write_programs)(view, programs, stage)
         else:

@@ -32,3 +32,18 @@ def stopped(scripted, finished):
     assert (now.stage, now.iteration, now.searches_done) == ("train", 1, 1)
     assert 0 < now.completions < 60
     return path
+
+
+@pytest.fixture(scope="session")
+def reseeded(scripted):
+    """The same run as `finished` by another seed; not to be changed."""
+    search(scripted, scripted.parent / "reseeded", "seed=2")
+    return scripted.parent / "reseeded"
+
+
+@pytest.fixture(scope="session")
+def short(scripted):
+    """A run of another configuration on the same tasks: fewer samples, no learning; not to be changed."""
+    overrides = ("search.samples=4", "search.refinements=0", "stages.0.iterations=1")
+    search(scripted, scripted.parent / "short", *overrides)
+    return scripted.parent / "short"

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from soar import __version__
 from soar.errors import ConfigError, StoreError
 from soar.files import growing, write_atomically
-from soar.report.export import model_of, program_lines, stage_of
+from soar.report.export import model_of, program_lines
 from soar.report.foreign import visible
+from soar.report.meant import stage_of
 from soar.report.view import RunView, leak_lines
 from soar.settings import require
 

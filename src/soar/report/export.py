@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from soar.errors import ConfigError, DataError
+from soar.ensemble import Answering
+from soar.errors import DataError
 from soar.files import growing
 from soar.protocols import Domain
+from soar.report.meant import begun, stage_of
+from soar.report.pool import Voice, ballots_together, voices_of, voting
 from soar.report.view import RunView
 from soar.run import RunDirectory, Step
 from soar.scoring import verdicts
@@ -23,14 +26,22 @@ Answers: TypeAlias = Mapping[str, Sequence[tuple[Value, ...]]]
 """Up to two answers to a task by its id, best first, each a value per test input."""
 
 
-def write_submission(view: RunView, out: Path, stage: str | None = None, challenges: str | None = None) -> str:
+def write_submission(
+    view: RunView,
+    out: Path,
+    stage: str | None = None,
+    challenges: str | None = None,
+    others: Sequence[RunView] = (),
+) -> str:
     """Write the answers to the tasks of a stage, the last by default, or to those of a challenge file, whole or not at
-    all; return what was written."""
-    found = submission(view, stage, challenges)
+    all; return what was written. The programs of `others` vote too."""
+    found = submission(view, stage, challenges, others)
     with growing(out) as sink:
         sink.write(found.text + "\n")
     told = f"{found.answered} of {found.tasks} tasks of {challenges or f'stage {found.stage!r}'} have an answer"
-    return told + (f"; {found.unsearched} are not in the run" if found.unsearched else "")
+    told += f"; {found.unsearched} are in no run" if found.unsearched and others else ""
+    told += f"; {found.unsearched} are not in the run" if found.unsearched and not others else ""
+    return told + (f"; {found.apart} are not the same in all runs: those vote that have them" if found.apart else "")
 
 
 def write_programs(view: RunView, out: Path, stage: str | None = None) -> str:
@@ -46,31 +57,49 @@ def write_programs(view: RunView, out: Path, stage: str | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The answers to a set of tasks as JSON text: how many tasks there are, have an answer, are not in the run."""
+    """The answers to a set of tasks as JSON text: how many tasks there are, have an answer, are in no run, and are in
+    some runs that vote together and not in others, or there with other pairs."""
 
     stage: str
     text: str
     tasks: int
     answered: int
     unsearched: int = 0
+    apart: int = 0
 
 
-def submission(view: RunView, stage: str | None = None, challenges: str | None = None) -> Submission:
+def submission(
+    view: RunView, stage: str | None = None, challenges: str | None = None, others: Sequence[RunView] = ()
+) -> Submission:
     """Return the answers to the tasks of a stage, of the last by default; with `challenges`, a file of tasks, to all
     tasks in it, also where the run has only some of them.
 
     A task is answered by the newest finished search of the stage that has an answer to it, else by one that is not
-    finished. `DataError` where nothing was searched yet, where the run's tasks are not those of the file, or where what
-    the domain makes is no submission.
+    finished. Such programs of `others`, too, vote on every task that they have with the same pairs, by the vote and
+    filters of the first run (§5, "all models"). `DataError` where nothing was searched yet, where a run's tasks are not
+    those of the file, or where what the domain makes is no submission.
     """
-    name = stage_of(view, stage)
-    searches, ours = _begun(view, name), view.tasks[name]
-    tasks = ours if challenges is None else _challenged(view.domain, ours, challenges)
-    searched = {task.id for task in ours}
-    found = {task.id: _answers(view, searches, task) if task.id in searched else [] for task in tasks}
+    voices = voices_of([view, *others], stage)
+    if challenges is None:
+        tasks = [*view.tasks[stage_of(view, stage)]]
+    else:
+        tasks = _challenged(view.domain, [task for voice in voices for task in voice.tasks.values()], challenges)
+    takers = {task.id: voting(voices, task.id) for task in tasks}
+    found = {task.id: _answers(takers[task.id], task, view.answering) for task in tasks}
     given = json.dumps(view.domain.submission([task.without_answers() for task in tasks], found))
     check(view.domain, tasks, found, json.loads(given))
-    return Submission(name, given, len(tasks), sum(map(bool, found.values())), len(found.keys() - searched))
+    return Submission(
+        stage=stage_of(view, stage),
+        text=given,
+        tasks=len(tasks),
+        answered=sum(map(bool, found.values())),
+        unsearched=sum(not runs for runs in takers.values()),
+        apart=sum(0 < len(runs) < len(voices) for runs in takers.values()),
+    )
+
+
+def _answers(voices: Sequence[Voice], task: Task, answering: Answering) -> list[tuple[Value, ...]]:
+    return [ballot.outputs for ballot in ballots_together(voices, task, answering)[:2]]
 
 
 def _challenged(domain: Domain, ours: Sequence[Task], challenges: str) -> list[Task]:
@@ -85,31 +114,6 @@ def _challenged(domain: Domain, ours: Sequence[Task], challenges: str) -> list[T
                 f"task {task.id!r} has other test inputs in {challenges} than in the run: name its own file"
             )
     return tasks
-
-
-def stage_of(view: RunView, stage: str | None) -> str:
-    """Return the name of a stage of a run, of the last by default; `ConfigError` names them where it is none."""
-    names = list(dict.fromkeys(step.stage.name for step in view.plan))
-    if stage is not None and stage not in names:
-        raise ConfigError(f"no stage {stage!r} in {view.path}: it has {', '.join(map(repr, names))}")
-    return stage or names[-1]
-
-
-def _begun(view: RunView, stage: str) -> list[Step]:
-    """Return the searches of a stage that have begun: finished ones first, the newest first."""
-    begun = {(row.stage, row.iteration): row.finished for row in view.reader.iterations()}
-    found = [step for step in view.plan if step.stage.name == stage and step.key in begun]
-    if not found:
-        there = ", ".join(map(repr, dict.fromkeys(name for name, _ in begun))) or "none"
-        raise DataError(f"no search of stage {stage!r} of {view.path} has begun; stages that have: {there} (--stage)")
-    return sorted(found, key=lambda step: (not begun[step.key], -step.number))
-
-
-def _answers(view: RunView, searches: Sequence[Step], task: Task) -> list[tuple[Value, ...]]:
-    for step in searches:
-        if ballots := view.answering.ballots(task, view.reader.programs(task.id, *step.key)):
-            return [ballot.outputs for ballot in ballots[:2]]
-    return []
 
 
 def check(domain: Domain, tasks: Sequence[Task], answers: Answers, given: object) -> None:
@@ -152,7 +156,7 @@ def model_of(view: RunView) -> str:
 def program_lines(view: RunView, stage: str) -> Iterator[dict[str, Any]]:
     """Return an object per executed program of a stage, with the names of the published dataset (soar_arc_train_5M):
     tasks in their order, programs in the order of the search. `DataError` where no search of it has begun."""
-    return _lines(view, stage, sorted(_begun(view, stage), key=lambda step: step.number), model_of(view))
+    return _lines(view, stage, sorted(begun(view, stage), key=lambda step: step.number), model_of(view))
 
 
 def _lines(view: RunView, stage: str, searches: Sequence[Step], model: str) -> Iterator[dict[str, Any]]:

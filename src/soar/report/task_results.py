@@ -89,8 +89,12 @@ def kept(view: RunView, step: Step) -> list[TaskResult] | None:
 
 def _named(answering: Answering, tasks: Sequence[Task], rows: Sequence[Mapping[str, Any]]) -> str:
     """Return what a search's results are held against: all that they follow from, but for the programs."""
-    by = [_name(answering.voter), *([name, _name(function)] for name, function in answering.filters.items())]
-    return content_hash(VERSION, by, task_set_hash(tasks), rows)
+    return content_hash(VERSION, way_of(answering), task_set_hash(tasks), rows)
+
+
+def way_of(answering: Answering) -> list[object]:
+    """Return the names of a vote and its filters: two runs with the same names answer by the same functions."""
+    return [_name(answering.voter), *([name, _name(function)] for name, function in answering.filters.items())]
 
 
 def _name(function: Callable[..., Any]) -> str:

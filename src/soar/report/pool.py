@@ -1,0 +1,101 @@
+"""Programs of several runs that vote together on one task: who takes part, and how runs are told apart (§5, "all
+models").
+
+Knows runs, their tasks and votes; knows no score. Programs are read for one task at a time: those of several whole runs
+need not fit into memory.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from soar.ensemble import Answering, Ballot, filtered
+from soar.errors import ConfigError
+from soar.report.meant import begun, stage_of
+from soar.report.task_results import way_of
+from soar.report.view import RunView
+from soar.run import Step
+from soar.types import Program, Task
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A run that votes: its searches of one stage, the one to be asked first first, and the stage's tasks by id."""
+
+    view: RunView
+    searches: tuple[Step, ...]
+    tasks: Mapping[str, Task]
+
+
+def voices_of(views: Sequence[RunView], stage: str | None) -> list[Voice]:
+    """Return each run with the searches of a stage that have begun, of its own last stage by default: finished ones
+    first, the newest first. `ConfigError` where a run is named twice, and would vote twice."""
+    paths = [view.path.resolve() for view in views]
+    for view, path in zip(views, paths, strict=True):
+        if paths.count(path) > 1:
+            raise ConfigError(f"the run {view.path} is named twice, and would vote twice: name it once")
+    named = [(view, stage_of(view, stage)) for view in views]
+    return [Voice(view, tuple(begun(view, name)), {t.id: t for t in view.tasks[name]}) for view, name in named]
+
+
+def same(task: Task, other: Task) -> bool:
+    """Return whether two tasks are one: the same inputs and training outputs, and no test output that contradicts.
+
+    Another source may hold the answers, or not: what programs did on the inputs is the same.
+    """
+    if task.without_answers() != other.without_answers():
+        return False
+    pairs = zip(task.test, other.test, strict=True)
+    return all(None in (a.output, b.output) or a.output == b.output for a, b in pairs)
+
+
+def shared(voices: Sequence[Voice]) -> tuple[list[Task], int]:
+    """Return the tasks that all runs have with the same pairs, with the answers where a run's source has them, and how
+    many tasks of any run are left out."""
+    found = []
+    first, *others = voices
+    for id_, task in first.tasks.items():
+        forms = [task, *(other.tasks[id_] for other in others if id_ in other.tasks)]
+        if len(forms) == len(voices) and all(same(a, b) for n, a in enumerate(forms) for b in forms[:n]):
+            found.append(next((form for form in forms if form.answered), task))
+    return found, len(set().union(*(voice.tasks for voice in voices))) - len(found)
+
+
+def apart(programs: Sequence[Program], number: int) -> list[Program]:
+    """Return a run's programs under keys that no other run has, told by its number: a program of two runs stands at the
+    same place of the same search. The built-in votes look at no key; a voter of one's own may."""
+    return [
+        replace(
+            program,
+            origin=replace(program.origin, stage=f"{number}:{program.origin.stage}"),
+            parents=tuple(f"{number}:{parent}" for parent in program.parents),
+        )
+        for program in programs
+    ]
+
+
+def voting(voices: Sequence[Voice], task_id: str) -> list[Voice]:
+    """Return the runs that vote on a task: the first that has it, and all that have it with the same pairs."""
+    having = [voice for voice in voices if task_id in voice.tasks]
+    return [voice for voice in having if same(voice.tasks[task_id], having[0].tasks[task_id])]
+
+
+def ballots_together(voices: Sequence[Voice], task: Task, answering: Answering) -> list[Ballot]:
+    """Return the ballots of several runs on a task, heaviest first: of each run those programs vote that its newest
+    finished search wrote, of the searches that have an answer."""
+    programs: list[Program] = []
+    for number, voice in enumerate(voices, 1):
+        programs += apart(_first_with_an_answer(voice, task, answering), number)
+    return answering.voter(programs)
+
+
+def _first_with_an_answer(voice: Voice, task: Task, answering: Answering) -> list[Program]:
+    """Return the programs that may vote of the first search that answers by itself."""
+    found = (voice.view.reader.programs(task.id, *step.key) for step in voice.searches)
+    fit = (filtered(task.without_answers(), programs, answering.filters)[0] for programs in found)
+    return next((programs for programs in fit if answering.voter(programs)), [])
+
+
+def otherwise(voices: Sequence[Voice]) -> list[Voice]:
+    """Return the runs whose own vote or filters are not those of the first."""
+    ways = [way_of(voice.view.answering) for voice in voices]
+    return [voice for voice, way in zip(voices, ways, strict=True) if way != ways[0]]

@@ -1,0 +1,85 @@
+"""The verb that says what runs reached, as tables, as JSON, as a page. Like all verbs it imports what it needs when it
+runs."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soar.errors import ConfigError
+from soar.files import printing
+from soar.output import print_written
+
+
+def report(
+    run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--html", help="Write all about one run to this file, a page that stands alone.")
+    ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="Let the programs of several runs vote together, too.")
+    ] = False,
+    stage: Annotated[
+        str | None, typer.Option("--stage", help="With --together: of which stage (default: each run's last).")
+    ] = None,
+) -> None:
+    """Print what runs reached: one row per search. Or write all about one run as a page; safe while it goes on."""
+    if out is not None and (as_json or together or len(run_dirs) != 1):
+        raise ConfigError("--html FILE takes one run directory, and neither --json nor --together")
+    if stage is not None and not together:
+        raise ConfigError("--stage goes with --together only")
+    if out is not None:
+        _write_page(run_dirs[0], out)
+        return
+    for run_dir in run_dirs:
+        _print_searches(run_dir, as_json)
+    if together:
+        _print_together(run_dirs, stage, as_json)
+
+
+def _print_searches(run_dir: Path, as_json: bool) -> None:
+    """Print what each search of a run reached."""
+    from rich.console import Console
+
+    from soar import session
+    from soar.report import metrics
+    from soar.report.show import print_report
+
+    with session.view_run(run_dir) as view:
+        found = metrics.report(view)
+    with printing():
+        if as_json:
+            typer.echo(json.dumps(found))
+        else:
+            print_report(found["iterations"], found["leaks"], str(run_dir), Console())
+
+
+def _print_together(run_dirs: list[Path], stage: str | None, as_json: bool) -> None:
+    """Print what several runs reach when their programs vote together."""
+    from rich.console import Console
+
+    from soar import session
+    from soar.report.show_together import print_together
+    from soar.report.together import together
+
+    with ExitStack() as stack:
+        found = together([stack.enter_context(session.view_run(run_dir)) for run_dir in run_dirs], stage)
+        with printing():
+            if as_json:
+                typer.echo(json.dumps(found.as_json()))
+            else:
+                print_together(found, Console())
+
+
+def _write_page(run_dir: Path, out: Path) -> None:
+    """Write a run's report as a page."""
+    from soar import session
+    from soar.execute import refuse_run
+    from soar.report.html.page import write_page
+
+    with session.view_run(run_dir) as view:
+        refuse_run(out, run_dir, view.sources.values())
+        print_written(out, write_page(view, out))
