@@ -1,7 +1,8 @@
-"""The verb that says what runs reached, as tables, as JSON, as a page. Like all verbs it imports what it needs when it
-runs."""
+"""The verb that says what runs reached: as tables, as JSON, as a page, as figures. Like all verbs it imports what it
+needs when it runs."""
 
 import json
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -22,17 +23,25 @@ def report(
     together: Annotated[
         bool, typer.Option("--together", help="Let the programs of several runs vote together, too.")
     ] = False,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Write figures as the paper has them into this folder.")
+    ] = None,
     stage: Annotated[
-        str | None, typer.Option("--stage", help="With --together: of which stage (default: each run's last).")
+        str | None, typer.Option("--stage", help="Of which stage runs vote together (default: each run's last).")
     ] = None,
 ) -> None:
-    """Print what runs reached: one row per search. Or write all about one run as a page; safe while it goes on."""
-    if out is not None and (as_json or together or len(run_dirs) != 1):
-        raise ConfigError("--html FILE takes one run directory, and neither --json nor --together")
-    if stage is not None and not together:
-        raise ConfigError("--stage goes with --together only")
+    """Print what runs reached: one row per search. Or write it, as a page or as figures; safe while runs go on."""
+    if out is not None and (as_json or together or figures or len(run_dirs) != 1):
+        raise ConfigError("--html FILE takes one run directory, and neither --json, --together nor --figures")
+    if figures is not None and (as_json or together):
+        raise ConfigError("--figures DIR goes without --json and --together: several runs vote together in it anyway")
+    if stage is not None and not together and (figures is None or len(run_dirs) < 2):
+        raise ConfigError("--stage says of which stage several runs vote together: with --together, or --figures")
     if out is not None:
         _write_page(run_dirs[0], out)
+        return
+    if figures is not None:
+        _write_figures(run_dirs, figures, stage)
         return
     for run_dir in run_dirs:
         _print_searches(run_dir, as_json)
@@ -72,6 +81,20 @@ def _print_together(run_dirs: list[Path], stage: str | None, as_json: bool) -> N
                 typer.echo(json.dumps(found.as_json()))
             else:
                 print_together(found, Console())
+
+
+def _write_figures(run_dirs: list[Path], folder: Path, stage: str | None) -> None:
+    """Write the figures of runs into a folder."""
+    from soar import session
+    from soar.execute import refuse_run
+    from soar.report.figures.write import write_figures
+
+    asked = ["soar", "report", *map(str, run_dirs), "--figures", str(folder), *(["--stage", stage] if stage else [])]
+    with ExitStack() as stack:
+        views = [stack.enter_context(session.view_run(run_dir)) for run_dir in run_dirs]
+        for view in views:
+            refuse_run(folder, view.path, view.sources.values())
+        print_written(folder / "figures.md", write_figures(views, folder, shlex.join(asked), stage))
 
 
 def _write_page(run_dir: Path, out: Path) -> None:

@@ -55,6 +55,7 @@ def everything_said(path: Path) -> str:
             for task in TASKS:
                 said.append(reader.programs(task, "train", iteration))
                 said.append(reader.completion_counts("train", iteration, task))
+                said.append(reader.tokens(task, "train", iteration))
                 for phase, island in PLACES:
                     said.append(reader.completions("train", iteration, task, phase, island))
                     said.append(reader.unsent("train", iteration, task, phase, island))

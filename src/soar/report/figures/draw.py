@@ -1,0 +1,167 @@
+"""Figures as SVG and PDF, by matplotlib, which is imported here only. Knows panels and series; computes no value."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soar.files import growing
+from soar.report.figures.figure import Figure, Panel, Series
+from soar.report.foreign import visible
+from soar.settings import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+"""Those of Okabe and Ito, which most people tell apart."""
+
+PANEL = 3.6, 2.7
+"""Width and height of one panel, in inches."""
+
+TICKS = 12
+"""So many named places one panel holds; a panel of more is wider."""
+
+STYLE: dict[str, Any] = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 8,
+    "grid.alpha": 0.3,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "soar",
+    "text.parse_math": False,
+}
+"""Text stays text, names are no mathematics, and the same values give the same bytes."""
+
+FORMATS = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""The files of a figure, and what keeps the hour out of them."""
+
+
+def matplotlib_or_error() -> None:
+    """Raise `ConfigError` with the command that brings it where matplotlib is missing."""
+    require("a figure", "figures", "matplotlib")
+
+
+def draw(figure: Figure, folder: Path) -> list[Path]:
+    """Write a figure's panels into a folder as SVG and PDF; return the files."""
+    files = [folder / f"{figure.name}.{suffix}" for suffix in FORMATS]
+    with _style():
+        canvas = _canvas(figure.panels)
+        for file, (suffix, metadata) in zip(files, FORMATS.items(), strict=True):
+            with growing(file, binary=True) as sink:
+                canvas.savefig(sink, format=suffix, metadata=metadata)
+    return files
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Draw by matplotlib's own defaults and `STYLE`, whatever the user's settings are."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
+def _canvas(panels: Sequence[Sequence[Panel]]) -> "Canvas":
+    """Return all panels, with one legend for all below them."""
+    from matplotlib.figure import Figure as Canvas
+
+    columns = max(map(len, panels))
+    wide = max(1.0, max(len(panel.ticks) for row in panels for panel in row) / TICKS)
+    canvas = Canvas(figsize=(PANEL[0] * columns * wide, PANEL[1] * len(panels)), layout="constrained")
+    axes = canvas.subplots(len(panels), columns, squeeze=False)
+    named: dict[str, Any] = {}
+    for row, places in zip(panels, axes, strict=True):
+        for panel, place in zip(row, places, strict=False):
+            named |= _panel(panel, place)
+        for place in places[len(row) :]:
+            place.set_axis_off()
+    canvas.legend(list(named.values()), list(named), loc="outside lower center", ncols=2 * columns)
+    return canvas
+
+
+def _panel(panel: Panel, axes: "Axes") -> dict[str, Any]:
+    """Draw a panel; return what stands for each of its series in a legend."""
+    named = {}
+    for each, floor in zip(panel.series, _floors(panel), strict=True):
+        if panel.stacked:
+            named[_label(each)] = axes.bar(each.xs, each.ys, bottom=floor, width=0.6, color=_colour(each))
+        else:
+            named[_label(each)] = _line(each, axes, panel)
+    axes.set_title(visible(panel.title))
+    axes.set_xlabel(panel.across)
+    axes.set_ylabel(panel.up)
+    axes.set_ylim(0, _top(panel))
+    _ticks(panel, axes)
+    return named
+
+
+def _ticks(panel: Panel, axes: "Axes") -> None:
+    """Say along the x axis what stands where."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    if panel.log:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_locator(LogLocator(base=2, numticks=7))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}" if value >= 1 else f"{value:.2g}")
+    elif panel.ticks:
+        axes.set_xlim(-0.6, len(panel.ticks) - 0.4)
+        axes.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=90 if max(map(len, panel.ticks)) > 2 else 0)
+    else:
+        axes.set_xticks(sorted({x for each in panel.series for x in each.xs}))
+
+
+def _line(series: Series, axes: "Axes", panel: Panel) -> Any:
+    """Draw a series as a line, or as marks only where places have names, with intervals where there are some."""
+    halves = [half or 0.0 for half in series.halves]
+    look = {"color": _colour(series), "alpha": 0.3 + 0.7 * series.shade}
+    (line,) = axes.plot(
+        series.xs,
+        series.ys,
+        linestyle="none" if panel.ticks else "dashed" if series.dashed else "solid",
+        marker="o",
+        markersize=4,
+        markerfacecolor="white" if series.dashed else _colour(series),
+        **look,
+    )
+    if any(halves) and panel.log:
+        low, high = ([y + sign * half for y, half in zip(series.ys, halves, strict=True)] for sign in (-1, 1))
+        axes.fill_between(series.xs, low, high, color=_colour(series), alpha=0.12, linewidth=0)
+    elif any(halves):
+        axes.errorbar(series.xs, series.ys, yerr=halves, linestyle="none", capsize=3, **look)
+    return line
+
+
+def _top(panel: Panel) -> float:
+    """Return where the y axis ends: above all values and intervals, at most where nothing can be."""
+    if panel.stacked:
+        return panel.top
+    reached = [y + (half or 0.0) for each in panel.series for y, half in zip(each.ys, each.halves, strict=True)]
+    return min(panel.top, 1.1 * max(reached, default=0.0)) or panel.top
+
+
+def _floors(panel: Panel) -> list[list[float]]:
+    """Return for each series where its bars begin: on top of those before."""
+    floors, sums = [], [0.0] * max((len(each.ys) for each in panel.series), default=0)
+    for each in panel.series:
+        floors.append(sums)
+        sums = [low + y for low, y in zip(sums, each.ys, strict=False)]
+    return floors
+
+
+def _colour(series: Series) -> str:
+    return COLOURS[series.colour % len(COLOURS)]
+
+
+def _label(series: Series) -> str:
+    """Return what stands in the legend; what begins with an underscore would be left out of it."""
+    label = visible(series.label)
+    return f" {label}" if label.startswith("_") else label

@@ -1,0 +1,49 @@
+"""Which runs are one line of a figure: those whose configurations differ in nothing but the seed. Knows what a run was
+begun with; reads no program.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from soar.errors import ConfigError
+from soar.report.figures.point import Drawn
+from soar.report.view import RunView
+from soar.run import RunDirectory
+from soar.types import canonical_json
+
+
+def drawn(views: Sequence[RunView]) -> list[Drawn]:
+    """Return each run with its seed and its line, which is called as its first run is.
+
+    `ConfigError` where two runs have the same configuration and the same seed: they are no two draws.
+    """
+    names = run_names(views)
+    first: dict[str, str] = {}
+    seeds: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    found = []
+    for view, name in zip(views, names, strict=True):
+        settings = RunDirectory(view.path).config()
+        seed = settings.pop("seed", 0)
+        line = first.setdefault(canonical_json(settings), name)
+        if seed in seeds[line]:
+            raise ConfigError(
+                f"the runs {seeds[line][seed]} and {name} have the same configuration and seed {seed}: they are no two"
+                " seeds; name one of them"
+            )
+        seeds[line][seed] = name
+        found.append(Drawn(name, seed, line))
+    return found
+
+
+def run_names(views: Sequence[RunView]) -> list[str]:
+    """Return what runs are called: as their directories where these differ, else as their paths."""
+    short = [view.path.resolve().name for view in views]
+    return [name if short.count(name) == 1 else str(view.path) for name, view in zip(short, views, strict=True)]
+
+
+def other_tasks(views: Sequence[RunView], runs: Sequence[Drawn]) -> list[str]:
+    """Return the lines whose runs are not all on the same tasks: a seed may draw them (``tasks.count``)."""
+    sets: defaultdict[str, set[tuple[tuple[str, ...], ...]]] = defaultdict(set)
+    for view, run in zip(views, runs, strict=True):
+        sets[run.line].add(tuple(tuple(task.id for task in tasks) for tasks in view.tasks.values()))
+    return [line for line, found in sets.items() if len(found) > 1]

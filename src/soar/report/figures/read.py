@@ -1,0 +1,57 @@
+"""A run read once for all figures: programs are looked at search by search and task by task, and only what the figures
+need of them is kept. Knows the archive's questions; draws nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from soar.report.figures.anytime import Search, Track, track
+from soar.report.figures.diversity import Distances, distance
+from soar.report.figures.point import Drawn
+from soar.report.metrics import report
+from soar.report.task_results import TaskResult
+from soar.report.view import RunView
+from soar.run import Step
+from soar.types import Program, Task
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What figures need of a run: the records of its finished searches (those of ``soar report --json``), how many
+    searches are not finished, by stage the tasks whose answers are known, the searches with their tasks' tracks, and
+    how different the programs of each task are."""
+
+    run: Drawn
+    records: Sequence[Mapping[str, Any]]
+    unfinished: int
+    answered: Mapping[str, int]
+    searches: Sequence[Search]
+    distances: Mapping[tuple[str, int], Distances]
+
+
+def read(view: RunView, run: Drawn) -> Reading:
+    """Read all programs of a run once. Of a search that goes on nothing is kept: its score is not what it will be."""
+    done = {(row.stage, row.iteration): row.seconds for row in view.reader.iterations() if row.finished}
+    tracks: defaultdict[tuple[str, int], list[Track]] = defaultdict(list)
+    distances: defaultdict[tuple[str, int], list[tuple[bool, float]]] = defaultdict(list)
+
+    def note(step: Step, task: Task, programs: Sequence[Program], result: TaskResult) -> None:
+        if step.key not in done or result.solved is None:
+            return
+        tracks[step.key].append(track(task, programs, view.reader.tokens(task.id, *step.key), view.answering))
+        apart = distance([program.code for program in programs], *step.key, task.id)
+        if apart is not None:
+            distances[step.key].append((result.solved, apart))
+
+    records = report(view, note)["iterations"]
+    finished = [record for record in records if (record["stage"], record["iteration"]) in done]
+    return Reading(
+        run=run,
+        records=finished,
+        unfinished=len(records) - len(finished),
+        answered={name: sum(task.answered for task in tasks) for name, tasks in view.tasks.items()},
+        searches=[Search(run, key, done[key], found) for key, found in tracks.items()],
+        distances=distances,
+    )

@@ -1,0 +1,74 @@
+"""Runs that differ in the seed only are one line, with the mean and Student's interval; others are not."""
+
+import math
+import shutil
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from soar import session
+from soar.errors import ConfigError
+from soar.report.figures.figure import cell, counted
+from soar.report.figures.lines import drawn, other_tasks, run_names
+from soar.report.figures.point import Drawn, Mean, Place, long_form, mean, means, point
+
+RUNS = [Drawn(name, seed, "one") for seed, name in enumerate(("one", "two", "three"), 1)]
+
+
+@pytest.fixture
+def views(finished, reseeded, short):
+    with ExitStack() as stack:
+        yield [stack.enter_context(session.view_run(path)) for path in (finished, reseeded, short)]
+
+
+def test_the_interval_is_students_for_so_many_seeds_and_there_is_none_for_one():
+    found = mean([1.0, 2.0, 3.0])
+    assert (found.value, found.seeds) == (2.0, 3)
+    assert found.half == pytest.approx(4.302653 * 1.0 / math.sqrt(3), rel=1e-6)
+    assert mean([10.0, 14.0]).half == pytest.approx(12.706205 * math.sqrt(8) / math.sqrt(2), rel=1e-6)
+    assert mean([7.0]) == Mean(7.0, None, 1)
+
+
+def test_a_mean_is_over_the_runs_of_a_line_at_the_same_place():
+    points = [point(run, ("train", 0), "solved", value) for run, value in zip(RUNS, (1.0, 2.0, 6.0), strict=True)]
+    points += [point(RUNS[0], ("train", 0), "solved", 5.0, programs=4), point(RUNS[0], ("train", 1), "solved", 9.0)]
+    found = means(points)
+    assert [(each.value, each.seeds) for each in found.values()] == [(3.0, 3), (5.0, 1), (9.0, 1)]
+    assert long_form(points)[1] == ("one", "two", 2, "train", 0, "", "solved", 2.0)
+    assert long_form(points)[3] == ("one", "one", 1, "train", 0, 4, "solved", 5.0)
+    assert found[Place("one", "train", 1, "solved")].half is None
+
+
+def test_the_number_of_seeds_stands_beside_every_value():
+    assert cell(Mean(41.23, 3.06, 3)) == "41.2 ± 3.1 (n = 3)"
+    assert cell(Mean(41.23, None, 1)) == "41.2 (n = 1)"
+    assert cell(None) == "–"
+    assert counted([Mean(1.0, 1.0, 2), Mean(1.0, 1.0, 3)]) == "n = 2 to 3"
+    assert counted([Mean(1.0, 1.0, 2)]) == "n = 2"
+
+
+def test_runs_that_differ_in_the_seed_only_are_one_line(views):
+    assert drawn(views) == [
+        Drawn("finished", 1, "finished"),
+        Drawn("reseeded", 2, "finished"),
+        Drawn("short", 1, "short"),
+    ]
+    assert other_tasks(views, drawn(views)) == []
+    fewer = replace(views[1], tasks={**views[1].tasks, "train": views[1].tasks["train"][:1]})
+    assert other_tasks([views[0], fewer], drawn(views[:2])) == ["finished"]
+
+
+def test_a_copy_of_a_run_is_no_second_seed(views, tmp_path):
+    copy = shutil.copytree(views[0].path, tmp_path / "copy")
+    with (
+        session.view_run(copy) as again,
+        pytest.raises(ConfigError, match=r"finished and copy have the same .* seed 1: they are no two"),
+    ):
+        drawn([views[0], again])
+
+
+def test_runs_are_called_as_their_directories_and_by_their_paths_where_these_are_the_same(views, tmp_path):
+    other = replace(views[1], path=tmp_path / "finished")
+    assert run_names(views) == ["finished", "reseeded", "short"]
+    assert run_names([views[0], other, views[2]]) == [str(views[0].path), str(other.path), "short"]
