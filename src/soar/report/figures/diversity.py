@@ -32,14 +32,14 @@ SAYS = (
 )
 
 
-def distance(codes: Sequence[str], *key: object) -> float | None:
+def distance(codes: Sequence[str], *key: str | int) -> float | None:
     """Return the mean cosine distance of all pairs of programs, from 0 to 2; None for less than two. Of more than
     `MOST`, those are taken that a fixed seed and `key` draw."""
     if len(codes) < 2:
         return None
     if len(codes) > MOST:
-        chosen = rng(0, "diversity", *key).choice(len(codes), MOST, replace=False)
-        codes = [codes[place] for place in chosen]
+        chosen = rng(0, "diversity", *key).permutation(len(codes))[:MOST]
+        codes = [codes[place] for place in chosen.tolist()]
     rows = ngrams(codes).astype(np.float64)
     # The cosines of all ordered pairs add up to |Σ rows|², those of each row with itself to Σ |row|².
     pairs = len(rows) * (len(rows) - 1)

@@ -1,6 +1,6 @@
 """Figures as SVG and PDF, by matplotlib, which is imported here only. Knows panels and series; computes no value."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,18 +23,13 @@ PANEL = 3.6, 2.7
 TICKS = 12
 """So many named places one panel holds; a panel of more is wider."""
 
-STYLE: dict[str, Any] = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 8,
-    "grid.alpha": 0.3,
-    "legend.fontsize": 6.5,
-    "legend.frameon": False,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "soar",
-    "text.parse_math": False,
+STYLE: Mapping[str, Mapping[str, Any]] = {
+    "axes.spines": {"right": False, "top": False},
+    "font": {"size": 8},
+    "legend": {"fontsize": 6.5, "frameon": False},
+    "pdf": {"fonttype": 42},
+    "svg": {"fonttype": "none", "hashsalt": "soar"},
+    "text": {"parse_math": False},
 }
 """Text stays text, names are no mathematics, and the same values give the same bytes."""
 
@@ -65,7 +60,8 @@ def _style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+        for group, settings in STYLE.items():
+            matplotlib.rc(group, **settings)
         yield
 
 
@@ -99,6 +95,7 @@ def _panel(panel: Panel, axes: "Axes") -> dict[str, Any]:
     axes.set_xlabel(panel.across)
     axes.set_ylabel(panel.up)
     axes.set_ylim(0, _top(panel))
+    axes.tick_params(gridOn=True, grid_alpha=0.3)
     _ticks(panel, axes)
     return named
 
