@@ -150,7 +150,7 @@ def elsewhere(tmp_path_factory):
 def test_tasks_that_not_all_runs_have_with_the_same_pairs_are_left_out_and_counted(finished, elsewhere, views):
     found = together(views(finished, elsewhere), "train")
     assert (found.tasks, found.left_out) == (1, 3)
-    assert notes(found)[0] == "1 tasks that all runs have with the same pairs; 3 left out"
+    assert notes(found)[0] == "tasks that all runs have with the same pairs: 1; left out: 3"
     assert found.votes[-1].answered == 1
 
 
@@ -177,7 +177,7 @@ def test_what_must_be_known_to_read_the_votes_is_said(finished, stopped, views):
     assert f"all vote by the vote and filters of {whole.path}; other ones have {cut.path}" in said
     many = [replace(whole, path=whole.path / str(n)) for n in range(6)]
     assert "more than 5 runs: each alone, and all together" in "\n".join(notes(together(many, "train")))
-    assert "the answers to 1 of them are known" in "\n".join(notes(together(views(finished) + many[:1])))
+    assert "of these, answers are known and scored: 1" in "\n".join(notes(together(views(finished) + many[:1])))
 
 
 def test_the_command_prints_the_votes_beneath_the_tables_and_as_one_more_object(finished, short):

@@ -39,8 +39,7 @@ def write_submission(
     with growing(out) as sink:
         sink.write(found.text + "\n")
     told = f"{found.answered} of {found.tasks} tasks of {challenges or f'stage {found.stage!r}'} have an answer"
-    told += f"; {found.unsearched} are in no run" if found.unsearched and others else ""
-    told += f"; {found.unsearched} are not in the run" if found.unsearched and not others else ""
+    told += f"; {found.unsearched} are {'in no run' if others else 'not in the run'}" if found.unsearched else ""
     return told + (f"; {found.apart} are not the same in all runs: those vote that have them" if found.apart else "")
 
 

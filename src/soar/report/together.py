@@ -155,9 +155,9 @@ def notes(found: Together) -> list[str]:
     unfinished = [str(voice.view.path) for voice in found.voices if not found.finished(voice)]
     differing = [str(voice.view.path) for voice in otherwise(found.voices)]
     answered = found.votes[0].answered
-    told = [f"{found.tasks} tasks that all runs have with the same pairs; {found.left_out} left out"]
+    told = [f"tasks that all runs have with the same pairs: {found.tasks}; left out: {found.left_out}"]
     if answered < found.tasks:
-        told.append(f"the answers to {answered} of them are known, and only these are scored")
+        told.append(f"of these, answers are known and scored: {answered}")
     if not found.every:
         told.append(f"more than {MOST} runs: each alone, and all together; not every combination")
     if unfinished:

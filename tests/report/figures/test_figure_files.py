@@ -72,13 +72,13 @@ def test_the_same_runs_give_the_same_files(folder, finished, reseeded, short, tm
 
 
 def test_one_run_has_no_combinations_and_a_name_is_neither_mathematics_nor_markup(short, tmp_path):
-    named = shutil.copytree(short, tmp_path / "_a|$x^$<b>")
+    named = shutil.copytree(short, tmp_path / "_a|$x^$<b>名")
     folder = tmp_path / "figures"
     assert asked(named, "--figures", folder).exception is None
     assert not (folder / "combinations.csv").exists()
-    assert "| _a\\|$x^$&lt;b> | _a\\|$x^$&lt;b> (seed 1) | n = 1 |" in (folder / "figures.md").read_text()
+    assert "| _a\\|$x^$&lt;b>名 | _a\\|$x^$&lt;b>名 (seed 1) | n = 1 |" in (folder / "figures.md").read_text()
     drawn = (folder / "score.svg").read_text()
-    assert "_a|$x^$&lt;b&gt;: solved (n = 1)" in drawn
+    assert "_a|$x^$&lt;b&gt;名: solved (n = 1)" in drawn
     assert isinstance(asked(named, "--figures", folder, "--stage", "train").exception, ConfigError)
 
 

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeAlias
 
 from soar.ensemble import Answering, filtered
 from soar.report.figures.figure import Figure, Panel, Series, cell, counted, lines, searches, stages
@@ -42,7 +43,7 @@ class Reached:
     tokens: int
 
 
-Track = Sequence[Reached]
+Track: TypeAlias = Sequence[Reached]
 """A task's way through a search: after 1, 2, 4, … programs, and after all; that has the tokens of all completions."""
 
 

@@ -1,5 +1,6 @@
 """Figures as SVG and PDF, by matplotlib, which is imported here only. Knows panels and series; computes no value."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,9 @@ def matplotlib_or_error() -> None:
 def draw(figure: Figure, folder: Path) -> list[Path]:
     """Write a figure's panels into a folder as SVG and PDF; return the files."""
     files = [folder / f"{figure.name}.{suffix}" for suffix in FORMATS]
-    with _style():
+    with _style(), warnings.catch_warnings():
+        # A run may be called in letters that the font lacks: they are text in the SVG all the same, boxes in the PDF.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
         canvas = _canvas(figure.panels)
         for file, (suffix, metadata) in zip(files, FORMATS.items(), strict=True):
             with growing(file, binary=True) as sink:

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from typing import TypeAlias
 
 import numpy as np
 from scipy.stats import t
@@ -56,7 +57,7 @@ class Mean:
     seeds: int
 
 
-Means = Mapping[Place, Mean]
+Means: TypeAlias = Mapping[Place, Mean]
 
 COLUMNS = ("line", "run", "seed", "stage", "iteration", "programs", "measure", "value")
 """Of the long form. `programs` is empty where a value is about all."""
