@@ -39,7 +39,7 @@ def distance(codes: Sequence[str], *key: str | int) -> float | None:
         return None
     if len(codes) > MOST:
         chosen = rng(0, "diversity", *key).permutation(len(codes))[:MOST]
-        codes = [codes[place] for place in chosen.tolist()]
+        codes = [codes[int(place)] for place in chosen]
     rows = ngrams(codes).astype(np.float64)
     # The cosines of all ordered pairs add up to |Σ rows|², those of each row with itself to Σ |row|².
     pairs = len(rows) * (len(rows) - 1)

@@ -1,8 +1,7 @@
 """Figures as SVG and PDF, by matplotlib, which is imported here only. Knows panels and series; computes no value."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +23,16 @@ PANEL = 3.6, 2.7
 TICKS = 12
 """So many named places one panel holds; a panel of more is wider."""
 
-STYLE: Mapping[str, Mapping[str, Any]] = {
-    "axes.spines": {"right": False, "top": False},
-    "font": {"size": 8},
-    "legend": {"fontsize": 6.5, "frameon": False},
-    "pdf": {"fonttype": 42},
-    "svg": {"fonttype": "none", "hashsalt": "soar"},
-    "text": {"parse_math": False},
+STYLE: dict[str, Any] = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.size": 8,
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "soar",
+    "text.parse_math": False,
 }
 """Text stays text, names are no mathematics, and the same values give the same bytes."""
 
@@ -43,29 +45,17 @@ def matplotlib_or_error() -> None:
     require("a figure", "figures", "matplotlib")
 
 
-def draw(figure: Figure, folder: Path) -> list[Path]:
-    """Write a figure's panels into a folder as SVG and PDF; return the files."""
-    files = [folder / f"{figure.name}.{suffix}" for suffix in FORMATS]
-    with _style(), warnings.catch_warnings():
+def draw(figure: Figure, folder: Path) -> None:
+    """Write a figure's panels into a folder as SVG and PDF."""
+    from matplotlib import style
+
+    with style.context(["default", STYLE]), warnings.catch_warnings():  # whatever the user's settings are
         # A run may be called in letters that the font lacks: they are text in the SVG all the same, boxes in the PDF.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         canvas = _canvas(figure.panels)
-        for file, (suffix, metadata) in zip(files, FORMATS.items(), strict=True):
-            with growing(file, binary=True) as sink:
+        for suffix, metadata in FORMATS.items():
+            with growing(folder / f"{figure.name}.{suffix}", binary=True) as sink:
                 canvas.savefig(sink, format=suffix, metadata=metadata)
-    return files
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    """Draw by matplotlib's own defaults and `STYLE`, whatever the user's settings are."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        for group, settings in STYLE.items():
-            matplotlib.rc(group, **settings)
-        yield
 
 
 def _canvas(panels: Sequence[Sequence[Panel]]) -> "Canvas":
