@@ -53,6 +53,7 @@ def test_runs_that_fail_alone_solve_a_task_by_voting_together():
     assert (found[2,].score_mean, found[2,].solved, found[2,].oracle) == (1.0, 0, 0)
     assert (found[0, 2].score_mean, found[0, 2].solved, found[0, 2].oracle) == (1.0, 0, 1)
     assert (found[0, 1, 2].score_mean, found[0, 1, 2].solved) == (1.0, 1)
+    assert task_votes(TASK, [third, one], VOTE, [(0, 1)])[0].oracle == 1, "whichever run has the right program"
 
 
 def test_a_task_whose_answer_is_not_known_is_voted_on_and_not_scored():

@@ -30,17 +30,22 @@ def program(origin, answer, accuracy=1.0, code="code"):
 
 
 def test_first_are_samples_by_request_then_refinements_call_by_call_over_the_islands():
-    order = [sample(0, 0), sample(0, 1), sample(1), refined(0, 0), refined(1, 0), refined(0, 1), refined(1, 1)]
-    answers = [1, 1, 6, 1, 6, 6, 6]  # the right answer wins a place among two at the third, and all from then on
-    programs = [program(origin, answer) for origin, answer in zip(order, answers, strict=True)]
-    by_island = sorted(programs, key=lambda each: each.origin)
-    found = track(TASK, by_island, dict.fromkeys(order, 10), VOTE)
-    assert [each.programs for each in found] == [1, 2, 4, 7]
-    assert [each.solved for each in found] == [False, False, True, True]
-    assert [each.tokens for each in found] == [10, 20, 40, 70]
-    other = [program(origin, n) for n, origin in enumerate(order)]
-    first = track(TASK, list(reversed(other)), dict.fromkeys(order, 10), VOTE)
-    assert [each.oracle for each in first] == [False, False, False, True], "the program at the last place gives 6"
+    order = [sample(0, 1), sample(1), refined(0, 0), refined(1, 0), refined(0, 1), refined(1, 1)]
+    tokens = dict(zip(order, (1, 2, 4, 8, 16, 32), strict=True))
+    for place, known in enumerate(((1, 2, 4, 6), (2, 4, 6), (4, 6), (4, 6), (6,), (6,))):
+        programs = [program(origin, 6 if n == place else n - 10) for n, origin in enumerate(order)]
+        found = track(TASK, sorted(programs, key=lambda each: each.origin), tokens, VOTE)
+        assert [(each.programs, each.tokens) for each in found] == [(1, 1), (2, 3), (4, 15), (6, 63)]
+        assert tuple(each.programs for each in found if each.oracle) == known
+
+
+def test_only_the_first_programs_vote():
+    origins = [sample(n) for n in range(8)]
+    programs = [program(origin, answer) for origin, answer in zip(origins, (6, 1, 1, 1, 2, 2, 2, 2), strict=True)]
+    found = track(TASK, programs, dict.fromkeys(origins, 1), VOTE)
+    assert [(each.programs, each.solved, each.share) for each in found] == [
+        *((1, True, 1.0), (2, True, 1.0), (4, True, 1.0), (8, False, 0.0))
+    ]
 
 
 def test_tokens_are_those_of_completions_without_a_program_too_and_at_the_end_of_all():
