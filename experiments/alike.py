@@ -61,8 +61,10 @@ def nearest(task: str, texts: Sequence[str], vectors: np.ndarray, above: float) 
     rows, columns = np.triu_indices(len(texts), 1)
     cosines = (vectors @ vectors.T)[rows, columns]
     order = np.argsort(np.abs(cosines - above), kind="stable")[:PAIRS]
-    drawn = zip(cosines[order].tolist(), rows[order].tolist(), columns[order].tolist(), strict=True)
-    return [Pair(abs(cosine - above), cosine, task, texts[i], texts[j]) for cosine, i, j in drawn]
+    return [
+        Pair(abs(float(cosines[k]) - above), float(cosines[k]), task, texts[int(rows[k])], texts[int(columns[k])])
+        for k in order.tolist()
+    ]
 
 
 def main() -> None:

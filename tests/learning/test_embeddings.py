@@ -7,8 +7,7 @@ from sentences import make_model
 
 from soar.config import validated
 from soar.learning.embed import embedder
-from soar.lm.scripted import Backend
-from soar.method import open_domain, open_method
+from soar.method import open_backend, open_domain, open_method
 
 pytestmark = pytest.mark.slow  # torch is imported, a model is made
 
@@ -36,7 +35,7 @@ def kept(model, **learning):
             "stages": [{"iterations": 2}],
         }
     )
-    method = open_method(config, open_domain("arc"), Backend(config.lm))
+    method = open_method(config, open_domain("arc"), open_backend(config))
     found = [acting(n, n, code=code) for n, code in enumerate(CODES)]
     rows = method.learning.examples(TASK.without_answers(), found, 0, frozenset())
     return {program.origin.index for program in found if program.key in {row["program"] for row in rows}}
