@@ -28,12 +28,13 @@ def experiment_learning(
     report: Report = False,
     runs: Runs = Path("runs/experiments"),
     out: Out = RESULTS / "learning-cells.jsonl",
+    figure: Annotated[Path | None, typer.Option("--figure", help="A folder for a picture, as SVG and PDF.")] = None,
 ) -> None:
     """Does learning help? Arms that share a first search; stopped or killed anywhere, the same command goes on."""
     from soar.experiments.learning import learning
 
-    code = learning(config, runs=runs, out=out, seeds=seeds or (), arms=arms or (), minutes=minutes, report=report)
-    raise typer.Exit(code)
+    only = {"seeds": seeds or (), "arms": arms or (), "minutes": minutes, "report": report, "figure": figure}
+    raise typer.Exit(learning(config, runs=runs, out=out, **only))
 
 
 def _comparison(name: str) -> Callable[..., None]:

@@ -5,22 +5,18 @@ Knows cells; writes tables for people, Markdown and CSV.
 
 import csv
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import t as student
 
 from soar.experiments.cells import Cell, Row
 from soar.experiments.compare import Comparison
 from soar.experiments.settings import BASE
-from soar.experiments.statistics import Found
-
-CONFIDENCE = 0.95
+from soar.experiments.statistics import Found, margin
 
 WIDTH = 110
 """Columns that the widest table takes."""
@@ -51,10 +47,7 @@ class Line:
     @property
     def margin(self) -> float | None:
         """Half of the 95 % interval of the mean, by Student's t; None for one seed."""
-        n = len(self.values)
-        if n < 2:
-            return None
-        return float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * stdev(self.values.values()) / math.sqrt(n)
+        return margin([*self.values.values()])
 
 
 def lines(comparison: Comparison, found: Found, seeds: Sequence[int]) -> list[Line]:

@@ -15,10 +15,12 @@ from soar.experiments.cells import read_cells
 from soar.experiments.compare import load_comparison
 from soar.experiments.compare_report import WIDTH, as_csv, lines, markdown
 from soar.experiments.compare_report import show as show_comparison
+from soar.experiments.figure import learning_figure
 from soar.experiments.report import Shown, show
 from soar.experiments.settings import BASE, Experiment, groups, load_experiment
 from soar.files import write_atomically
 from soar.method import open_domain
+from soar.report.figures.draw import draw, matplotlib_or_error
 from soar.task_sets import source_of
 
 
@@ -31,13 +33,20 @@ def learning(
     arms: Sequence[str] = (),
     minutes: float | None = None,
     report: bool = False,
+    figure: Path | None = None,
 ) -> int:
     """Do what is missing of an experiment, all of it or some seeds and arms, for so many minutes at most; print what
-    there is. Return the exit code: 75 where it was stopped."""
+    there is, and draw it into a folder. Return the exit code: 75 where it was stopped."""
     experiment = load_experiment(path)
     seeds = list(seeds or experiment.settings.seeds)
+    if figure is not None:
+        matplotlib_or_error()
     code = 0 if report else carry_out(experiment, runs, out, seeds, arms, minutes)
-    show(_shown(experiment, out, seeds), Console())
+    shown = _shown(experiment, out, seeds)
+    show(shown, Console())
+    if figure is not None and (made := learning_figure(shown, path.stem)).panels:
+        figure.mkdir(parents=True, exist_ok=True)
+        draw(made, figure)
     return code
 
 

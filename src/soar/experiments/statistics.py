@@ -2,12 +2,15 @@
 CPU, with intervals that resample seeds and groups of tasks. Knows cells, and nothing of how they came about.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from soar.experiments.cells import Cell, Row
 from soar.experiments.settings import BASE
@@ -123,3 +126,9 @@ def _by_group(left: Values, right: Values, groups: Mapping[str, str], tasks: Seq
         group = groups.get(task, task)
         sums[group] = sums.get(group, 0.0) + left.get(task, 0.0) - right.get(task, 0.0)
     return sums
+
+
+def margin(values: Sequence[float]) -> float | None:
+    """Return half of the 95 % interval of the mean of some seeds, by Student's t; None for less than two."""
+    n = len(values)
+    return float(student.ppf(0.975, n - 1)) * stdev(values) / math.sqrt(n) if n > 1 else None
