@@ -108,6 +108,8 @@ def test_what_was_learnt_from_a_program_is_told_by_the_data_of_the_run(finished)
     assert {(each["stage"], each["iteration"]) for each in learnt} == {("train", 1)}
     assert taught["kind"] in {each["kind"] for each in learnt}
     assert "learnt from before train iteration 1: " in text
+    assert taught["why"] in text
+    assert taught["why"] in [why for each in learnt for why in each["why"]]
     last = next(each for each in seen_in(finished, "quiz").found)
     assert json.loads(shown(finished, "quiz", last.program.key)[1])["learnt"] == []
 

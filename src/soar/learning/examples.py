@@ -19,7 +19,8 @@ from soar.scoring import accuracy
 from soar.types import Message, Program, Prompt, Task
 
 Row = Mapping[str, object]
-"""``{"prompt", "completion": str or list of messages, "kind": "sample" | "refine" | "replay", "task", "program"}``"""
+"""``{"prompt", "completion": str or list of messages, "kind": "sample" | "refine" | "replay", "task", "program"}``, and
+``"why"``, for people: how the program came to be chosen."""
 
 
 def sampling_example(rendering: Rendering, task: Task, program: Program, rng: Generator) -> Row:

@@ -11,7 +11,7 @@ from soar.learning.examples import Row, refinement_example, sampling_example
 from soar.learning.pseudo_labels import pseudo_labelled
 from soar.learning.settings import LearningSettings
 from soar.protocols import Filter, Heuristic, Rendering
-from soar.scoring import solves
+from soar.scoring import right_pairs, solves
 from soar.seeds import rng
 from soar.types import Output, Program, Task, Value
 
@@ -57,15 +57,36 @@ def examples_of(
     distinct = teaching.deduplicate(task, fit)
     chosen = teaching.curator(task, distinct, how.samples_per_task, rng(seed, "curate", task.id))
     solving = {p.key for p in distinct if shown_pairs(task, p) in asked} if how.across_tasks else set[str]()
-    others = solving.difference(program.key for program in chosen)
     shuffle = rng(seed, "pair-order", task.id)
-    rows = []
-    for program in (*chosen, *(program for program in distinct if program.key in others)):
+    rows: list[Row] = []
+    for program, chosen_by in _with_reasons(how, chosen, distinct, solving):
         true = program.key in solving or (task.answered and solves(task, program))
+        why = f"{chosen_by}; {_right(task, program)}"
         copies = how.true_copies if true else 1
-        rows += [sampling_example(rendering, task, program, shuffle) for _ in range(copies)]
+        rows += [{**sampling_example(rendering, task, program, shuffle), "why": why} for _ in range(copies)]
     draw = rng(seed, "hindsight", task.id)
     pairs = hindsight_pairs(task, fit, distinct, how.hindsight_pairs_per_task, draw, teaching.closeness)
+    made = [(parent, child, "hindsight") for parent, child in pairs]
     if task.answered:
-        pairs += teaching.pairing(task, lineage(task, fit), how.refinements_per_task, rng(seed, "pair", task.id))
-    return rows + [refinement_example(rendering, task, parent, child, shuffle) for parent, child in pairs]
+        pairs = teaching.pairing(task, lineage(task, fit), how.refinements_per_task, rng(seed, "pair", task.id))
+        made += [(parent, child, f"{how.pairing}, {n} of {len(pairs)}") for n, (parent, child) in enumerate(pairs, 1)]
+    for parent, child, chosen_by in made:
+        why = f"{chosen_by}; of a parent with {_right(task, parent)}"
+        rows.append({**refinement_example(rendering, task, parent, child, shuffle), "why": why})
+    return rows
+
+
+def _with_reasons(
+    how: LearningSettings, chosen: Sequence[Program], distinct: Sequence[Program], solving: Set[str]
+) -> list[tuple[Program, str]]:
+    """Return the programs that are taught, each with how it came to be: the curator's choice in its order, then those
+    that solve another task."""
+    found = [(program, f"{how.curator}, {n} of {len(chosen)}") for n, program in enumerate(chosen, 1)]
+    others = solving.difference(program.key for program in chosen)
+    return found + [(program, "solves another task") for program in distinct if program.key in others]
+
+
+def _right(task: Task, program: Program) -> str:
+    """Return on how many pairs a program is right, of those whose output the task holds."""
+    known = sum(example.output is not None for example in (*task.train, *task.test))
+    return f"{right_pairs(task, program)} of {known} pairs right"

@@ -136,7 +136,8 @@ def show_program(seen: TaskView, found: Found, learnt: Sequence[Lesson], domain:
         print_whole(console, f"  {each.key} ({_right(seen, each)}){shown}")
     for each in learnt:
         times = f"{each.examples} example{'s' * (each.examples != 1)} ({each.kind})"
-        print_whole(console, f"learnt from before {each.stage} iteration {each.iteration}: {times}")
+        why = f": {' | '.join(each.why)}" if each.why else ""
+        print_whole(console, f"learnt from before {each.stage} iteration {each.iteration}: {times}{why}")
 
 
 def _outputs(seen: TaskView, found: Found) -> list[Group]:
@@ -232,7 +233,13 @@ def program_json(seen: TaskView, found: Found, learnt: Sequence[Lesson]) -> dict
         "test": [{**_output_json(output), "correct": right} for output, right in test],
         "lineage": [_ancestor_json(seen, each) for each in ancestors(seen, program)],
         "learnt": [
-            {"stage": each.stage, "iteration": each.iteration, "kind": each.kind, "examples": each.examples}
+            {
+                "stage": each.stage,
+                "iteration": each.iteration,
+                "kind": each.kind,
+                "examples": each.examples,
+                "why": [*each.why],
+            }
             for each in learnt
         ],
     }

@@ -87,12 +87,14 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """How often a program was an example of one kind for the model of a search."""
+    """How often a program was an example of one kind for the model of a search, and why it was chosen, as far as that
+    was noted."""
 
     stage: str
     iteration: int
     kind: Literal["sample", "refine"]
     examples: int
+    why: tuple[str, ...] = ()
 
 
 def _worth(found: Found) -> tuple:
@@ -206,11 +208,13 @@ def lessons(view: RunView, seen: TaskView, program: Program) -> list[Lesson]:
     `StoreError` where a line of it cannot be read.
     """
     keys = {each.program.key for each in seen.found if each.program.code == program.code}
-    directory, found = RunDirectory(view.path), []
+    directory, found = RunDirectory(view.path), list[Lesson]()
     for step in view.plan:
         rows = (row for file in directory.examples(step.number) for row in _examples(file, seen.task.id))
-        kinds = [row["kind"] for row in rows if row["program"] in keys]
-        found += [Lesson(*step.key, kind, kinds.count(kind)) for kind in ("sample", "refine") if kind in kinds]
+        own = [row for row in rows if row["program"] in keys]
+        for kind in ("sample", "refine"):
+            if whys := [row.get("why") for row in own if row["kind"] == kind]:
+                found.append(Lesson(*step.key, kind, len(whys), tuple(dict.fromkeys(filter(None, whys)))))
     return found
 
 
