@@ -82,7 +82,7 @@ def _with_reasons(
     """Return the programs that are taught, each with how it came to be: the curator's choice in its order, then those
     that solve another task."""
     found = [(program, f"{how.curator}, {n} of {len(chosen)}") for n, program in enumerate(chosen, 1)]
-    others = solving.difference(program.key for program in chosen)
+    others = solving - {program.key for program in chosen}
     return found + [(program, "solves another task") for program in distinct if program.key in others]
 
 
