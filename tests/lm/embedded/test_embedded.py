@@ -1,6 +1,8 @@
 import asyncio
 import shutil
+import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -10,6 +12,7 @@ from soar.domains.arc.compact import Compact
 from soar.errors import ConfigError, EndpointError, PromptTooLong
 from soar.lm.embedded import SHIPPED
 from soar.lm.embedded.engine import Embedded
+from soar.lm.embedded.shared_prefix import SharedPrefixDecoder
 from soar.types import Example, Message, Prompt, Sampling, Task
 
 FLIP = Task(
@@ -93,6 +96,30 @@ def test_two_threads_give_what_one_gives():
         return [[each.text for each in completions] for completions in found]
 
     assert use(action, threads=2) == use(action)
+
+
+def test_a_burst_of_requests_is_shared_by_threads_that_have_nothing_to_do(monkeypatch):
+    taken = Counter()
+    admit = SharedPrefixDecoder.admit
+
+    def noted(decoder, jobs):
+        taken[threading.current_thread()] += sum(len(job.seeds) for job in jobs)
+        return admit(decoder, jobs)
+
+    async def action(lm):
+        with lm._wake:  # so that all of them wait when the threads look
+            calls = [asyncio.ensure_future(collect(lm, PROMPT, range(8 * n, 8 * n + 8))) for n in range(6)]
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert len(lm._waiting) == 6
+        await asyncio.gather(*calls)
+
+    monkeypatch.setattr(SharedPrefixDecoder, "admit", noted)
+    use(action, threads=2)
+    assert sorted(taken.values()) == [24, 24]
+    taken.clear()
+    use(action, threads=1)
+    assert [*taken.values()] == [48]
 
 
 def test_every_completion_tells_its_tokens_and_how_it_ended():

@@ -48,6 +48,7 @@ class Embedded:
             raise EndpointError(f"the tokenizer in {folder} cannot be read: {error}") from None
         end = read_config(folder)["eos_token_id"]
         self._waiting: deque[Job] = deque()
+        self._idle = 0
         self._wake = threading.Condition()
         self._closed = False
         self._issued = 0
@@ -138,15 +139,26 @@ class Embedded:
         if samples > SAMPLES // 2:
             return taken
         with self._wake:
+            self._idle += 1
             while not self._closed and not samples and not self._waiting:
                 self._wake.wait()
+            self._idle -= 1
+            most = min(SAMPLES, self._share(samples))
             for job in _alike(self._waiting):
                 samples, prompts = samples + len(job.seeds), prompts + len(job.prompt)
-                if (decoder.active or taken) and (samples > SAMPLES or prompts > PROMPT_TOKENS):
+                if (decoder.active or taken) and (samples > most or prompts > PROMPT_TOKENS):
                     break
                 self._waiting.remove(job)
                 taken.append(job)
+            if self._waiting and self._idle:
+                self._wake.notify()
         return taken
+
+    def _share(self, active: int) -> int:
+        """Return how many samples a thread that has so many may have, so that as many are left for each idle one: a
+        small search, and the end of every search, would else be one thread's."""
+        waiting = sum(len(job.seeds) for job in self._waiting)
+        return -(-(active + waiting) // (1 + self._idle))
 
     def _deliver(self, done: Done) -> None:
         """Hand a decoded sample to its caller."""
