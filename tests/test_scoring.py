@@ -4,7 +4,7 @@ import pytest
 
 from soar.ensemble import sum_vote
 from soar.scoring import accuracy, matches, oracle, right_pairs, score, solves, verdicts
-from soar.types import Example, Failure, Origin, Program, Task
+from soar.types import Example, Failure, Origin, Program, Task, Written, content_hash
 
 GRID = ((1, 2, 3), (4, 5, 6), (7, 8, 0))
 TASK = Task(
@@ -55,6 +55,25 @@ def test_a_program_solves_a_task_where_it_is_right_on_every_pair_that_the_task_h
 def test_a_program_that_failed_on_a_test_input_solves_nothing():
     failed = program(0, (Failure("E", "x"), ((2, 2),)), 1.0, RIGHT[0])
     assert not solves(TASK.without_answers(), failed)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_programs_are_judged_by_the_names_of_their_outputs_as_by_the_outputs(hidden):
+    task = TASK.without_answers() if hidden else TASK
+    almost = ((1, 2, 3), (4, 5, 6), (7, 8, False))  # equal to Python
+    for train in ((GRID, GRID[::-1]), (GRID, GRID), (almost, GRID[::-1])):
+        for test in (RIGHT[1], (((1, True),), ((2, 2),)), (((1, 1),), ((3, 3),))):
+            plain = program(0, test, train=train)
+            names = tuple(map(content_hash, plain.outputs))
+            others = {"ballot": plain.ballot, "nondeterministic": False}
+            named = Program.from_archive(Written(names, (), 2, _never), **others)
+            assert right_pairs(task, named) == right_pairs(task, plain)
+            assert solves(task, named) == solves(task, plain)
+            assert oracle(task, [named]) == oracle(task, [plain])
+
+
+def _never(text):
+    raise AssertionError("somebody looked")
 
 
 def test_only_the_first_two_ballots_count():

@@ -1,8 +1,15 @@
-"""Values with tuples for their lists."""
+"""Values with tuples for their lists; programs whose outputs are made when somebody looks at them."""
 
+import json
+import pickle
 from collections import namedtuple
+from dataclasses import replace
 
-from soar.types import frozen
+import pytest
+
+from soar.types import Example, Origin, Program, Task, Written, canonical_json, content_hash, frozen
+
+TRAIN, TEST = (((1, 2),), ((3,),)), (((4,),),)
 
 
 class Row(list):
@@ -17,3 +24,57 @@ def test_lists_of_any_kind_become_tuples_however_deep():
     assert hash(found) is not None
     assert frozen(Row([1])) == (1,)
     assert frozen("text") == "text"
+
+
+def read(text):
+    return frozen(json.loads(text))
+
+
+def never(text):
+    raise AssertionError(f"somebody looked at {text}")
+
+
+def from_archive(reading=read):
+    outputs = TRAIN + TEST
+    written = Written(tuple(map(content_hash, outputs)), tuple(map(canonical_json, outputs)), len(TRAIN), reading)
+    return Program.from_archive(
+        written,
+        origin=Origin("s", 0, "t", "sample", 0, 0, 0),
+        code="code",
+        accuracy=0.5,
+        parents=("p",),
+        nondeterministic=False,
+        ballot=content_hash(*TEST),
+        behaviour=content_hash(*outputs),
+    )
+
+
+def test_a_program_from_an_archive_is_the_program_that_it_was():
+    plain = Program(Origin("s", 0, "t", "sample", 0, 0, 0), "code", TRAIN, TEST, 0.5, ("p",))
+    for ours in (from_archive(), pickle.loads(pickle.dumps(from_archive())), replace(from_archive())):
+        assert (ours, hash(ours), repr(ours)) == (plain, hash(plain), repr(plain))
+        assert (ours.train, ours.test, ours.outputs) == (TRAIN, TEST, TRAIN + TEST)
+        assert list(ours.texts) == list(plain.texts) == ["[[1,2]]", "[[3]]", "[[4]]"]
+    with pytest.raises(AttributeError, match="tests"):
+        getattr(from_archive(), "tests")  # noqa: B009 — a misspelt name, which pyright would find
+
+
+def test_the_outputs_of_a_program_from_an_archive_are_made_when_they_are_looked_at():
+    found = from_archive(never)
+    assert (found.ran, found.key, list(found.texts)) == (True, "s/0/t/sample/0/0/0", ["[[1,2]]", "[[3]]", "[[4]]"])
+    with pytest.raises(AssertionError, match="somebody looked"):
+        found.test  # noqa: B018
+
+
+def test_a_program_with_other_outputs_is_not_known_by_the_names_of_those_it_had():
+    changed = replace(from_archive(), train=TRAIN[::-1])
+    assert (changed.train, changed.written) == (TRAIN[::-1], None)
+    assert list(changed.texts) == ["[[3]]", "[[1,2]]", "[[4]]"]
+
+
+def test_a_task_names_what_it_wants_and_nothing_that_is_hidden():
+    task = Task("t", (Example(1, 2), Example(3, True)), (Example(5, 6),))
+    assert task.wanted == (content_hash(2), content_hash(True), content_hash(6))
+    assert task.without_answers().wanted == (content_hash(2), content_hash(True), None)
+    assert replace(task, test=()).wanted == task.wanted[:2]
+    assert task == replace(task)

@@ -103,18 +103,17 @@ def is_hard_coded(task: Task, program: Program) -> bool:
     Blanks, commas, brackets, quotes and line ends are not looked at. Tasks that want a single character anywhere are
     exempt: their outputs stand in any program.
     """
-    if any(len(_letters(example.output)) <= 1 for example in task.train):
-        return False
     text = program.code.translate(_IGNORED)
-    answers = {_letters(output) for output in program.outputs}
-    return any(len(answer) >= HARD_CODED_CHARACTERS and answer in text for answer in answers)
+    answers = set(map(_letters, program.texts))
+    found = any(len(answer) >= HARD_CODED_CHARACTERS and answer in text for answer in answers)
+    return found and all(len(_letters(canonical_json(example.output))) > 1 for example in task.train)
 
 
 _IGNORED = str.maketrans("", "", " \t\r\n,()[]\"'")
 
 
-def _letters(value: object) -> str:
-    return canonical_json(value).translate(_IGNORED)
+def _letters(text: str) -> str:
+    return text.translate(_IGNORED)
 
 
 def has_long_line(task: Task, program: Program) -> bool:

@@ -31,13 +31,20 @@ def solves(task: Task, program: Program) -> bool:
 
     Of a task without answers that is: on all training pairs.
     """
-    known = sum(example.output is not None for example in (*task.train, *task.test))
-    return program.ran and right_pairs(task, program) == known
+    return program.ran and right_pairs(task, program) == len(task.wanted) - task.wanted.count(None)
 
 
 def right_pairs(task: Task, program: Program) -> int:
     """Return how many pairs a program reproduces, of those whose output the task holds."""
-    return sum(verdicts(task.train, program.train)) + sum(verdicts(task.test, program.test))
+    return sum(_verdicts(task, program))
+
+
+def _verdicts(task: Task, program: Program) -> tuple[bool, ...]:
+    """Return the verdicts on all pairs, training first."""
+    if program.written is None:
+        return verdicts(task.train, program.train) + verdicts(task.test, program.test)
+    # Equal names mean equal outputs, types and all: no output need be made of its text.
+    return tuple([name == wanted for name, wanted in zip(program.written.names, task.wanted, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +69,4 @@ def score(task: Task, answers: Sequence[tuple[Value, ...]]) -> Score:
 
 def oracle(task: Task, programs: Sequence[Program]) -> bool:
     """Return whether some program that ran has all test outputs right."""
-    return any(program.ran and all(verdicts(task.test, program.test)) for program in programs)
+    return any(program.ran and all(_verdicts(task, program)[len(task.train) :]) for program in programs)

@@ -4,9 +4,9 @@ from the fields. Knows no domain: a `Value` is whatever JSON value a domain's `p
 
 import hashlib
 import json
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 Value: TypeAlias = Hashable
 """A value in its domain's canonical form: immutable and JSON-able, with tuples for lists; equal values are equal
@@ -44,6 +44,18 @@ class Task:
     id: str
     train: tuple[Example, ...]
     test: tuple[Example, ...]
+    _wanted: tuple[str | None, ...] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def wanted(self) -> tuple[str | None, ...]:
+        """The `content_hash` of every pair's wanted output, training first; None where that is hidden."""
+        # Computed once: every program of a task is held against it.
+        if self._wanted is None:
+            outputs = [example.output for example in (*self.train, *self.test)]
+            names = tuple(None if output is None else content_hash(output) for output in outputs)
+            object.__setattr__(self, "_wanted", names)
+            return names
+        return self._wanted
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -133,6 +145,17 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A program's outputs as an archive has them, those of the `pairs` training pairs first: the `content_hash` of each
+    and its canonical JSON, a failure as an object. `read` makes an output of its text."""
+
+    names: tuple[str, ...]
+    texts: tuple[str, ...]
+    pairs: int
+    read: Callable[[str], Output]
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A completion's program with what it did on its task.
 
@@ -140,6 +163,9 @@ class Program:
     exactly; `parents` are the keys of the programs its prompt showed (empty for a sample). `ballot` and `behaviour`
     are the hashes of all test outputs and of all outputs: equal for programs that vote, or act, alike; None for one
     that failed anywhere. They are computed where they are not given.
+
+    A program `from_archive` makes its outputs when somebody looks at them: of a run's millions hardly any are. Their
+    names, which say whether they are the wanted ones, and their texts are there at once (`written`).
     """
 
     origin: Origin
@@ -151,11 +177,32 @@ class Program:
     nondeterministic: bool = False
     ballot: str | None = None
     behaviour: str | None = None
+    written: Written | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.ballot is None and self.ran:
             object.__setattr__(self, "ballot", content_hash(*self.test))
             object.__setattr__(self, "behaviour", content_hash(*self.outputs))
+
+    @classmethod
+    def from_archive(cls, written: Written, **others: object) -> "Program":
+        """Return a program by all of its fields but `train` and `test`, which are made of `written` when needed."""
+        program = object.__new__(cls)
+        object.__setattr__(program, "written", written)
+        for name, value in others.items():
+            object.__setattr__(program, name, value)
+        return program
+
+    if not TYPE_CHECKING:  # it would hide every misspelt attribute
+
+        def __getattr__(self, name: str) -> object:
+            """Make the outputs of a program that came from an archive: an attribute without value leads here."""
+            if name not in ("train", "test") or self.written is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            of, pairs = self.written, self.written.pairs
+            made = tuple(map(of.read, of.texts[:pairs] if name == "train" else of.texts[pairs:]))
+            object.__setattr__(self, name, made)
+            return made
 
     @property
     def key(self) -> str:
@@ -168,8 +215,15 @@ class Program:
         return self.train + self.test
 
     @property
+    def texts(self) -> Iterable[str]:
+        """The canonical JSON of each output, training first, of a program that ran."""
+        return map(canonical_json, self.outputs) if self.written is None else self.written.texts
+
+    @property
     def ran(self) -> bool:
         """Whether every input gave an output. Only such a program may be an arm, a ballot or a relabelled example."""
+        if self.written is not None:
+            return self.ballot is not None
         return not self.nondeterministic and Failure not in map(type, self.outputs)
 
 

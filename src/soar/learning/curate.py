@@ -101,13 +101,13 @@ def lineage(task: Task, programs: Sequence[Program]) -> list[tuple[Program, Prog
 
     Of pairs of the same two texts, the first stands for all.
     """
-    known = {program.key: program for program in programs}
+    children = [program for program in programs if program.parents and solves(task, program)]
+    known = {program.key: program for program in programs} if children else {}
     pairs: dict[tuple[str, str], tuple[Program, Program]] = {}
-    for child in programs:
-        if child.parents and solves(task, child):
-            for parent in (known[key] for key in child.parents if key in known):
-                if not solves(task, parent):
-                    pairs.setdefault((parent.code, child.code), (parent, child))
+    for child in children:
+        for parent in (known[key] for key in child.parents if key in known):
+            if not solves(task, parent):
+                pairs.setdefault((parent.code, child.code), (parent, child))
     return list(pairs.values())
 
 
@@ -127,6 +127,8 @@ def hindsight_pairs(
     `closeness`, a parent is rather what a search by it would have shown, had the child's outputs been wanted: of
     `LOOKED_AT` programs the one that comes closest to them. Either way the model meets parents like those of a search.
     """
+    if n == 0:
+        return []
     known = {program.key: program for program in programs}
     shown = [known[key] for program in programs for key in program.parents if key in known] or list(programs)
     right = [child for child in children if solves(task, child)]

@@ -29,7 +29,7 @@ def none(task: Task, programs: Sequence[Program]) -> list[Program]:
 def by_text(task: Task, programs: Sequence[Program]) -> list[Program]:
     """Keep one of every program text, blanks at line ends and empty lines aside."""
     del task
-    return _one_of_each(programs, lambda p: "\n".join(line.rstrip() for line in p.code.splitlines() if line.strip()))
+    return _one_of_each(programs, lambda p: "\n".join(filter(None, map(str.rstrip, p.code.splitlines()))))
 
 
 def by_outputs(task: Task, programs: Sequence[Program]) -> list[Program]:
@@ -86,8 +86,7 @@ def distinct(vectors: np.ndarray, above: float) -> list[int]:
 
 
 def _one_of_each(programs: Sequence[Program], kind: Callable[[Program], Hashable]) -> list[Program]:
-    shortest: dict[Hashable, Program] = {}
-    for program in sorted(programs, key=lambda p: len(p.code)):
-        shortest.setdefault(kind(program), program)
-    kept = {program.key for program in shortest.values()}
-    return [program for program in programs if program.key in kept]
+    shortest: dict[Hashable, int] = {}
+    for place in sorted(range(len(programs)), key=lambda place: len(programs[place].code)):
+        shortest.setdefault(kind(programs[place]), place)
+    return [programs[place] for place in sorted(shortest.values())]
