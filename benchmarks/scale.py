@@ -148,7 +148,7 @@ async def _store(
     async with turns:
         parents = () if origin.phase == "sample" else (f"train/0/{task.id}/sample/0/0/0",)
         completion = Completion(reply, "stop", 3000, 600, 1.0)
-        await writer.add([CompletionRow(origin, completion, "code", code_hash(code), parents)])
+        await writer.add([CompletionRow(origin, completion, "code", code_hash(code), parents, code=code)])
         await writer.add([execution_row(task, code, done)])
 
 

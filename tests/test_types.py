@@ -30,13 +30,19 @@ def read(text):
     return frozen(json.loads(text))
 
 
+def unreversed(stored, name):
+    assert content_hash(read(stored[::-1])) == name
+    return stored[::-1]
+
+
 def never(text):
     raise AssertionError(f"somebody looked at {text}")
 
 
 def from_archive(reading=read):
     outputs = TRAIN + TEST
-    written = Written(tuple(map(content_hash, outputs)), tuple(map(canonical_json, outputs)), len(TRAIN), reading)
+    stored = tuple(canonical_json(output)[::-1] for output in outputs)
+    written = Written(tuple(map(content_hash, outputs)), stored, len(TRAIN), unreversed, reading)
     return Program.from_archive(
         written,
         origin=Origin("s", 0, "t", "sample", 0, 0, 0),

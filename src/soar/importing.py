@@ -103,7 +103,7 @@ async def _store(run: Run, task: Task, origin: Origin, code: str) -> None:
     done = known or execution_row(task, code, await execute(run.executor, run.method.search.parse, task, code))
     completion = Completion(code, IMPORTED)
     stored = [] if known else [done]
-    await run.writer.add([*stored, CompletionRow(origin, completion, "code", code_hash(code))])
+    await run.writer.add([*stored, CompletionRow(origin, completion, "code", code_hash(code), code=code)])
 
 
 def rows_of(path: Path) -> Iterator[Row]:

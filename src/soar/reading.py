@@ -111,6 +111,11 @@ class RunReader:
             raise ConfigError("a data frame needs pandas, which is not installed: pip install pandas") from None
         return pandas.DataFrame(self.rows())
 
+    def query(self, sql: str) -> list[tuple]:
+        """Return the rows of a statement to the run's archive (docs/reading-a-run.md): here every text is readable."""
+        with self._reading() as view:
+            return view.reader.query(sql)
+
     def html(self) -> str:
         """Return the page that ``soar report --html`` writes."""
         from soar.report.html.page import page

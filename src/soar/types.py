@@ -4,9 +4,9 @@ from the fields. Knows no domain: a `Value` is whatever JSON value a domain's `p
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 Value: TypeAlias = Hashable
 """A value in its domain's canonical form: immutable and JSON-able, with tuples for lists; equal values are equal
@@ -146,13 +146,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A program's outputs as an archive has them, those of the `pairs` training pairs first: the `content_hash` of each
-    and its canonical JSON, a failure as an object. `read` makes an output of its text."""
+    """A program's outputs as an archive has them, those of the `pairs` training pairs first: of each the `content_hash`
+    and what is `stored`. `text` makes canonical JSON of that and of the name, of a failure an object, and raises where
+    it was damaged; `read` makes an output of its text."""
 
     names: tuple[str, ...]
-    texts: tuple[str, ...]
+    stored: tuple[Any, ...]
     pairs: int
+    text: Callable[[Any, str], str]
     read: Callable[[str], Output]
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """The canonical JSON of each output, made one after the other."""
+        return map(self.text, self.stored, self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,7 @@ class Program:
     that failed anywhere. They are computed where they are not given.
 
     A program `from_archive` makes its outputs when somebody looks at them: of a run's millions hardly any are. Their
-    names, which say whether they are the wanted ones, and their texts are there at once (`written`).
+    names, which say whether they are the wanted ones, are there at once (`written`).
     """
 
     origin: Origin
@@ -199,8 +206,8 @@ class Program:
             """Make the outputs of a program that came from an archive: an attribute without value leads here."""
             if name not in ("train", "test") or self.written is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            of, pairs = self.written, self.written.pairs
-            made = tuple(map(of.read, of.texts[:pairs] if name == "train" else of.texts[pairs:]))
+            of, which = self.written, slice(self.written.pairs) if name == "train" else slice(self.written.pairs, None)
+            made = tuple(map(of.read, map(of.text, of.stored[which], of.names[which])))
             object.__setattr__(self, name, made)
             return made
 
@@ -215,15 +222,15 @@ class Program:
         return self.train + self.test
 
     @property
-    def texts(self) -> Iterable[str]:
-        """The canonical JSON of each output, training first, of a program that ran."""
+    def texts(self) -> Iterator[str]:
+        """The canonical JSON of each output, training first, of a program that ran; made one after the other."""
         return map(canonical_json, self.outputs) if self.written is None else self.written.texts
 
     @property
     def ran(self) -> bool:
         """Whether every input gave an output. Only such a program may be an arm, a ballot or a relabelled example."""
         if self.written is not None:
-            return self.ballot is not None
+            return self.ballot is not None and not self.nondeterministic
         return not self.nondeterministic and Failure not in map(type, self.outputs)
 
 

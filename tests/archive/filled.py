@@ -21,7 +21,8 @@ def search_rows(iteration: int, task: str) -> list[Row]:
             origin = Origin("train", iteration, task, phase, island, i // 4, i % 4)
             name = code_hash(code) if i % 5 else None
             answer = Completion("Look:" + code, "stop", 10 + i, 20 + i, 0.5)
-            rows.append(CompletionRow(origin, answer, "code" if name else "no-code", name, (origin.key,)))
+            held = code if name and i % 2 else None  # the others are stored by those who do not have it at hand
+            rows.append(CompletionRow(origin, answer, "code" if name else "no-code", name, (origin.key,), code=held))
             if name and i != 7:  # the last still waits for its execution
                 outputs = (((i, 1),), ((2, iteration),))
                 status, right = ("ok", 1.0) if i % 3 else ("failed", 1 / 3)

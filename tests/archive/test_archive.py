@@ -73,6 +73,27 @@ def test_writing_a_row_again_changes_nothing(tmp_path):
     reader.close()
 
 
+@pytest.mark.parametrize("name", [None, code_hash("another"), code_hash("code")])
+def test_a_text_is_read_back_whatever_is_said_of_its_program(tmp_path, name):
+    row = CompletionRow(ORIGIN, Completion("all of the code is here"), "code", name, code="code")
+    reader = stored(tmp_path, [row])
+    assert reader.completions("train", 0, "t", "sample", 0) == [row]
+    assert len(reader.query("SELECT * FROM codes")) == (name == code_hash("code"))
+    reader.close()
+
+
+def test_a_program_that_many_texts_hold_is_stored_once(tmp_path):
+    rows = [
+        CompletionRow(replace(ORIGIN, step=step), Completion(f"{step}: code"), "code", code_hash("code"), code="code")
+        for step in range(3)
+    ]
+    reader = stored(tmp_path, [*rows, *rows])
+    assert reader.completions("train", 0, "t", "sample", 0) == rows
+    assert reader.query("SELECT code FROM codes") == [("code",)]
+    assert reader.query("SELECT rows FROM counts WHERE kind = 'codes'") == [(1,)]
+    reader.close()
+
+
 def test_a_failed_write_is_a_store_error_for_everyone_who_waits_and_later_writes_go_on(tmp_path):
     async def write():
         bad = replace(ORIGIN, island=None)  # type: ignore[arg-type]

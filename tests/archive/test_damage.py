@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pytest
 from filled import everything_said, fill, with_a_byte_changed
+from older import older
 
 from soar.archive.audit import audit
 from soar.archive.reader import ArchiveReader
-from soar.archive.schema import MIGRATIONS
 from soar.archive.writer import ArchiveWriter
 from soar.errors import StoreError
 
@@ -74,7 +74,11 @@ def changed(whole, folder, sql):
     ("sql", "named"),
     [
         ("UPDATE completions SET prompt_tokens = 11 WHERE rowid = 1", "completions"),
-        ("UPDATE completions SET text = text || ' ' WHERE rowid = 40", "completions"),
+        ("UPDATE completions SET text = CAST(text || ' ' AS BLOB) WHERE rowid = 40", "completions"),
+        ("UPDATE completions SET code_hash = (SELECT hash FROM codes LIMIT 1) WHERE rowid = 20", "completions"),
+        ("UPDATE codes SET code = (SELECT code FROM codes WHERE rowid = 1) WHERE rowid = 2", "program"),
+        ("UPDATE codes SET code = substr(code, 1, 20) WHERE rowid = 3", "program"),
+        ("DELETE FROM codes WHERE rowid = 4", "program"),
         ("DELETE FROM completions WHERE rowid = 7", "completions"),
         ("UPDATE executions SET accuracy = 1.0 WHERE rowid = 3", "executions"),
         ("DELETE FROM executions WHERE rowid = 5", "executions"),
@@ -106,7 +110,10 @@ def test_an_audit_finds_what_no_question_has_read(whole, tmp_path):
     """SQLite's own check alone finds neither a changed value nor an output that nothing refers to."""
     path = changed(whole, tmp_path, "DELETE FROM outputs WHERE value = '[[6]]'")
     assert any("missing" in finding for finding in audit(path))
-    path.write_bytes(whole[0].replace(b"Look:def", b"Lock:def", 1))
+    with closing(sqlite3.connect(path)) as connection:
+        (text,) = connection.execute("SELECT text FROM completions WHERE rowid = 1").fetchone()
+    assert whole[0].count(text) == 1
+    path.write_bytes(whole[0].replace(text, text[:-1] + bytes([text[-1] ^ 1])))
     assert any("completions" in finding for finding in audit(path))
 
 
@@ -118,20 +125,9 @@ def test_a_damaged_row_of_an_iteration_is_not_made_good_by_writing_to_it(whole, 
     writer.close()
 
 
-def of_the_first_layout(path):
-    """Make an archive as the first layout had it, with the same rows."""
-    fill(path)
-    with closing(sqlite3.connect(path.with_name("old.sqlite"), isolation_level=None)) as old:
-        old.executescript(f"{MIGRATIONS[0]}; PRAGMA user_version = 1; PRAGMA journal_mode = WAL")
-        old.execute("ATTACH ? AS new", (str(path),))
-        for table in ("completions", "executions", "outputs", "unsent", "iterations", "requests"):
-            names = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})"))
-            old.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
-    return path.with_name("old.sqlite")
-
-
 def test_an_archive_of_the_first_layout_is_read_as_it_is_and_sealed_when_it_is_written(tmp_path):
-    path = of_the_first_layout(tmp_path / "archive.sqlite")
+    fill(tmp_path / "archive.sqlite")
+    path = older(tmp_path / "archive.sqlite", 1)
     right = everything_said(tmp_path / "archive.sqlite")
     assert everything_said(path) == right
     assert audit(path) == []

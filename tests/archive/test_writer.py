@@ -1,6 +1,7 @@
 """The writer's thread: whatever ends it reaches those who wait; locks that others hold are waited for."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -104,7 +105,7 @@ def test_a_full_disk_is_said_and_what_was_there_stays(tmp_path):
     pages: list[int] = []
     asyncio.run(writer._done(lambda connection, _: pages.append(connection.execute("PRAGMA page_count").fetchone()[0])))
     asyncio.run(writer._done(lambda connection, _: _limit(connection, pages[0])))
-    big = replace(ROW, origin=replace(ROW.origin, step=1), completion=Completion("y" * 100_000))
+    big = replace(ROW, origin=replace(ROW.origin, step=1), completion=Completion(os.urandom(50_000).hex()))
     with pytest.raises(StoreError, match="free space"):
         asyncio.run(writer.add([big]))
     writer.close()

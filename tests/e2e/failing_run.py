@@ -29,7 +29,7 @@ shim = ctypes.CDLL(None)
 
 def rows(step: int) -> list[Row]:
     origin, code = Origin("train", 0, "t", "sample", 0, step, 0), f"def transform(x): return {step}" + 2000 * "#"
-    done = ExecutionRow("t", code, "ok", 0.5, ((step,),), ((1,),), "a", "b", 0.25)
+    done = ExecutionRow("t", code, "ok", 0.5, ((step,),), ((1,),), "a" * 32, "b" * 32, 0.25)
     completion = CompletionRow(origin, Completion(code), "code", code_hash(code))
     return [completion, done, UnsentRow(origin, 3), SearchedRow("train", 0, f"t{step}")]
 

@@ -1,12 +1,13 @@
 """The verbs as a user types them: one small scripted run, then what is said of it; wrong input costs nothing."""
 
 import json
-import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 
 import pytest
+
+from soar.archive.reader import ArchiveReader
 
 CONFIG = """
 [search]
@@ -73,10 +74,8 @@ def test_an_operator_that_is_not_learnt_is_served_by_the_model_itself(config, tm
     """The scripted model, once finetuned, adds no half to a cell."""
     run = tmp_path / "run"
     assert call("run", config, run, "--set", f'learning.operators=["{operator}"]')[0] == 0
-    with closing(sqlite3.connect(run / "archive.sqlite")) as archive:
-        rows = archive.execute(
-            "SELECT DISTINCT phase FROM completions WHERE iteration = 1 AND text LIKE '%cell + 0.5%'"
-        ).fetchall()
+    with closing(ArchiveReader(run / "archive.sqlite")) as reader:
+        rows = reader.query("SELECT DISTINCT phase FROM completions WHERE iteration = 1 AND text LIKE '%cell + 0.5%'")
     assert rows == [("refine" if operator == "sample" else "sample",)]
 
 

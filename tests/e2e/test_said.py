@@ -6,8 +6,10 @@ import io
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -218,8 +220,12 @@ def test_an_archive_that_was_lost_is_not_begun_again(finished, config, call):
 def test_doctor_finds_nothing_in_a_whole_run_and_names_what_was_damaged(finished, call):
     code, said, _ = call("doctor", finished, "--json")
     assert (code, json.loads(said)["damaged"]) == (0, [])
+    with closing(sqlite3.connect(finished / "archive.sqlite")) as archive:
+        (program,) = archive.execute("SELECT code FROM codes").fetchone()
     data = (finished / "archive.sqlite").read_bytes()
-    (finished / "archive.sqlite").write_bytes(data.replace(b"def transform", b"def transferm", 1))
+    assert program in data
+    changed = program[:-1] + bytes([program[-1] ^ 1])
+    (finished / "archive.sqlite").write_bytes(data.replace(program, changed, 1))
     (finished / "adapters" / "1" / "manifest.json").write_text("{}")
     cut(finished / "answers" / "0.json")
     code, said, errors = call("doctor", finished, "--json")

@@ -79,6 +79,14 @@ def test_a_run_gives_its_tasks_programs_votes_and_lineage(run, finished):
         run.path = Path()
 
 
+def test_a_run_answers_statements_with_text(run):
+    (count,) = run.query("SELECT COUNT(*) FROM completions")[0]
+    texts = run.query("SELECT text, code, code_hash FROM completions LEFT JOIN executions USING (task_id, code_hash)")
+    assert len(texts) == count > 0
+    assert {type(text) for text, _, _ in texts} == {str}
+    assert any(code and code in text and len(name) == 32 for text, code, name in texts)
+
+
 def test_a_run_gives_away_no_answer_that_a_stage_hides(run):
     assert run.tasks["flip"].answered
     assert not run.tasks["quiz"].answered

@@ -4,13 +4,14 @@ Knows what SQLite can check, and what its own checksums, counts and hashes say.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from soar.archive.checks import COLUMNS, COUNTED_BY, KEYS, checksum, counted_sql
+from soar.archive.forms import PLAIN, Form, form_of
 from soar.archive.refusal import WAIT_SECONDS, refusal
-from soar.archive.rows import code_hash, output_hash
 from soar.archive.schema import CHECKED, SINCE, layout
 from soar.archive.tallies import TALLIED
 from soar.errors import StoreError
@@ -29,11 +30,13 @@ def audit(path: Path) -> list[str]:
             connection.execute("BEGIN")
         except sqlite3.Error as error:
             raise refusal(path, "read", error) from error
-        looks = [_pages(connection), _outputs(connection), _codes(connection), _missing_outputs(connection)]
-        tables = [table for table in COLUMNS if SINCE.get(table, 1) <= found_layout]
+        form = form_of(found_layout)
+        looks = [_pages(connection), _outputs(connection, form), _codes(connection, form)]
+        looks += [_missing_outputs(connection, form), _missing_codes(connection, form)]
+        tables = [table for table in {**COLUMNS, **COUNTED_BY} if SINCE.get(table, 1) <= found_layout]
         if found_layout >= CHECKED:
-            looks += [_changed(connection, table) for table in tables]
-            looks += [_uncounted(connection, table) for table in COUNTED_BY if table in (*tables, "outputs")]
+            looks += [_changed(connection, table, form.columns[table]) for table in tables if table in COLUMNS]
+            looks += [_uncounted(connection, table) for table in tables if table in COUNTED_BY]
         if "tallies" in tables:
             looks.append(_mistallied(connection))
         for look in looks:
@@ -60,14 +63,14 @@ def _pages(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"SQLite finds: {finding}"
 
 
-def _changed(connection: sqlite3.Connection, table: str) -> Iterator[str]:
+def _changed(connection: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> Iterator[str]:
     """Read a table in the order of its rows, past any index."""
-    rowid = "rowid" if "rowid" not in COLUMNS[table] else "0"
+    rowid = "rowid" if "rowid" not in columns else "0"
     for *values, stored, _ in connection.execute(
-        f"SELECT {', '.join(COLUMNS[table])}, checksum, {rowid} FROM {table} NOT INDEXED"
+        f"SELECT {', '.join(columns)}, checksum, {rowid} FROM {table} NOT INDEXED"
     ):
         if checksum(*values) != stored:
-            row = dict(zip(COLUMNS[table], values, strict=True))
+            row = dict(zip(columns, values, strict=True))
             yield f"a row of {table} was changed: {'/'.join(str(row[name])[:80] for name in KEYS[table])}"
 
 
@@ -92,22 +95,44 @@ def _mistallied(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"the completions of {'/'.join(map(str, ended))} come to {there}, the tally says {said}"
 
 
-def _outputs(connection: sqlite3.Connection) -> Iterator[str]:
+def _outputs(connection: sqlite3.Connection, form: Form) -> Iterator[str]:
     for name, value in connection.execute("SELECT hash, value FROM outputs"):
-        if output_hash(value) != name:
-            yield f"output {name} was changed"
+        if not _is_whole(form.output, value, form.name(name)):
+            yield f"output {form.name(name)} was changed"
 
 
-def _codes(connection: sqlite3.Connection) -> Iterator[str]:
-    for task_id, name, code in connection.execute("SELECT task_id, code_hash, code FROM executions NOT INDEXED"):
-        if code_hash(code) != name:
-            yield f"program {name} of task {task_id} was changed"
+def _codes(connection: sqlite3.Connection, form: Form) -> Iterator[str]:
+    sql = "SELECT code_hash, code FROM executions" if form is PLAIN else "SELECT hash, code FROM codes"
+    for name, code in connection.execute(f"{sql} NOT INDEXED"):
+        if not _is_whole(form.code, code, form.name(name)):
+            yield f"program {form.name(name)} was changed"
 
 
-def _missing_outputs(connection: sqlite3.Connection) -> Iterator[str]:
+def _is_whole(read: Callable[[Any, str], str], stored: object, name: str) -> bool:
+    """Return whether what is stored is what its name says."""
+    try:
+        read(stored, name)
+    except (StoreError, ValueError, TypeError):
+        return False
+    return True
+
+
+def _missing_outputs(connection: sqlite3.Connection, form: Form) -> Iterator[str]:
     for pairs in ("train", "test"):
         for task_id, name in connection.execute(
-            f"SELECT e.task_id, p.value FROM executions e, json_each(e.{pairs}) p"
-            " WHERE NOT EXISTS (SELECT 1 FROM outputs o WHERE o.hash = p.value)"
+            f"SELECT task_id, hash FROM ({form.outputs_of.format(pairs)}) e"
+            " WHERE NOT EXISTS (SELECT 1 FROM outputs o WHERE o.hash = e.hash)"
         ):
-            yield f"output {name} of task {task_id} is missing"
+            yield f"output {form.name(name)} of task {task_id} is missing"
+
+
+def _missing_codes(connection: sqlite3.Connection, form: Form) -> Iterator[str]:
+    """Find programs that have run and are not there, and those without which a text cannot be unpacked."""
+    if form is PLAIN:
+        return
+    for table, which in (("executions", "1"), ("completions", "substr(t.text, 1, 1) = x'02'")):
+        for task_id, name in connection.execute(
+            f"SELECT t.task_id, t.code_hash FROM {table} t"
+            f" WHERE {which} AND NOT EXISTS (SELECT 1 FROM codes WHERE codes.hash = t.code_hash)"
+        ):
+            yield f"program {form.name(name)} of task {task_id} is missing"

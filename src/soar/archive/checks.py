@@ -19,8 +19,7 @@ COLUMNS = {
         *("finish_reason", "prompt_tokens", "completion_tokens", "seconds", "status", "code_hash"),
     ),
     "executions": (
-        *("task_id", "code_hash", "code", "status", "accuracy", "train", "test", "ballot", "behaviour"),
-        "cpu_seconds",
+        *("task_id", "code_hash", "status", "accuracy", "train", "test", "ballot", "behaviour", "cpu_seconds"),
     ),
     "unsent": ("stage", "iteration", "task_id", "phase", "island", "step", "completions"),
     "iterations": ("rowid", "stage", "iteration", "seconds", "finetune_seconds", "finished"),
@@ -31,7 +30,7 @@ COLUMNS = {
     ),
 }
 """The columns that a table's checksum covers, in their order. Searches are told apart by the order of their rowids, so
-these count. An output needs no checksum: its hash is its name."""
+these count. An output or a program needs no checksum: its hash is its name."""
 
 KEYS = {
     "completions": ("stage", "iteration", "task_id", "phase", "island", "step", "place"),
@@ -49,6 +48,7 @@ COUNTED_BY = {
     "unsent": ("stage", "iteration", "task_id", "phase", "island"),
     "executions": ("task_id",),
     "outputs": (),
+    "codes": (),
     "iterations": (),
     "requests": (),
     "searched": ("stage", "iteration"),
@@ -57,8 +57,12 @@ COUNTED_BY = {
 
 
 def checksum(*values: object) -> int:
-    """Return the checksum of a row's values as SQLite gives them back; None, numbers and text are told apart."""
-    texts = [value if type(value) is str else f"\0{value!r}" for value in values]
+    """Return the checksum of a row's values as SQLite gives them back; None, numbers, text and bytes are told apart."""
+    # Bytes written out as Python shows them would take several times as long.
+    texts = [
+        value if type(value) is str else "\1" + value.decode("latin-1") if type(value) is bytes else f"\0{value!r}"
+        for value in values
+    ]
     return zlib.crc32("\x1f".join(texts).encode())
 
 

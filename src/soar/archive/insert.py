@@ -6,13 +6,18 @@ Knows statements; knows neither threads nor transactions. A row that exists is l
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from soar.archive.checks import Part, add_counts, checksum, checksum_sql
+from soar.archive.checks import COLUMNS, Part, add_counts, checksum, checksum_sql
+from soar.archive.packing import pack, pack_all, pack_outputs, stored_name
 from soar.archive.rows import CompletionRow, ExecutionRow, Row, UnsentRow, code_hash, encode_output
 from soar.archive.tallies import Tallies
 from soar.errors import StoreError
+
+AT_ONCE = 64
+"""How many texts one statement looks for; always as many, with nothing in the places that are left: another statement
+for each number would have to be prepared."""
 
 
 @dataclass
@@ -30,6 +35,9 @@ class Stored:
 
 def insert(connection: sqlite3.Connection, stored: Stored, rows: Sequence[Row]) -> None:
     """Insert rows, and note in `stored` those that were not there."""
+    _insert_once(connection, stored, "codes", dict(filter(None, map(_code, rows))), pack_all)
+    outputs = {name: text for row in rows if isinstance(row, ExecutionRow) for name, text in _encoded(row)}
+    _insert_once(connection, stored, "outputs", outputs, pack_outputs)
     for row in rows:
         if isinstance(row, CompletionRow):
             _insert_completion(connection, stored, row)
@@ -42,29 +50,64 @@ def insert(connection: sqlite3.Connection, stored: Stored, rows: Sequence[Row]) 
             _insert_checked(connection, stored, part, (row.stage, row.iteration, row.task_id))
 
 
+def _code(row: Row) -> tuple[str, str] | None:
+    """Return the name and the text of a row's program, where it is at hand. One under another's name is none: a text
+    that was stored without it could not be read again."""
+    if isinstance(row, ExecutionRow):
+        return row.name, row.code
+    if isinstance(row, CompletionRow) and row.code and (name := code_hash(row.code)) == row.code_hash:
+        return name, row.code
+    return None
+
+
+def _encoded(row: ExecutionRow) -> Sequence[tuple[str, str]]:
+    """Return the names and texts of an execution's outputs, training first."""
+    return row.encoded or [encode_output(output) for output in (*row.train, *row.test)]
+
+
+def _insert_once(
+    connection: sqlite3.Connection,
+    stored: Stored,
+    table: str,
+    texts: Mapping[str, str],
+    packed: Callable[[Sequence[str]], Sequence[str | bytes]],
+) -> None:
+    """Insert texts that are not there yet under their hashes. Only these are packed: that costs ten times as much as to
+    look for them, which many rows do together."""
+    names = [bytes.fromhex(name) for name in texts]
+    known: set[bytes] = set()
+    for begin in range(0, len(names), AT_ONCE):
+        some = names[begin : begin + AT_ONCE]
+        asked = [*some, *[None] * (AT_ONCE - len(some))]
+        known.update(
+            name for (name,) in connection.execute(f"SELECT hash FROM {table} WHERE hash IN ({_MARKS})", asked)
+        )
+    new = {name: text for name, text in zip(names, texts.values(), strict=True) if name not in known}
+    connection.executemany(f"INSERT INTO {table} VALUES (?,?)", zip(new, packed(list(new.values())), strict=True))
+    stored.counts[table, "", 0, "", "", 0] += len(new)
+
+
 def _insert_completion(connection: sqlite3.Connection, stored: Stored, row: CompletionRow) -> None:
-    o, c = row.origin, row.completion
+    o, c, name = row.origin, row.completion, stored_name(row.code_hash)
+    _, code = _code(row) or (None, None)
     values = (
         *(o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, o.index),
-        *(json.dumps(row.parents), json.dumps(row.prompt_detail), c.text, c.finish_reason),
-        *(c.prompt_tokens, c.completion_tokens, float(c.seconds), row.status, row.code_hash),
+        *(json.dumps(row.parents), json.dumps(row.prompt_detail), pack(c.text, code), c.finish_reason),
+        *(c.prompt_tokens, c.completion_tokens, float(c.seconds), row.status, name),
     )
     part: Part = ("completions", o.stage, o.iteration, o.task_id, o.phase, o.island)
     if _insert_checked(connection, stored, part, values):
         ended = (o.stage, o.iteration, o.task_id, row.status)
-        stored.tallies.completion(connection, ended, row.code_hash, (c.prompt_tokens, c.completion_tokens))
+        stored.tallies.completion(connection, ended, name, (c.prompt_tokens, c.completion_tokens))
 
 
 def _insert_execution(connection: sqlite3.Connection, stored: Stored, row: ExecutionRow) -> None:
-    encoded = row.encoded or tuple(encode_output(output) for output in (*row.train, *row.test))
-    found = connection.executemany("INSERT INTO outputs VALUES (?,?) ON CONFLICT DO NOTHING", encoded)
-    stored.counts["outputs", "", 0, "", "", 0] += max(found.rowcount, 0)
-    hashes = [name for name, _ in encoded]
-    train, test = json.dumps(hashes[: len(row.train)]), json.dumps(hashes[len(row.train) :])
-    name, accuracy = code_hash(row.code), float(row.accuracy)
+    names = [name for name, _ in _encoded(row)]
+    train, test = (bytes.fromhex("".join(some)) for some in (names[: len(row.train)], names[len(row.train) :]))
+    name, accuracy = bytes.fromhex(row.name), float(row.accuracy)
     values = (
-        *(row.task_id, name, row.code, row.status, accuracy),
-        *(train, test, row.ballot, row.behaviour, float(row.cpu_seconds)),
+        *(row.task_id, name, row.status, accuracy, train, test),
+        *(stored_name(row.ballot), stored_name(row.behaviour), float(row.cpu_seconds)),
     )
     if _insert_checked(connection, stored, ("executions", "", 0, row.task_id, "", 0), values):
         stored.tallies.execution(connection, row.task_id, name, row.status, accuracy)
@@ -78,11 +121,16 @@ def _insert_unsent(connection: sqlite3.Connection, stored: Stored, row: UnsentRo
 
 def _insert_checked(connection: sqlite3.Connection, stored: Stored, part: Part, values: tuple[object, ...]) -> bool:
     """Insert a row unless it is there; return whether it was not."""
-    marks = ",".join("?" * (len(values) + 1))
-    sql = f"INSERT INTO {part[0]} VALUES ({marks}) ON CONFLICT DO NOTHING"
-    new = connection.execute(sql, (*values, checksum(*values))).rowcount == 1
+    new = connection.execute(_INSERT[part[0]], (*values, checksum(*values))).rowcount == 1
     stored.counts[part] += new
     return new
+
+
+_MARKS = ",".join("?" * AT_ONCE)
+_INSERT = {
+    table: f"INSERT INTO {table} VALUES ({'?,' * len(columns)}?) ON CONFLICT DO NOTHING"
+    for table, columns in COLUMNS.items()
+}
 
 
 def insert_iteration(connection: sqlite3.Connection, stored: Stored, stage: str, iteration: int) -> None:

@@ -7,11 +7,11 @@ held against checksums and counts (`held`), so that an archive that was damaged 
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from soar.archive.checks import COLUMNS, KEYS
 from soar.archive.held import Columns, HeldRows
@@ -20,6 +20,7 @@ from soar.archive.schema import SINCE
 from soar.archive.tallies import TALLIED
 from soar.types import Completion, Origin, Phase, Program, Written
 
+PAIRS = ("train", "test")
 _PLACE = "stage = ? AND iteration = ? AND task_id = ? AND phase = ? AND island = ?"
 _WITH_EXECUTIONS = (
     "FROM completions c LEFT JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash WHERE c.stage = ?"
@@ -32,14 +33,21 @@ class ArchiveReader:
     def __init__(self, path: Path, *, checked: bool = True) -> None:
         """Open the archive at `path`; `StoreError` if there is none. Unchecked answers cost less and may be wrong."""
         self._held = HeldRows(path, checked=checked)
+        self._readable: HeldRows | None = None
 
     def close(self) -> None:
         """Close the connection."""
         self._held.close()
+        if self._readable:
+            self._readable.close()
 
     def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple]:
-        """Return the rows of any read-only statement."""
-        return self._held.query(sql, parameters)
+        """Return the rows of any read-only statement. Whatever the layout, it meets texts, programs and outputs as
+        text and hashes as hex digits (`soar.archive.readable`); nothing is held against checksums."""
+        if not self._readable:
+            self._readable = HeldRows(self._held.path, readable=True)
+        with self._readable.reading():
+            return self._readable.query(sql, parameters)
 
     def completions(self, stage: str, iteration: int, task_id: str, phase: Phase, island: int) -> list[CompletionRow]:
         """Return the stored completions of one task, phase and island, in order of step and place."""
@@ -76,7 +84,7 @@ class ArchiveReader:
         """Return the hashes of the programs that have run on a task."""
         sql = "SELECT code_hash FROM executions WHERE task_id = ?"
         with self._held.reading():
-            return {name for (name,) in self._held.query(sql, (task_id,))}
+            return {self._held.form.name(name) for (name,) in self._held.query(sql, (task_id,))}
 
     def execution(self, task_id: str, code: str) -> ExecutionRow | None:
         """Return what a program did on a task, None if it has not run."""
@@ -84,7 +92,7 @@ class ArchiveReader:
 
     def execution_named(self, task_id: str, name: str) -> ExecutionRow | None:
         """Return what the program with this hash did on a task, None if it has not run."""
-        key = (task_id, name)
+        key = (task_id, self._held.form.key(name))
         with self._held.reading():
             rows = self._held.rows("executions", "FROM executions WHERE task_id = ? AND code_hash = ?", key)
             return self._execution(rows[0]) if rows else None
@@ -103,8 +111,9 @@ class ArchiveReader:
             self._held.count("completions", [row for row, _ in rows], stage, iteration, task_id)
             self._held.miss({task_id: {row["code_hash"] for row, done in rows if row["status"] == "code" and not done}})
             done = [(row, done) for row, done in rows if done]
-            texts = self._held.outputs(chain.from_iterable(_outputs(each) for _, each in done))
-            return sorted((_program(row, each, texts) for row, each in done), key=_search_order)
+            stored = self._held.outputs(chain.from_iterable(each["train"] + each["test"] for _, each in done))
+            text = self._held.form.output
+            return sorted((_program(row, each, stored, text) for row, each in done), key=_search_order)
 
     def last_finetuning(self) -> float | None:
         """Return the seconds that the newest finetuning took, None before the first."""
@@ -210,7 +219,7 @@ class ArchiveReader:
             " AND e.code_hash = c.code_hash WHERE c.stage = ? AND c.iteration = ? AND e.behaviour IS NOT NULL",
             (stage, iteration),
         )
-        return {row[0] for row in rows}
+        return {self._held.form.name(row[0]) for row in rows}
 
     def requests(self) -> dict[str, int]:
         """Return the requests of all sessions: ``issued``, ``retried``, ``failed``."""
@@ -220,15 +229,15 @@ class ArchiveReader:
         return {name: sum(row[name] for row in rows) for name in ("issued", "retried", "failed")}
 
     def _execution(self, row: Columns) -> ExecutionRow:
-        train, test = _names(row["train"]), _names(row["test"])
-        texts = self._held.outputs((*train, *test))
+        stored, read = self._held.outputs(row["train"] + row["test"]), self._held.form.output
+        train, test = (tuple(decode_output(read(stored[name], name)) for name in row[pairs]) for pairs in PAIRS)
         return ExecutionRow(
             task_id=row["task_id"],
             code=row["code"],
             status=row["status"],
             accuracy=row["accuracy"],
-            train=tuple(decode_output(texts[name]) for name in train),
-            test=tuple(decode_output(texts[name]) for name in test),
+            train=train,
+            test=test,
             ballot=row["ballot"],
             behaviour=row["behaviour"],
             cpu_seconds=row["cpu_seconds"],
@@ -238,25 +247,14 @@ class ArchiveReader:
 _place = itemgetter(*KEYS["completions"])
 
 
-@lru_cache(maxsize=1 << 12)
-def _names(text: str) -> tuple[str, ...]:
-    """Return a stored list. Remembered: an execution's outputs are asked for twice, a call's parents for each child."""
-    return tuple(json.loads(text))
-
-
-def _outputs(done: Columns) -> tuple[str, ...]:
-    """Return the names of an execution's outputs, training first."""
-    return _names(done["train"]) + _names(done["test"])
-
-
-def _program(row: Columns, done: Columns, texts: Mapping[str, str]) -> Program:
-    names = _outputs(done)
+def _program(row: Columns, done: Columns, outputs: Mapping[str, Any], text: Callable[[Any, str], str]) -> Program:
+    names = done["train"] + done["test"]
     return Program.from_archive(
-        Written(names, tuple([texts[name] for name in names]), len(_names(done["train"])), decode_output),
+        Written(names, tuple([outputs[name] for name in names]), len(done["train"]), text, decode_output),
         origin=Origin(*_place(row)),
         code=done["code"],
         accuracy=done["accuracy"],
-        parents=_names(row["parents"]),
+        parents=row["parents"],
         nondeterministic=done["status"] == "nondeterministic",
         ballot=done["ballot"],
         behaviour=done["behaviour"],
@@ -270,7 +268,7 @@ def _completion(row: Columns) -> CompletionRow:
         completion=Completion(*(row[name] for name in names)),
         status=row["status"],
         code_hash=row["code_hash"],
-        parents=tuple(json.loads(row["parents"])),
+        parents=row["parents"],
         prompt_detail=json.loads(row["prompt_detail"]),
     )
 

@@ -28,7 +28,8 @@ _FAILURE_FIELDS = tuple(each.name for each in fields(Failure))
 
 @dataclass(frozen=True, slots=True)
 class CompletionRow:
-    """A completion with its place in the search. `status` is "code" or the reason why there is none."""
+    """A completion with its place in the search. `status` is "code" or the reason why there is none; `code` is the
+    program that the hash names, where it is at hand: the text, which repeats it, then takes little room."""
 
     origin: Origin
     completion: Completion
@@ -36,6 +37,7 @@ class CompletionRow:
     code_hash: str | None = None
     parents: tuple[str, ...] = ()
     prompt_detail: Mapping[str, object] = field(default_factory=dict)
+    code: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class ExecutionRow:
     behaviour: str | None = None
     cpu_seconds: float = 0.0
     encoded: tuple[tuple[str, str], ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The hash of the program."""
+        return code_hash(self.code)
 
     def program(self, origin: Origin, parents: tuple[str, ...]) -> Program:
         """Return the program as it came in one completion."""
@@ -141,8 +148,14 @@ def execution_row(task: Task, code: str, execution: Execution) -> ExecutionRow:
     )
 
 
+@lru_cache(maxsize=1 << 12)
 def code_hash(code: str) -> str:
-    """Return the name of a program's text, 32 hex digits."""
+    """Return the name of a program's text, 32 hex digits. Remembered: on its way a program is named several times."""
+    return named_anew(code)
+
+
+def named_anew(code: str) -> str:
+    """Return the `code_hash` of a program that is met once, as those are that are read."""
     return hashlib.blake2b(code.encode(), digest_size=16).hexdigest()
 
 

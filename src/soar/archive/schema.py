@@ -1,13 +1,14 @@
-"""The tables of a run's archive, as numbered migrations. Readable with any SQLite tool.
+"""The tables of a run's archive, as numbered migrations. Any SQLite tool reads them, but for packed texts.
 
-Knows the layout and nothing of who writes or reads; what a checksum is, `checks` knows. Keys are `soar.types.Origin`
-fields; an output is stored once under the hash of its canonical JSON.
+Knows the layout and nothing of who writes or reads; what a checksum is, `checks` knows, what is packed, `packing`. Keys
+are `soar.types.Origin` fields; a program is stored once under its hash, an output under that of its canonical JSON.
 """
 
 import sqlite3
 from collections.abc import Iterator
 
 from soar.archive.checks import seal
+from soar.archive.repack import repack
 from soar.archive.tallies import tally_all
 from soar.errors import StoreError
 
@@ -80,11 +81,40 @@ MIGRATIONS = (
     );
     CREATE INDEX completions_by_code ON completions (task_id, code_hash);
     """,
+    """
+    -- Hashes are bytes now, texts are packed as soar.archive.packing does it, and a program stands in one place.
+    DROP INDEX completions_by_code;
+    ALTER TABLE completions RENAME TO old_completions;
+    ALTER TABLE executions RENAME TO old_executions;
+    ALTER TABLE outputs RENAME TO old_outputs;
+    CREATE TABLE codes (                  -- programs, each stored with the first completion that holds it
+        hash BLOB NOT NULL PRIMARY KEY, code BLOB NOT NULL
+    );
+    CREATE TABLE completions (
+        stage TEXT NOT NULL, iteration INTEGER NOT NULL, task_id TEXT NOT NULL, phase TEXT NOT NULL,
+        island INTEGER NOT NULL, step INTEGER NOT NULL, place INTEGER NOT NULL,
+        parents TEXT NOT NULL, prompt_detail TEXT NOT NULL,
+        text BLOB NOT NULL, finish_reason TEXT NOT NULL,
+        prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, seconds REAL NOT NULL,
+        status TEXT NOT NULL, code_hash BLOB, checksum INTEGER NOT NULL,
+        PRIMARY KEY (stage, iteration, task_id, phase, island, step, place)
+    );
+    CREATE TABLE executions (
+        task_id TEXT NOT NULL, code_hash BLOB NOT NULL, status TEXT NOT NULL, accuracy REAL NOT NULL,
+        train BLOB NOT NULL, test BLOB NOT NULL,  -- hashes of outputs, 16 bytes per pair
+        ballot BLOB, behaviour BLOB, cpu_seconds REAL NOT NULL, checksum INTEGER NOT NULL,
+        PRIMARY KEY (task_id, code_hash)
+    );
+    CREATE TABLE outputs (                -- a value is JSON, packed where that makes it shorter; a failure never is
+        hash BLOB PRIMARY KEY, value NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX completions_by_code ON completions (task_id, code_hash);
+    """,
 )
 CHECKED = 2
 """The first layout with checksums and counts."""
 
-SINCE = {"searched": 3, "tallies": 4}
+SINCE = {"searched": 3, "tallies": 4, "codes": 5}
 """The layout that brought a table, where it was not the first."""
 
 
@@ -105,6 +135,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     for script in MIGRATIONS[found:]:
         for statement in _statements(script):
             connection.execute(statement)
+    repack(connection, checked=found >= CHECKED)
     if found < CHECKED:
         seal(connection)
     if 0 < found < SINCE["tallies"]:

@@ -38,7 +38,7 @@ class Tallies:
             sums[place] += value
 
     def completion(
-        self, connection: sqlite3.Connection, ended: Ended, code_hash: str | None, tokens: tuple[int, int]
+        self, connection: sqlite3.Connection, ended: Ended, code_hash: bytes | None, tokens: tuple[int, int]
     ) -> None:
         """Add a completion that was stored; one with code ends as its program did, if that has run."""
         stage, iteration, task_id, status = ended
@@ -50,7 +50,7 @@ class Tallies:
         self.add((stage, iteration, task_id, status), 1, *tokens, int(right))
 
     def execution(
-        self, connection: sqlite3.Connection, task_id: str, code_hash: str, status: str, accuracy: float
+        self, connection: sqlite3.Connection, task_id: str, code_hash: bytes, status: str, accuracy: float
     ) -> None:
         """Note how the completions ended that wait for a program: it has been stored."""
         sql = (

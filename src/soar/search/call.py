@@ -106,7 +106,7 @@ def judged(
     origin = Origin(o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, place)
     completion = completion if text == completion.text else replace(completion, text=text)
     code = extraction.code if status == "code" else None
-    return CompletionRow(origin, completion, status, name, parents, shown), code
+    return CompletionRow(origin, completion, status, name, parents, shown, code), code
 
 
 async def _keep(context: SearchContext, row: CompletionRow, code: str | None, evaluate: Evaluate) -> Program | None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import time
 from contextlib import closing
@@ -19,6 +18,7 @@ from killing import kill_in
 from test_served_smollm2 import ASK, RANK, folder, gguf, learnt, lerped
 from test_smollm2 import SOAR, soar
 
+from soar.archive.reader import ArchiveReader
 from soar.errors import ConfigError, StoreError
 from soar.lm.openai import Backend as Lending
 from soar.lm.openai.learnt import COLD_ANSWERS
@@ -127,8 +127,8 @@ def rows(run: Path) -> set[tuple]:
     """Return what is stored of completions."""
     if not (run / "archive.sqlite").exists():
         return set()
-    with closing(sqlite3.connect(f"file:{run / 'archive.sqlite'}?mode=ro", uri=True)) as connection:
-        return set(connection.execute("SELECT iteration, task_id, phase, step, place, text FROM completions"))
+    with closing(ArchiveReader(run / "archive.sqlite")) as reader:
+        return set(reader.query("SELECT iteration, task_id, phase, step, place, text FROM completions"))
 
 
 def still_there(mark: str) -> list[psutil.Process]:
