@@ -3,8 +3,8 @@
 ``python -m experiments.alike RUN_DIR`` takes the executed programs of a run, task by task, embeds their texts by the
 built-in n-grams or by a model of sentence-transformers (``--embedding FOLDER``), and says for some bounds of the cosine
 how many programs stay and how many are dropped. Below stand the ten pairs of a task whose cosine is nearest to a bound
-(``--above``), the shorter text and what the longer one has otherwise: whether they are the same program is for the
-reader to say, and so whether the bound is good.
+(``--above``), and what only one of them has: whether they are the same program is for the reader to say, and so whether
+the bound is good.
 
 Knows runs and embeddings; drops nothing.
 """
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from soar import session
+from soar.errors import SoarError
 from soar.learning.dedup import distinct
 from soar.learning.embed import NGRAM_COSINE, PAPER_COSINE, Embed, embedder, ngrams
 from soar.report.view import RunView
@@ -73,7 +74,14 @@ def main() -> None:
     parser.add_argument("--embedding", help="a folder, or a name in the cache of Hugging Face (default: n-grams)")
     parser.add_argument("--above", type=float, help="the bound whose borderline pairs are shown")
     parser.add_argument("--tasks", type=int, help="only so many tasks")
-    options = parser.parse_args()
+    try:
+        look(parser.parse_args())
+    except SoarError as error:
+        raise SystemExit(f"{error}") from None
+
+
+def look(options: argparse.Namespace) -> None:
+    """Read a run, and print what is dropped."""
     embed: Embed = embedder(options.embedding) if options.embedding else ngrams
     above = options.above or (PAPER_COSINE if options.embedding else NGRAM_COSINE)
     counts, programs, pairs = np.zeros(len(BOUNDS), dtype=int), 0, list[Pair]()
@@ -87,17 +95,21 @@ def main() -> None:
 
 
 def report(programs: int, counts: Sequence[int], pairs: Sequence[Pair], above: float, console: Console) -> None:
-    """Print how many stay by each bound, and the borderline pairs of one."""
+    """Print how many stay by each bound, and the borderline pairs of one: what only one of two programs has is marked
+    by - and +."""
     table = Table("cosine above", "programs", "kept", "dropped", box=SIMPLE_HEAD)
     for bound, count in zip(BOUNDS, counts, strict=True):
         table.add_row(f"{bound}", str(programs), str(count), str(programs - count))
     console.print(table)
     for pair in pairs:
         said = "dropped" if pair.cosine > above else "kept"
-        console.print(f"— task {pair.task}, cosine {pair.cosine:.4f}: the longer is {said} at {above}", highlight=False)
+        console.print(
+            f"— task {pair.task}, cosine {pair.cosine:.4f}: the longer (+) is {said}: above {above} is alike",
+            highlight=False,
+        )
         first, second = pair.first.rstrip().splitlines(), pair.second.rstrip().splitlines()
         changes = list(unified_diff(first, second, n=0, lineterm=""))[2:]
-        for line in (*first, *(change for change in changes if not change.startswith("@@"))):
+        for line in (change for change in changes if not change.startswith("@@")):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

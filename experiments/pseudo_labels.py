@@ -25,6 +25,7 @@ from rich.table import Table
 from experiments.sequence_reach import tasks_of
 from soar.archive.reader import ArchiveReader
 from soar.ensemble import filtered
+from soar.errors import SoarError
 from soar.experiments.settings import BASE, Experiment, load_experiment
 from soar.learning.pseudo_labels import pseudo_labelled
 from soar.method import open_domain, open_filters
@@ -92,11 +93,17 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="the folder of its runs")
     parser.add_argument("--arm", default=BASE)
     options = parser.parse_args()
+    try:
+        found = list(rows(load_experiment(options.config), options.runs, options.arm))
+    except SoarError as error:
+        raise SystemExit(f"{error}") from None
+    if not found:
+        raise SystemExit(f"no finished search of arm {options.arm!r} of {options.config} in {options.runs}")
     table = Table("seed", "search", "tasks", "behaviours", "right", "voted, right", box=SIMPLE_HEAD)
     total = Labels()
-    for seed, search, found in rows(load_experiment(options.config), options.runs, options.arm):
-        total += found
-        table.add_row(str(seed), str(search), *_cells(found))
+    for seed, search, each in found:
+        total += each
+        table.add_row(str(seed), str(search), *_cells(each))
     table.add_row("all", "", *_cells(total))
     Console().print(table)
 

@@ -289,7 +289,9 @@ def _child(node: Any, key: str) -> Any:
 
 def _explain(model: type[Config], problem: Mapping[str, Any]) -> str:
     """Return one sentence for one validation problem; an unknown key comes with the keys that exist."""
-    where = ".".join(str(part) for part in problem["loc"]) or "configuration"
+    where = ".".join(str(part) for part in problem["loc"])
+    if not where:  # what no single setting is to blame for
+        return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{where} is missing"
     if problem["type"] != "extra_forbidden":
@@ -297,7 +299,7 @@ def _explain(model: type[Config], problem: Mapping[str, Any]) -> str:
     choices = sorted(_fields_at(model, problem["loc"][:-1]))
     key = str(problem["loc"][-1])
     near = difflib.get_close_matches(key, choices, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"unknown key {where}{hint} The keys there are: {', '.join(choices)}"
 
 

@@ -50,6 +50,8 @@ async def finetune(runs: Sequence[Path], config: Config, out: Path, say: Callabl
         raise ConfigError(f"{out} exists and is no finetuned model: name a new folder")
     if is_published(out):
         raise ConfigError(f"{out} holds a finetuned model already: name a new folder, or remove it")
+    if inside := [path for path in runs if out.resolve().is_relative_to(path.resolve())]:
+        raise ConfigError(f"{out} lies in the run directory {inside[0]}: name a folder elsewhere")
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as opened:
         views = [opened.enter_context(session.view_run(path)) for path in runs]
@@ -112,6 +114,6 @@ def searched(view: RunView) -> Searched:
 def told(made: Finetuned) -> str:
     """Return in lines what was made, and what to type next."""
     return (
-        f"{made.examples} examples of {made.tasks} tasks ({made.data}) made the model in {made.out}; next: soar run"
-        f" CONFIG runs/NEW --set lm.model={made.out}"
+        f"{made.examples} examples of {made.tasks} tasks ({made.data}) made the model in {made.out}; a run begins with"
+        f" it by --set lm.model={made.out}"
     )

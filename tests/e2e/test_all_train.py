@@ -113,3 +113,14 @@ def test_what_cannot_be_learnt_from_is_refused_before_anything_is_written(soar, 
     assert code == 2
     assert f"{tmp_path} is not a run directory" in errors
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow  # a search
+def test_a_model_is_not_put_into_a_run(soar, environment, write_config, tmp_path):
+    run = tmp_path / "run"
+    code, _, errors = call(soar, environment, "run", write_config("[search]\nsamples = 4\nrefinements = 0\n"), run)
+    assert code == 0, errors
+    before = sorted(run.iterdir())
+    code, _, errors = call(soar, environment, "finetune", "--from", run, "--out", run / "model")
+    assert (code, f"lies in the run directory {run}" in errors) == (2, True)
+    assert sorted(run.iterdir()) == before

@@ -89,11 +89,9 @@ def test_each_operator_may_have_a_model_of_its_own_taught_its_examples_alone(con
     }
     assert kinds == {"sample": {"sample"}, "refine": {"refine"}}
     assert sorted(folder.name for folder in (run / "adapters/1").iterdir()) == ["refine", "sample"]
-    with closing(sqlite3.connect(run / "archive.sqlite")) as archive:
-        rows = archive.execute(
-            "SELECT DISTINCT phase FROM completions WHERE iteration = 1 AND text LIKE '%cell + 0.5%'"
-        )
-        assert rows.fetchall() == [], "both are served by what was learnt"
+    with closing(ArchiveReader(run / "archive.sqlite")) as reader:
+        rows = reader.query("SELECT DISTINCT phase FROM completions WHERE iteration = 1 AND text LIKE '%cell + 0.5%'")
+    assert rows == [], "both are served by what was learnt"
     code, said, _ = call("doctor", run)
     assert (code, "damaged: nothing" in said) == (0, True)
     (run / "adapters/1/refine/manifest.json").unlink()

@@ -28,6 +28,6 @@ def test_the_table_says_what_is_dropped_and_shows_both_texts():
         report(10, [4, 5, 6, 7, 8, 9, 10], pairs, 0.9, console)
     lines = [" ".join(line.split()) for line in said.get().splitlines()]
     assert [f"{bound} 10 {4 + n} {6 - n}" in lines for n, bound in enumerate(BOUNDS)] == [True] * 7
-    assert "— task t, cosine 0.9100: the longer is dropped at 0.9" in lines
-    assert "— task u, cosine 0.8800: the longer is kept at 0.9" in lines
-    assert [lines[lines.index("one [a]") + n] for n in range(3)] == ["one [a]", "-one [a]", "+two"]
+    first = lines.index("— task t, cosine 0.9100: the longer (+) is dropped: above 0.9 is alike")
+    assert lines[first + 1 : first + 3] == ["-one [a]", "+two"]
+    assert "— task u, cosine 0.8800: the longer (+) is kept: above 0.9 is alike" in lines

@@ -12,7 +12,7 @@ from soar.experiments.cells import read_cells
 from soar.experiments.command import COMPARISONS
 from soar.experiments.compare import FOLDER, load_comparison
 from soar.experiments.compare_report import Line, lines
-from soar.experiments.learning import comparison
+from soar.experiments.learning import comparison, learning
 from soar.experiments.settings import BASE
 
 
@@ -118,12 +118,44 @@ def test_an_arm_that_another_process_is_at_is_left_to_it(experiment, capsys):
     lock.parent.mkdir(parents=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert do("table-2", experiment, arms=["uniform", "none"]) == 0
+        assert do("table-2", experiment, arms=["uniform", "none"]) == 75
     assert "seed 3, uniform: another process is at it" in capsys.readouterr().err
     rows = [json.loads(line) for line in (experiment.parent / "cells.jsonl").read_text().splitlines()]
     assert {row["arm"] for row in rows} == {BASE, "none"}
     assert do("table-2", experiment, arms=["uniform"]) == 0
     assert "uniform" in (experiment.parent / "cells.jsonl").read_text()
+
+
+@pytest.mark.slow  # whole runs
+def test_an_arm_that_fails_ends_no_other_and_is_told_by_the_exit_code(experiment, capsys):
+    (experiment.parent / "broken.py").write_text("def curator(task, programs, n, rng):\n    raise DataError('no')\n")
+    text = (experiment.parent / "broken.py").read_text()
+    (experiment.parent / "broken.py").write_text(f"from soar.errors import DataError\n\n\n{text}")
+    arms = '[experiment.arms.broken.learning]\ncurator = "broken:curator"\n[experiment.arms.soar]\n'
+    experiment.write_text(experiment.read_text().replace("[experiment.arms.soar]\n", arms))
+    out = experiment.parent / "cells.jsonl"
+    assert learning(experiment, runs=experiment.parent / "runs", out=out, arms=["broken", "soar"]) == 3
+    assert "seed 3, broken: no" in capsys.readouterr().err
+    assert {json.loads(line)["arm"] for line in out.read_text().splitlines()} == {BASE, "soar"}
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"arms": ["foo"]}, "no arm 'foo' in .*: it has none, correct-only"),
+        ({"seeds": [9]}, r"no seed 9 in .*: it has 3 \(experiment\.seeds\)"),
+    ],
+)
+def test_arms_and_seeds_that_are_not_there_are_refused_also_in_a_report(experiment, options, reason):
+    with pytest.raises(ConfigError, match=reason):
+        do("table-2", experiment, report=True, **options)
+
+
+def test_a_file_that_extends_another_is_no_file_to_compare_on(experiment):
+    more = experiment.with_name("more.toml")
+    more.write_text('[experiment]\nextends = "experiment.toml"\n')
+    with pytest.raises(ConfigError, match="extends another file"):
+        do("table-2", more)
 
 
 def test_a_file_that_names_no_tasks_is_refused(experiment):

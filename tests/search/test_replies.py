@@ -44,3 +44,11 @@ def test_a_search_without_any_code_ends_so_only_if_it_is_no_accident():
 def test_one_useful_reply_is_enough_and_no_reply_is_no_error():
     noted(*["empty"] * 500, "code").conclude()
     noted().conclude()
+
+
+def test_of_a_model_that_was_finetuned_the_finetuning_is_named_and_no_server():
+    replies = Replies(learnt=True)
+    for _ in range(MANY):
+        replies.note("no-code")
+    with pytest.raises(EndpointError, match=r"the finetuning before this search undid the model.*lower finetune\.lr"):
+        replies.conclude()

@@ -162,12 +162,12 @@ class ArchiveReader:
     def tokens(self, task_id: str, stage: str, iteration: int) -> dict[Origin, int]:
         """Return the tokens, of prompt and completion, that each completion of a task in one iteration took."""
         place = (stage, iteration, task_id)
-        with self._reading():
-            rows = self._rows(
+        with self._held.reading():
+            rows = self._held.rows(
                 "completions", "FROM completions WHERE stage = ? AND iteration = ? AND task_id = ?", place
             )
-            self._count("completions", rows, *place)
-        return {_origin(row): row["prompt_tokens"] + row["completion_tokens"] for row in rows}
+            self._held.count("completions", rows, *place)
+        return {Origin(*_place(row)): row["prompt_tokens"] + row["completion_tokens"] for row in rows}
 
     def tokens_by_task(self) -> dict[str, tuple[int, int]]:
         """Return the tokens of the prompt and of the completion side that each task of the run took."""

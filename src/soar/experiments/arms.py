@@ -20,7 +20,7 @@ from typing import Any
 from soar import session
 from soar.config import Config
 from soar.domains.task_set import load, select
-from soar.errors import Interrupted
+from soar.errors import BudgetReached, Interrupted, SoarError
 from soar.experiments.cells import Cell, append_cell, read_cells, search_result
 from soar.experiments.cpu import cpu_seconds
 from soar.experiments.settings import BASE, Experiment
@@ -86,44 +86,53 @@ def never_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
     return [replace(cells_of(experiment, arm, seed)[-1], tasks="never")] if settings.never_searched and learns else []
 
 
-def do(study: Study, seeds: Sequence[int], arms: Sequence[str]) -> None:
+def do(study: Study, seeds: Sequence[int], arms: Sequence[str]) -> list[SoarError]:
     """Do the cells that are missing, seed by seed, but for those that another process is at; `Interrupted` when told to
-    stop or the time is up."""
+    stop or the time is up. Return what was left undone: an arm that fails does not end the others."""
+    left: list[SoarError] = []
     for seed in seeds:
         for arm in (BASE, *arms):
-            if not _do_unless_taken(study, arm, seed) and arm == BASE:
-                break  # the arms begin with this search
+            try:
+                _do_unless_taken(study, arm, seed)
+            except Interrupted:
+                raise
+            except SoarError as error:
+                study.say(f"seed {seed}, {arm}: {error}")
+                left.append(error)
+                if arm == BASE:
+                    break  # the arms begin with this search
+    return left
 
 
-def _do_unless_taken(study: Study, arm: str, seed: int) -> bool:
-    """Do what is missing of an arm; return whether it is all there, and not another process's to do."""
+def _do_unless_taken(study: Study, arm: str, seed: int) -> None:
+    """Do what is missing of an arm; `Taken` where another process is at it."""
     cells, never = cells_of(study.experiment, arm, seed), never_of(study.experiment, arm, seed)
     if not study.missing([*cells, *never]):
-        return True
-    with _claimed(study.run(arm, seed)) as ours:
-        if not ours:
-            study.say(f"seed {seed}, {arm}: another process is at it")
-            return False
+        return
+    with _claimed(study.run(arm, seed)):
         if study.missing(cells):
             _do_arm(study, arm, seed)
         for cell in study.missing(never):
             study.check_time()
             study.append(cell, asyncio.run(_never(study, cell)))
-    return True
+
+
+class Taken(SoarError):
+    """Another process is at what was to be done."""
+
+    exit_code = Interrupted.exit_code
 
 
 @contextmanager
-def _claimed(run: RunDirectory) -> Iterator[bool]:
-    """Hold an arm as long as its cells are done; False where another process holds it. A process that is killed lets
-    go of it."""
+def _claimed(run: RunDirectory) -> Iterator[None]:
+    """Hold an arm as long as its cells are done. A process that is killed lets go of it."""
     run.path.parent.mkdir(parents=True, exist_ok=True)
     with run.path.with_name(run.path.name + ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
-        else:
-            yield True
+            raise Taken("another process is at it") from None
+        yield
 
 
 def _do_arm(study: Study, arm: str, seed: int) -> None:
@@ -166,7 +175,12 @@ async def _timed(run: Run, number: int) -> dict[str, float]:
     learning = replace(run.method.learning, finetune=finetune)
     method = replace(run.method, steps=run.method.steps[: number + 1], learning=learning)
     marks.append((cpu_seconds(), time.monotonic()))
-    await session.until_stopped(replace(run, method=method))
+    try:
+        await session.until_stopped(replace(run, method=method))
+    except BudgetReached:
+        raise
+    except Interrupted:
+        raise Interrupted("stopped; the same command goes on") from None
     begun, learnt = marks[0], marks[-1]
     ended = (cpu_seconds(), time.monotonic())
     return {

@@ -5,6 +5,7 @@ comparisons share first searches, and arms that are called and set alike.
 
     title = "Which programs to learn from (Table 2)"
     paper = { none = 29.29, uniform = 32.38 }        # its numbers, percent, beside ours
+    paper_on = "the 400 training tasks of ARC-AGI-1" # and what they were measured on
     tasks = "searched"                               # or "never": those that are never learnt from
 
     [settings]                                       # what all arms set otherwise than the file, the first search aside
@@ -32,12 +33,14 @@ FOLDER = Path(__file__).parent / "comparisons"
 
 @dataclass(frozen=True)
 class Comparison:
-    """An experiment of the paper's: its name and title, the paper's numbers by arm, and on which tasks it is judged."""
+    """An experiment of the paper's: its name and title, the paper's numbers by arm and what they were measured on, and
+    on which tasks ours is judged."""
 
     name: str
     title: str
     experiment: Experiment
     paper: Mapping[str, float] = field(default_factory=dict)
+    paper_on: str = ""
     tasks: str = "searched"
 
 
@@ -45,6 +48,8 @@ def load_comparison(name: str, path: Path) -> Comparison:
     """Return a comparison on the settings, seeds and tasks of a file; `ConfigError` names what is wrong."""
     raw, preset = read_toml(path), _read(name)
     given = raw.pop("experiment", None)
+    if isinstance(given, dict) and "extends" in given:
+        raise ConfigError(f"{path} extends another file, which `soar experiment learning` reads: name that file here")
     if not isinstance(given, dict) or "tasks" not in given or "seeds" not in given:
         raise ConfigError(
             f"{path} needs a section [experiment] with seeds and tasks (a file of ids), to be compared on"
@@ -64,7 +69,14 @@ def load_comparison(name: str, path: Path) -> Comparison:
         for arm, each in settings.arms.items()
     }
     experiment = Experiment(path, settings, raw, name, arm_digests={BASE: base, **digests})
-    return Comparison(name, preset["title"], experiment, preset.get("paper", {}), preset.get("tasks", "searched"))
+    return Comparison(
+        name,
+        preset["title"],
+        experiment,
+        preset.get("paper", {}),
+        preset.get("paper_on", ""),
+        preset.get("tasks", "searched"),
+    )
 
 
 def _read(name: str) -> dict[str, Any]:

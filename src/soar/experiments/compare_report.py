@@ -78,6 +78,7 @@ def show(comparison: Comparison, made: Sequence[Line], seeds: Sequence[int], con
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    console.print(about(comparison), highlight=False, soft_wrap=True)
 
 
 def cells_of_table(
@@ -93,8 +94,20 @@ def cells_of_table(
             there = max((len(line.values) for line in own if line), default=0)
             paper = comparison.paper.get(arm) if search == last else None
             texts = ["missing" if line is None else _text(line) for line in own]
-            rows.append([arm, str(search), *texts, f"{there} of {len(seeds)}", "" if paper is None else f"{paper:.2f}"])
-    return ["arm", "search", *(f"{name}, %" for name in MEASURES), "seeds", "paper's score"], rows
+            column = ["" if paper is None else f"{paper:.2f}"] if comparison.paper else []
+            rows.append([arm, str(search), *texts, f"{there} of {len(seeds)}", *column])
+    last_column = ["paper's score"] if comparison.paper else []
+    return ["arm", "search", *(f"{name}, %" for name in MEASURES), "seeds", *last_column], rows
+
+
+def about(comparison: Comparison) -> str:
+    """Return what must be known to read the table."""
+    said = (
+        "Means over seeds, ± half of the 95 % interval by Student's t; search 0 is shared by the arms of a seed. score:"
+        " the mean share of test outputs that one of two voted answers has right; solved: tasks with a program that is"
+        " right on all pairs; by samples: those with a sample that is."
+    )
+    return said + (f" The paper's scores are of {comparison.paper_on}." if comparison.paper_on else "")
 
 
 def _text(line: Line) -> str:
@@ -105,8 +118,7 @@ def markdown(comparison: Comparison, made: Sequence[Line], seeds: Sequence[int],
     """Return the table as Markdown, below the command that made it."""
     header, rows = cells_of_table(comparison, made, seeds)
     table = "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
-    about = "Means over seeds, ± half of the 95 % interval by Student's t; search 0 is shared by the arms of a seed."
-    return f"# {comparison.title}\n\n`{command}`\n\n{about}\n\n{table}\n"
+    return f"# {comparison.title}\n\n`{command}`\n\n{about(comparison)}\n\n{table}\n"
 
 
 def as_csv(comparison: Comparison, made: Sequence[Line]) -> str:

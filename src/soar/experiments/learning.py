@@ -38,7 +38,7 @@ def learning(
     """Do what is missing of an experiment, all of it or some seeds and arms, for so many minutes at most; print what
     there is, and draw it into a folder. Return the exit code: 75 where it was stopped."""
     experiment = load_experiment(path)
-    seeds = list(seeds or experiment.settings.seeds)
+    seeds = _chosen(experiment, seeds, arms)
     if figure is not None:
         matplotlib_or_error()
     code = 0 if report else carry_out(experiment, runs, out, seeds, arms, minutes)
@@ -65,13 +65,13 @@ def comparison(
     """Do what is missing of one of the paper's comparisons, on the settings and tasks of a file; print its table, and
     write it to a folder as Markdown and CSV. Return the exit code: 75 where it was stopped."""
     compared = load_comparison(name, path)
-    seeds = list(seeds or compared.experiment.settings.seeds)
+    seeds = _chosen(compared.experiment, seeds, arms)
     code = 0 if report else carry_out(compared.experiment, runs, out, seeds, arms, minutes)
     made = lines(compared, read_cells(out, compared.experiment.digest_of), seeds)
     # As wide as it needs: cut off, a figure would be another one.
     show_comparison(compared, made, seeds, Console(width=max(Console().width, WIDTH)))
     if write is not None:
-        command = f"soar experiment {name} {path} --out {out}"
+        command = f"soar experiment {name} {path} --report --out {out} --write {write}"
         write.mkdir(parents=True, exist_ok=True)
         write_atomically(write / f"{name}.md", markdown(compared, made, seeds, command))
         write_atomically(write / f"{name}.csv", as_csv(compared, made))
@@ -81,17 +81,29 @@ def comparison(
 def carry_out(
     experiment: Experiment, runs: Path, out: Path, seeds: Sequence[int], arms: Sequence[str], minutes: float | None
 ) -> int:
-    """Do the cells that are missing, of some arms or all, for so many minutes at most; return the exit code."""
-    arms = list(arms or experiment.settings.arms)
-    if unknown := [arm for arm in arms if arm not in experiment.settings.arms]:
-        raise ConfigError(f"no arm {unknown[0]!r} in {experiment.path}: it has {', '.join(experiment.settings.arms)}")
+    """Do the cells that are missing, of some arms or all, for so many minutes at most; return the exit code, that of
+    the first arm that failed or was left to another process."""
     until = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
     try:
-        do(Study(experiment, runs, out, until, _say), seeds, arms)
+        left = do(Study(experiment, runs, out, until, _say), seeds, list(arms or experiment.settings.arms))
     except Interrupted as stop:
         _say(str(stop))
         return Interrupted.exit_code
-    return 0
+    return left[0].exit_code if left else 0
+
+
+def _chosen(experiment: Experiment, seeds: Sequence[int], arms: Sequence[str]) -> list[int]:
+    """Return the seeds that are meant; `ConfigError` where an experiment has no arms, or not those that are named."""
+    settings = experiment.settings
+    if not settings.arms:
+        raise ConfigError(f"{experiment.path} declares no arms: a section [experiment.arms.NAME] for each is needed")
+    if unknown := [arm for arm in arms if arm not in settings.arms]:
+        raise ConfigError(f"no arm {unknown[0]!r} in {experiment.path}: it has {', '.join(settings.arms)}")
+    if others := [seed for seed in seeds if seed not in settings.seeds]:
+        raise ConfigError(
+            f"no seed {others[0]} in {experiment.path}: it has {', '.join(map(str, settings.seeds))} (experiment.seeds)"
+        )
+    return list(seeds or settings.seeds)
 
 
 def _shown(experiment: Experiment, out: Path, seeds: Sequence[int]) -> Shown:

@@ -10,6 +10,7 @@ from soar.errors import BudgetReached
 from soar.search.context import Held, SearchContext, SearchMethod
 from soar.search.evaluate import evaluator
 from soar.search.refine import refine
+from soar.search.replies import Replies
 from soar.search.sample import sample
 from soar.types import Task
 
@@ -35,7 +36,8 @@ async def search(
     models = {each: method.open_lm(each) for each in {sampling, refining}}
     sampler, refiner = models[sampling], models[refining]
     parts = held.executor, held.writer, held.reader, held.meter
-    context = SearchContext(method, *place, sampler, refiner, *parts, tuple(few_shot))
+    replies = Replies(learnt=weights is not None)
+    context = SearchContext(method, *place, sampler, refiner, *parts, tuple(few_shot), replies)
     deadline = asyncio.timeout(held.meter.seconds_left() if seconds is None else seconds)
     try:
         async with deadline:

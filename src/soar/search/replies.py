@@ -24,10 +24,18 @@ CAUSES = {
 }
 
 
-class Replies:
-    """Counts the completions of one search by status; "code" is the one of use."""
+LEARNT = (
+    "the finetuning before this search undid the model: with few examples its steps may be too long (lower finetune.lr;"
+    " more tasks give more examples)"
+)
+"""What usually causes useless replies of a model that was finetuned, whose base model's were of use."""
 
-    def __init__(self) -> None:
+
+class Replies:
+    """Counts the completions of one search by status; "code" is the one of use. `learnt`: of a finetuned model."""
+
+    def __init__(self, *, learnt: bool = False) -> None:
+        self._learnt = learnt
         self._counts: Counter[str] = Counter()
         self._useless: Counter[str] = Counter()
         self._said = False
@@ -41,9 +49,8 @@ class Replies:
         self._useless[status] += 1
         if not self._said and self._useless.total() >= MANY:
             self._said = True
-            logger.warning(
-                "%d replies in a row are of no use (%s). %s", MANY, _told(self._useless), _cause(self._useless)
-            )
+            cause = self._cause(self._useless)
+            logger.warning("%d replies in a row are of no use (%s). %s", MANY, _told(self._useless), cause)
 
     def conclude(self) -> None:
         """Raise `EndpointError` if none of the replies was of use: none held an answer, or at least `MANY` no code."""
@@ -51,15 +58,15 @@ class Replies:
         nothing = sum(self._counts[status] for status in NOTHING)
         if total and not self._counts["code"] and (nothing == total or total >= MANY):
             raise EndpointError(
-                f"none of {total} replies is of use ({_told(self._counts)}). {_cause(self._counts)}. They are stored;"
-                " start a new run once it is mended"
+                f"none of {total} replies is of use ({_told(self._counts)}). {self._cause(self._counts)}. They are"
+                " stored; start a new run once it is mended"
             )
+
+    def _cause(self, counts: Counter[str]) -> str:
+        ((status, _),) = counts.most_common(1)
+        cause = LEARNT if self._learnt else CAUSES.get(status, "the model does not do what it is asked")
+        return f"Most likely {cause}"
 
 
 def _told(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())
-
-
-def _cause(counts: Counter[str]) -> str:
-    ((status, _),) = counts.most_common(1)
-    return f"Most likely {CAUSES.get(status, 'the model does not do what it is asked')}"
