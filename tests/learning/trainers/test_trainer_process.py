@@ -109,7 +109,8 @@ def test_killed_anywhere_it_ends_with_the_same_weights(rows, base, tmp_path):
             left = psutil.Process(parent.pid).children(recursive=True) if parent.poll() is None else []
             parent.kill()
         _, alive = psutil.wait_procs(left, timeout=5)
-        assert not alive
+        # One that has ended and that PID 1 has not come to yet is none that is left over.
+        assert not [each for each in alive if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
         if parent.returncode == 0:
             break
         assert parent.returncode == -signal.SIGKILL
