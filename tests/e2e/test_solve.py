@@ -163,7 +163,7 @@ def test_a_run_is_reported_as_a_page_that_lies_over_no_file_of_it(call, write_co
         (["mine", "--html", "mine/page.html"], "lies in the run directory"),
         (["mine", "--html", "tasks/flip.json"], "which is the input"),
         (["mine", "mine", "--html", "p"], "takes one run directory"),
-        (["mine", "--json", "--html", "p"], "not --json"),
+        (["mine", "--json", "--html", "p"], "neither --json"),
         (["tasks", "--html", "p"], "is not a run directory"),
     ):
         code, said, errors = call("report", *arguments)
