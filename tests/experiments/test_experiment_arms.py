@@ -1,5 +1,6 @@
 """Whole experiments with a scripted model: arms share their first search, learn or not, go on where they stopped."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,15 @@ def test_further_arms_set_nothing_else(experiment, old, new, reason):
     more.write_text(MORE.replace(old, new, 1))
     with pytest.raises(ConfigError, match=reason):
         do(more)
+
+
+@pytest.mark.slow  # whole runs
+def test_a_first_search_whose_run_is_gone_is_asked_for(experiment, capsys):
+    assert do(experiment, arms=["soar"]) == 0
+    shutil.rmtree(experiment.parent / "runs")
+    assert do(experiment, arms=["frozen"]) == 5
+    assert "seed 3, frozen: the first search has its line in" in capsys.readouterr().err
+    assert not any(cell.arm == "frozen" for cell in cells(experiment))
 
 
 def test_other_tasks_or_settings_are_another_experiment(experiment):

@@ -20,7 +20,7 @@ from typing import Any
 from soar import session
 from soar.config import Config
 from soar.domains.task_set import load, select
-from soar.errors import BudgetReached, Interrupted, SoarError
+from soar.errors import BudgetReached, Interrupted, SoarError, StoreError
 from soar.experiments.cells import Cell, append_cell, read_cells, search_result
 from soar.experiments.cpu import cpu_seconds
 from soar.experiments.settings import BASE, Experiment
@@ -143,6 +143,11 @@ def _do_arm(study: Study, arm: str, seed: int) -> None:
         return
     run = study.run(arm, seed)
     if arm != BASE and not run.path.exists():
+        if not study.run(BASE, seed).archive.exists():
+            raise StoreError(
+                f"the first search has its line in {study.out}, but its run is not in {study.runs}: name the folder of"
+                " its runs by --runs, or begin with another --out"
+            )
         asyncio.run(begin_with(study.run(BASE, seed), run, config))
     asyncio.run(_searches(study, arm, seed, config))
 
