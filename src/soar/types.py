@@ -226,6 +226,18 @@ class Program:
         """The canonical JSON of each output, training first, of a program that ran; made one after the other."""
         return map(canonical_json, self.outputs) if self.written is None else self.written.texts
 
+    def of_run(self, name: str) -> "Program":
+        """Return the program under a key that no other run has: one of two runs may stand at the same place of the same
+        search. Outputs that were not looked at stay unmade."""
+        own = {
+            "origin": replace(self.origin, stage=f"{name}:{self.origin.stage}"),
+            "parents": tuple(f"{name}:{key}" for key in self.parents),
+        }
+        if self.written is None:
+            return replace(self, **own)
+        kept = {each: getattr(self, each) for each in ("code", "accuracy", "nondeterministic", "ballot", "behaviour")}
+        return Program.from_archive(self.written, **kept, **own)
+
     @property
     def ran(self) -> bool:
         """Whether every input gave an output. Only such a program may be an arm, a ballot or a relabelled example."""

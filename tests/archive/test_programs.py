@@ -1,6 +1,7 @@
 """A task's programs as they are read: what they did is there, and is made into values where somebody looks at it."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,3 +72,11 @@ def test_outputs_are_asked_for_a_few_at_a_time(archive, monkeypatch):
     whole = programs(archive, "two")
     monkeypatch.setattr("soar.archive.held.AT_ONCE", 2)
     assert programs(archive, "two") == whole
+
+
+def test_a_program_told_apart_by_its_run_is_the_same_and_makes_no_output(archive):
+    program = programs(archive, TASKS[0])[0]
+    other = program.of_run("runs/b")
+    assert other.key == f"runs/b:{program.key}"
+    assert other.written is program.written
+    assert replace(other, origin=program.origin, parents=program.parents) == program

@@ -98,7 +98,7 @@ def test_a_model_finetuned_on_two_runs_is_what_the_next_begins_with(soar, enviro
     assert code == 0, errors
     rows = examples(tmp_path / "model.examples.jsonl")
     assert f"{len(rows)} examples of" in said
-    assert {Path(row["program"].split("/search/")[0]).name for row in rows} == {"1", "2"}
+    assert {Path(row["program"].split(":search/")[0]).name for row in rows} == {"1", "2"}
     code, _, errors = call(soar, environment, "finetune", *both, "--out", tmp_path / "model")
     assert (code, "holds a finetuned model already" in errors) == (2, True)
     named = ["--set", f"lm.model={tmp_path / 'model'}"]

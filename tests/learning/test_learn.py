@@ -78,10 +78,10 @@ def test_programs_of_several_runs_are_pooled_and_keep_keys_of_their_own(tmp_path
         runs = [Searched({"train": [TASK]}, one, "runs/one"), Searched({"train": [TASK]}, two, "runs/two")]
         found = pooled_programs(runs, TASK)
         assert [(program.code, program.key) for program in found] == [
-            ("one", "runs/one/train/0/t/sample/0/0/0"),
-            ("two", "runs/two/train/0/t/sample/0/0/0"),
+            ("one", "runs/one:train/0/t/sample/0/0/0"),
+            ("two", "runs/two:train/0/t/sample/0/0/0"),
         ]
-        assert found[1].parents == ("runs/two/train/0/t/x",)
+        assert found[1].parents == ("runs/two:train/0/t/x",)
         own = Searched({"train": [TASK]}, one)
         assert [program.key for program in pooled_programs([own], TASK)] == ["train/0/t/sample/0/0/0"]
         assert pooled_programs([replace(own, stages={"other": [TASK]})], TASK) == []

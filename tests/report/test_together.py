@@ -16,7 +16,7 @@ from soar.ensemble import FILTERS, Answering, sum_vote
 from soar.errors import ConfigError, DataError
 from soar.report import metrics
 from soar.report.export import submission
-from soar.report.pool import apart, same, shared, voices_of
+from soar.report.pool import same, shared, voices_of
 from soar.report.show_together import cells
 from soar.report.together import MOST, notes, places, task_votes, together
 from soar.types import Example, Origin, Program, Task
@@ -69,7 +69,8 @@ def test_every_combination_votes_up_to_five_runs_and_of_more_each_alone_and_all(
 
 
 def test_programs_of_two_runs_at_the_same_place_have_keys_of_their_own_and_so_have_their_parents():
-    one, other = (apart(programs(((6, 8), 1.0), ((6, 8), 1.0)), number) for number in (1, 2))
+    made = programs(((6, 8), 1.0), ((6, 8), 1.0))
+    one, other = ([program.of_run(name) for program in made] for name in ("1", "2"))
     assert len({program.key for program in (*one, *other)}) == 4
     assert {parent for program in one for parent in program.parents}.isdisjoint(
         parent for program in other for parent in program.parents

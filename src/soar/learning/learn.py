@@ -6,7 +6,7 @@ Knows the archive and the order of things. Sees a task's answers only if it is g
 import asyncio
 import shutil
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -98,20 +98,12 @@ def pooled_tasks(searched: Sequence[Searched]) -> list[Task]:
 def pooled_programs(searched: Sequence[Searched], task: Task) -> list[Program]:
     """Return a task's programs of all searches, each with a key of its own."""
     return [
-        _named(run.name, program)
+        program.of_run(run.name) if run.name else program
         for run in searched
         for stage, tasks in run.stages.items()
         if any(each.id == task.id for each in tasks)
         for program in run.reader.programs(task.id, stage)
     ]
-
-
-def _named(run: str, program: Program) -> Program:
-    """Return a program that says which run it is of: the first sample of a task has the same origin in every run."""
-    if not run:
-        return program
-    origin = replace(program.origin, stage=f"{run}/{program.origin.stage}")
-    return replace(program, origin=origin, parents=tuple(f"{run}/{key}" for key in program.parents))
 
 
 async def learn(

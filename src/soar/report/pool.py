@@ -6,7 +6,7 @@ need not fit into memory.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from soar.ensemble import Answering, Ballot, filtered
 from soar.errors import ConfigError
@@ -60,19 +60,6 @@ def shared(voices: Sequence[Voice]) -> tuple[list[Task], int]:
     return found, len(set().union(*(voice.tasks for voice in voices))) - len(found)
 
 
-def apart(programs: Sequence[Program], number: int) -> list[Program]:
-    """Return a run's programs under keys that no other run has, told by its number: a program of two runs stands at the
-    same place of the same search. The built-in votes look at no key; a voter of one's own may."""
-    return [
-        replace(
-            program,
-            origin=replace(program.origin, stage=f"{number}:{program.origin.stage}"),
-            parents=tuple(f"{number}:{parent}" for parent in program.parents),
-        )
-        for program in programs
-    ]
-
-
 def voting(voices: Sequence[Voice], task_id: str) -> list[Voice]:
     """Return the runs that vote on a task: the first that has it, and all that have it with the same pairs."""
     having = [voice for voice in voices if task_id in voice.tasks]
@@ -84,7 +71,7 @@ def ballots_together(voices: Sequence[Voice], task: Task, answering: Answering) 
     finished search wrote, of the searches that have an answer."""
     programs: list[Program] = []
     for number, voice in enumerate(voices, 1):
-        programs += apart(_first_with_an_answer(voice, task, answering), number)
+        programs += [each.of_run(str(number)) for each in _first_with_an_answer(voice, task, answering)]
     return answering.voter(programs)
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from soar.ensemble import Answering, filtered
 from soar.errors import ConfigError, DataError
-from soar.report.pool import Voice, apart, otherwise, shared, voices_of
+from soar.report.pool import Voice, otherwise, shared, voices_of
 from soar.report.view import RunView
 from soar.scoring import oracle, score
 from soar.types import Program, Task
@@ -125,7 +125,11 @@ def task_votes(
 ) -> list[Vote]:
     """Return what each combination of runs reaches on one task, from the programs of each run."""
     hidden = task.without_answers()
-    voters = [apart(filtered(hidden, own, answering.filters)[0], n) for n, own in enumerate(programs, 1)]
+    # Told apart by run: the built-in votes look at no key, a voter of one's own may.
+    voters = [
+        [each.of_run(str(n)) for each in filtered(hidden, own, answering.filters)[0]]
+        for n, own in enumerate(programs, 1)
+    ]
     reached = [task.answered and oracle(task, own) for own in programs]
     found = []
     for runs in combined:
