@@ -37,7 +37,6 @@ def test_nothing_below_the_method_reads_a_configuration():
         "solving.py",
         "exchange.py",
         "experiments/arms.py",
-        "experiments/compare.py",
         "experiments/settings.py",
     )
     assert naming(r"soar\.config\b", but_in=readers) == []

@@ -23,9 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from soar.config import read_toml
 from soar.errors import ConfigError
-from soar.experiments.settings import BASE, Experiment, arms_of, checked, ids_of
+from soar.experiments.settings import BASE, Experiment, arms_of, checked, id_lists, sections_of
 from soar.types import content_hash
 
 FOLDER = Path(__file__).parent / "comparisons"
@@ -46,23 +45,19 @@ class Comparison:
 
 def load_comparison(name: str, path: Path) -> Comparison:
     """Return a comparison on the settings, seeds and tasks of a file; `ConfigError` names what is wrong."""
-    raw, preset = read_toml(path), _read(name)
-    given = raw.pop("experiment", None)
-    if isinstance(given, dict) and "extends" in given:
+    (raw, given), preset = sections_of(path), _read(name)
+    if "extends" in given:
         raise ConfigError(f"{path} extends another file, which `soar experiment learning` reads: name that file here")
-    if not isinstance(given, dict) or "tasks" not in given or "seeds" not in given:
+    if "tasks" not in given or "seeds" not in given:
         raise ConfigError(
             f"{path} needs a section [experiment] with seeds and tasks (a file of ids), to be compared on"
         )
     if preset.get("tasks") == "never" and "never_searched" not in given:
         raise ConfigError(f"{name} is judged on tasks never learnt from: {path} names none (experiment.never_searched)")
-    if "stages" in raw:
-        raise ConfigError(f"{path}: [[stages]] follow from [experiment]; leave them out")
     own = {key: value for key, value in given.items() if key not in ("arms", "compare")}
     arms = {arm: _with(preset.get("settings", {}), each) for arm, each in arms_of(preset["experiment"]["arms"]).items()}
     settings = checked(path, {**own, **preset["experiment"], "arms": arms})
-    templates = [each for each in (settings.tasks, settings.never_searched) if each]
-    lists = sorted({tuple(ids_of(path, each, seed)) for each in templates for seed in settings.seeds})
+    lists = sorted(set(map(tuple, id_lists(path, settings))))  # one file for all seeds counts once
     base = content_hash(raw, settings.answers, lists)[:12]
     digests = {
         arm: content_hash(base, each.model_dump(mode="json"), each.searches or settings.searches)[:12]

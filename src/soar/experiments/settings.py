@@ -129,18 +129,28 @@ class Experiment:
 
 def load_experiment(path: Path) -> Experiment:
     """Return an experiment; `ConfigError` names what is wrong."""
+    raw, section = sections_of(path)
+    if "extends" in section:
+        return _extended(path, raw, section)
+    settings = checked(path, {**section, "arms": arms_of(section.get("arms", {}))})
+    return Experiment(path, settings, raw, content_hash(raw, section, id_lists(path, settings))[:12])
+
+
+def sections_of(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what an experiment's file says of its runs, and its section ``[experiment]``."""
     raw = read_toml(path)
     section = raw.pop("experiment", None)
     if not isinstance(section, dict):
         raise ConfigError(f"{path} has no section [experiment]: it is a run's configuration, for `soar run`")
     if "stages" in raw:
         raise ConfigError(f"{path}: [[stages]] follow from [experiment]; leave them out")
-    if "extends" in section:
-        return _extended(path, raw, section)
-    settings = checked(path, {**section, "arms": arms_of(section.get("arms", {}))})
+    return raw, section
+
+
+def id_lists(path: Path, settings: ExperimentSettings) -> list[list[str]]:
+    """Return the ids of all seeds' tasks, those that are searched and those that never are."""
     templates = [settings.tasks, *([settings.never_searched] if settings.never_searched else [])]
-    tasks = [ids_of(path, template, seed) for template in templates for seed in settings.seeds]
-    return Experiment(path, settings, raw, content_hash(raw, section, tasks)[:12])
+    return [ids_of(path, template, seed) for template in templates for seed in settings.seeds]
 
 
 def _extended(path: Path, raw: Mapping[str, Any], section: Mapping[str, Any]) -> Experiment:
