@@ -61,7 +61,12 @@ async def watch(view: RunView, tasks: Sequence[Task], console: Console) -> None:
             with Live(Text("…"), console=console, transient=True, refresh_per_second=4) as live:
                 await _look(reader, view, tasks, lambda now: live.update(_screen(now)))
         else:
-            await _look(reader, view, tasks, _Lines(console).show)
+            lines = _Lines(console)
+            try:
+                await _look(reader, view, tasks, lines.show)
+            finally:
+                # Once more when it is over: a quick search ends between two looks, and what it found is said as well.
+                lines.show([tried(reader, view, task) for task in tasks])
     finally:
         reader.close()
 
