@@ -28,11 +28,12 @@ from experiments.reach import SAMPLES, SHORTEST, log_chances, show
 from soar.archive.reader import ArchiveReader
 from soar.domains.sequences.compact import Compact
 from soar.domains.task_set import load, select
-from soar.experiments.cells import answer_hash, solved_by
+from soar.experiments.cells import answer_hash
 from soar.experiments.settings import BASE, Experiment, load_experiment
 from soar.lm.embedded import NAMED
 from soar.method import open_domain
 from soar.run import RunDirectory, steps
+from soar.scoring import solves
 from soar.task_sets import source_of
 from soar.types import Task
 
@@ -61,7 +62,8 @@ def taught_by(base: RunDirectory, experiment: Experiment, seed: int, tasks: Sequ
     """Return the tasks that the first search solved."""
     step = steps(experiment.config(BASE, seed).plan())[0]
     with closing(ArchiveReader(base.archive)) as reader:
-        return set(solved_by(reader, step, tasks))
+        own = {task.id: reader.programs(task.id, *step.key) for task in tasks}
+    return {task.id for task in tasks if any(solves(task, program) for program in own[task.id])}
 
 
 def report(taught: set[str], before: Mapping[str, float], after: Mapping[str, float]) -> Table:

@@ -11,7 +11,7 @@ from soar.errors import ConfigError
 from soar.experiments.cells import read_cells
 from soar.experiments.command import COMPARISONS
 from soar.experiments.compare import FOLDER, load_comparison
-from soar.experiments.compare_report import Line, lines
+from soar.experiments.compare_scores import MEASURES, Line, lines
 from soar.experiments.learning import comparison, learning
 from soar.experiments.settings import BASE
 
@@ -33,6 +33,13 @@ def test_every_arm_is_a_run_that_can_be_configured(experiment, name):
     for arm, settings in arms.items():
         said = found.experiment.config(arm, 3).learning.model_dump(mode="json")
         assert said == {**said, **settings.overrides.get("learning", {})}
+
+
+def test_figures_2_5_6_and_7_are_views_of_the_same_cells(experiment):
+    found = [load_comparison(f"figure-{number}", experiment) for number in (2, 5, 6, 7)]
+    assert [each.shows for each in found] == ["scores", "programs", "distances", "budgets"]
+    digests = {tuple(each.experiment.digest_of(arm) for arm in (BASE, "soar", "frozen")) for each in found}
+    assert len(digests) == 1
 
 
 def test_models_of_tables_4_and_7_are_taught_what_they_are_called_after(experiment):
@@ -103,8 +110,8 @@ def test_on_tasks_never_learnt_from_the_last_model_alone_is_compared(experiment)
     found = load_comparison("table-5", experiment)
     made = lines(found, read_cells(experiment.parent / "cells.jsonl", found.experiment.digest_of), [3])
     assert [(line.arm, line.search, line.measure, line.mean) for line in made] == [
-        *(("base", 0, measure, 0.0) for measure in ("solved", "by samples")),
-        *((arm, 2, measure, 100.0) for arm in ("last", "all-train") for measure in ("solved", "by samples")),
+        *(("base", 0, measure, 0.0) for measure in MEASURES),
+        *((arm, 2, measure, 100.0) for arm in ("last", "all-train") for measure in MEASURES),
     ]
     experiment.write_text(experiment.read_text().replace('never_searched = "never.txt"\n', ""))
     with pytest.raises(ConfigError, match=r"names none \(experiment\.never_searched\)"):

@@ -7,6 +7,7 @@ other work on the machine counts little.
 
 import asyncio
 import fcntl
+import json
 import shutil
 import sqlite3
 import time
@@ -24,7 +25,7 @@ from soar.errors import BudgetReached, Interrupted, SoarError, StoreError
 from soar.experiments.cells import Cell, append_cell, read_cells, search_result
 from soar.experiments.cpu import cpu_seconds
 from soar.experiments.settings import BASE, Experiment
-from soar.files import is_published
+from soar.files import MANIFEST, is_published
 from soar.iterate import Run
 from soar.method import open_domain
 from soar.protocols import Domain, OnLog
@@ -154,8 +155,7 @@ def _do_arm(study: Study, arm: str, seed: int) -> None:
 
 async def _searches(study: Study, arm: str, seed: int, config: Config) -> None:
     """Do the searches of an arm that have no cell, one after the other, each with what it cost."""
-    domain, path = open_domain(config.tasks.domain), study.run(arm, seed).path
-    async with session.open_run(config, path, _quietly, study.say) as run:
+    async with session.open_run(config, study.run(arm, seed).path, _quietly, study.say) as run:
         for cell in cells_of(study.experiment, arm, seed):
             study.check_time()
             step = run.method.steps[cell.search]
@@ -163,9 +163,9 @@ async def _searches(study: Study, arm: str, seed: int, config: Config) -> None:
             cost = await _timed(run, cell.search)
             whole = step.key not in begun  # what an earlier session spent on it is not known
             if study.missing([cell]):
-                tasks = run.tasks[step.stage.name]
-                result = search_result(run.reader, run.directory, step, tasks, domain.parse)
-                study.append(cell, {**result, **_examples(run, cell.search), **(cost if whole else {})})
+                plan, tasks = run.method.steps[: cell.search + 1], run.tasks[step.stage.name]
+                result = search_result(run.reader, plan, tasks, run.method.answering, config.search.per_task)
+                study.append(cell, {**result, **_learnt(run, cell.search), **(cost if whole else {})})
 
 
 async def _timed(run: Run, number: int) -> dict[str, float]:
@@ -196,10 +196,14 @@ async def _timed(run: Run, number: int) -> dict[str, float]:
     }
 
 
-def _examples(run: Run, number: int) -> dict[str, int]:
-    """Return how many examples a search's model was made from."""
-    files = run.directory.examples(number)
-    return {"examples": sum(len(each.read_bytes().splitlines()) for each in files)} if files else {}
+def _learnt(run: Run, number: int) -> dict[str, int]:
+    """Return how many examples a search's model was made from, and how many tokens went through it meanwhile, those of
+    an epoch each time; nothing of a search whose model is that of another."""
+    files, models = run.directory.examples(number), models_in(run.directory.weights(number))
+    told = [json.loads((model / MANIFEST).read_text(encoding="utf-8")) for model in models]
+    found = {"examples": sum(len(each.read_bytes().splitlines()) for each in files)} if files else {}
+    counted = told and all("tokens" in each for each in told)
+    return {**found, **({"finetune_tokens": sum(each["tokens"] for each in told)} if counted else {})}
 
 
 async def _never(study: Study, cell: Cell) -> dict[str, Any]:
@@ -215,10 +219,10 @@ async def _never(study: Study, cell: Cell) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         named = {stage.name: tasks for stage in config.stages}
         async with session.open_run(config, Path(folder, "run"), _quietly, study.say, named) as opened:
-            step = opened.method.steps[0]
+            step, budget = opened.method.steps[0], config.search.per_task
             await opened.writer.begin(*step.key)
             await search(opened.method.search, step.key, weights, tasks, opened.held)
-            return search_result(opened.reader, None, step, tasks, domain.parse)
+            return search_result(opened.reader, [step], tasks, opened.method.answering, budget)
 
 
 def _by_function(experiment: Experiment, name: str, seed: int, config: Config) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A cell of an experiment: one search of one arm and seed. What names it, its line of JSON, and what a search came to.
 
-Reads a run's archive and the answers of its tasks; knows neither how cells are run nor how they are compared.
+Reads a run's archive; knows neither how cells are run nor how they are compared.
 """
 
 import json
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from soar.archive.reader import ArchiveReader
-from soar.domains.complete import ATTEMPTS
-from soar.protocols import Parse
-from soar.run import RunDirectory, Step
-from soar.scoring import Score, score, solves
+from soar.ensemble import Answering
+from soar.experiments.curves import curves, outcomes
+from soar.run import Step
 from soar.types import Task, content_hash
 
 Row = Mapping[str, Any]
@@ -49,51 +48,36 @@ def append_cell(path: Path, experiment: str, cell: Cell, result: Row) -> None:
 
 
 def search_result(
-    reader: ArchiveReader, directory: RunDirectory | None, step: Step, tasks: Sequence[Task], parse: Parse
+    reader: ArchiveReader, plan: Sequence[Step], tasks: Sequence[Task], answering: Answering, budget: int
 ) -> dict[str, Any]:
-    """Return what one search reached; the tasks come with their answers.
+    """Return what the last search of `plan` reached; the tasks come with their answers, `budget` is the most programs
+    that a task has.
 
     ``solved`` names the tasks with a program of their own that is right on all pairs, ``sampled`` those with a sample
     that is, ``pooled`` those for which a program written for any task is, ``voted`` those with one right answer of two;
     ``scores`` are the fractions of their test outputs that either answer gives, where above 0 (§5); ``behaviours`` is
     how many different ones there were. Pooled only means something where all tasks have the same inputs; elsewhere it
-    is None.
+    is None. ``curve``, ``so_far`` and ``distances``: see `curves`.
     """
-    found = reader.behaviours(*step.key)
-    solved, scores = solved_by(reader, step, tasks), None
-    if directory is not None:
-        answers = json.loads(directory.answers(step.number).read_text(encoding="utf-8"))
-        scores = {task.id: _score(task, answers[task.id], parse) for task in tasks}
+    step = plan[-1]
+    behaviours, totals = reader.behaviours(*step.key), reader.totals(*step.key)
+    found = outcomes(reader, plan[:-1], step, tasks, answering, budget)
+    last = {task: each.alone[-1] for task, each in found.items()}
     same = len({tuple(example.input for example in (*task.train, *task.test)) for task in tasks}) == 1
     return {
         "count": len(tasks),
-        "solved": sorted(solved),
-        "sampled": sorted(task for task, phases in solved.items() if "sample" in phases),
-        "pooled": sorted(task.id for task in tasks if answer_hash(task) in found) if same else None,
-        "voted": None if scores is None else sorted(task for task, each in scores.items() if each.solved),
-        "scores": None if scores is None else {task: each.mean for task, each in scores.items() if each.mean},
-        "behaviours": len(found),
-        "statuses": dict(reader.totals(*step.key).statuses),
+        "solved": sorted(task for task, each in found.items() if each.phases),
+        "sampled": sorted(task for task, each in found.items() if "sample" in each.phases),
+        "pooled": sorted(task.id for task in tasks if answer_hash(task) in behaviours) if same else None,
+        "voted": sorted(task for task, each in last.items() if each.solved),
+        "scores": {task: each.share for task, each in last.items() if each.share},
+        "behaviours": len(behaviours),
+        "statuses": dict(totals.statuses),
+        "tokens": [totals.prompt_tokens, totals.completion_tokens],
+        **curves(found, budget),
     }
-
-
-def solved_by(reader: ArchiveReader, step: Step, tasks: Sequence[Task]) -> dict[str, set[str]]:
-    """Return the tasks with a program of their own, of this search, that is right on all pairs, and the phases that
-    wrote one."""
-    likely, found = reader.right_in_training(), {}
-    for task in tasks:
-        programs = reader.programs(task.id, *step.key) if task.id in likely else []
-        if phases := {program.origin.phase for program in programs if solves(task, program)}:
-            found[task.id] = phases
-    return found
 
 
 def answer_hash(task: Task) -> str:
     """Return the behaviour that solves a task, as the archive names behaviours."""
     return content_hash(*(example.output for example in (*task.train, *task.test)))
-
-
-def _score(task: Task, answers: Sequence[Mapping[str, object]], parse: Parse) -> Score:
-    """Return how the two answers to a task do that were written, of which the second may be missing, or both."""
-    given = [attempt for attempt in ATTEMPTS if all(answer[attempt] is not None for answer in answers)]
-    return score(task, [tuple(parse(answer[attempt]) for answer in answers) for attempt in given])

@@ -47,7 +47,7 @@ def _comparison(name: str) -> Callable[..., None]:
         runs: Runs = Path("runs/experiments"),
         out: Out = RESULTS / "comparison-cells.jsonl",
         write: Annotated[
-            Path | None, typer.Option("--write", help="A folder for the table, as Markdown and CSV.")
+            Path | None, typer.Option("--write", help="A folder for table and picture: Markdown, CSV, SVG, PDF.")
         ] = None,
     ) -> None:
         from soar.experiments.learning import comparison
@@ -65,6 +65,9 @@ COMPARISONS = {
     "table-5": "From the last search, or from all, pooled.",
     "figure-2": "Iteration after iteration, with learning and without.",
     "figure-3": "Test-time training, round after round.",
+    "figure-5": "Score against programs, before learning and after.",
+    "figure-6": "How different a task's programs are, search after search.",
+    "figure-7": "Learning against searching on, by equal programs, tokens, FLOPs and CPU time.",
 }
 """The paper's comparisons that ship, and what each asks: read here, so that `--help` opens no file."""
 

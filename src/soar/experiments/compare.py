@@ -7,6 +7,8 @@ comparisons share first searches, and arms that are called and set alike.
     paper = { none = 29.29, uniform = 32.38 }        # its numbers, percent, beside ours
     paper_on = "the 400 training tasks of ARC-AGI-1" # and what they were measured on
     tasks = "searched"                               # or "never": those that are never learnt from
+    shows = "scores"                                 # or "programs", "distances", "budgets": `compare_report.VIEWS`
+    arms_of = "figure-2"                             # in place of all below: the arms of that comparison
 
     [settings]                                       # what all arms set otherwise than the file, the first search aside
     search = { refinements = 0 }
@@ -32,8 +34,8 @@ FOLDER = Path(__file__).parent / "comparisons"
 
 @dataclass(frozen=True)
 class Comparison:
-    """An experiment of the paper's: its name and title, the paper's numbers by arm and what they were measured on, and
-    on which tasks ours is judged."""
+    """An experiment of the paper's: its name and title, the paper's numbers by arm and what they were measured on, on
+    which tasks ours is judged, and what is shown of it."""
 
     name: str
     title: str
@@ -41,6 +43,12 @@ class Comparison:
     paper: Mapping[str, float] = field(default_factory=dict)
     paper_on: str = ""
     tasks: str = "searched"
+    shows: str = "scores"
+
+    @property
+    def drawn(self) -> bool:
+        """Whether a picture belongs to it: to a figure, and to no table."""
+        return self.name.startswith("figure")
 
 
 def load_comparison(name: str, path: Path) -> Comparison:
@@ -71,11 +79,13 @@ def load_comparison(name: str, path: Path) -> Comparison:
         preset.get("paper", {}),
         preset.get("paper_on", ""),
         preset.get("tasks", "searched"),
+        preset.get("shows", "scores"),
     )
 
 
 def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    found = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
+    return {**_read(found["arms_of"]), **found} if "arms_of" in found else found
 
 
 def _with(settings: Mapping[str, Mapping[str, Any]], arm: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,132 +1,74 @@
-"""A comparison's table, from its cells alone: for every arm and search the mean over seeds, and how many there are.
+"""A comparison's result as it is printed and written: which view a comparison has, Markdown, CSV, a picture.
 
-Knows cells; writes tables for people, Markdown and CSV.
+Knows no cell; what stands in a table is its view's business.
 """
 
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from soar.experiments.cells import Cell, Row
 from soar.experiments.compare import Comparison
-from soar.experiments.settings import BASE
-from soar.experiments.statistics import Found, margin
+from soar.experiments.compare_budgets import budgets_table
+from soar.experiments.compare_curves import distances_table, programs_table
+from soar.experiments.compare_scores import scores_table
+from soar.experiments.statistics import Found
+from soar.experiments.tabled import Tabled
+from soar.files import write_atomically
+from soar.report.figures.draw import draw
+from soar.report.figures.figure import Figure
 
 WIDTH = 110
 """Columns that the widest table takes."""
 
-MEASURES: dict[str, Callable[[Row], float | None]] = {
-    "score": lambda row: None if row.get("scores") is None else sum(row["scores"].values()) / row["count"],
-    "solved": lambda row: len(row["solved"]) / row["count"],
-    "by samples": lambda row: None if row.get("sampled") is None else len(row["sampled"]) / row["count"],
+VIEWS: Mapping[str, Callable[[Comparison, Found, Sequence[int]], Tabled]] = {
+    "scores": scores_table,
+    "programs": programs_table,
+    "distances": distances_table,
+    "budgets": budgets_table,
 }
-"""What a search reached, as a share of its tasks: the paper's score, the mean fraction of test outputs that either of
-two answers gives (§5); tasks with a program that is right on all pairs; tasks with a sample that is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One measure of one search of an arm: its values by seed, in percent."""
-
-    arm: str
-    search: int
-    measure: str
-    values: Mapping[int, float]
-
-    @property
-    def mean(self) -> float:
-        """The mean over seeds."""
-        return fmean(self.values.values())
-
-    @property
-    def margin(self) -> float | None:
-        """Half of the 95 % interval of the mean, by Student's t; None for one seed."""
-        return margin([*self.values.values()])
+def tabled(comparison: Comparison, found: Found, seeds: Sequence[int]) -> Tabled:
+    """Return a comparison's result, in the view that it asks for."""
+    return VIEWS[comparison.shows](comparison, found, seeds)
 
 
-def lines(comparison: Comparison, found: Found, seeds: Sequence[int]) -> list[Line]:
-    """Return a line for each arm, search and measure that any seed has; the first search, shared, first."""
-    experiment = comparison.experiment
-    made = []
-    for arm in (BASE, *experiment.settings.arms):
-        for search in _searches(comparison, arm):
-            rows = {seed: row for seed in seeds if (row := found.get(Cell(arm, seed, search, comparison.tasks)))}
-            for measure, of in MEASURES.items():
-                values = {seed: 100 * value for seed, row in rows.items() if (value := of(row)) is not None}
-                made += [Line(arm, search, measure, values)] if values else []
-    return made
-
-
-def _searches(comparison: Comparison, arm: str) -> list[int]:
-    """Return the searches of an arm that are compared: its own, or on tasks never learnt from its last model's."""
-    number = comparison.experiment.searches(arm)
-    return [number - 1] if comparison.tasks == "never" else list(range(0 if arm == BASE else 1, number))
-
-
-def show(comparison: Comparison, made: Sequence[Line], seeds: Sequence[int], console: Console) -> None:
+def show(title: str, made: Tabled, console: Console) -> None:
     """Print the table."""
-    header, rows = cells_of_table(comparison, made, seeds)
-    table = Table(title=comparison.title, box=box.SIMPLE, padding=(0, 1), title_justify="left")
-    for name in header:
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 1), title_justify="left")
+    for name in made.header:
         table.add_column(name, justify="left" if name == "arm" else "right")
-    for row in rows:
+    for row in made.rows:
         table.add_row(*row)
     console.print(table)
-    console.print(about(comparison), highlight=False, soft_wrap=True)
+    console.print(made.about, highlight=False, soft_wrap=True)
 
 
-def cells_of_table(
-    comparison: Comparison, made: Sequence[Line], seeds: Sequence[int]
-) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of the table, an arm's search each; what is missing is called missing."""
-    by_place: dict[tuple[str, int, str], Line] = {(line.arm, line.search, line.measure): line for line in made}
-    rows = []
-    for arm in (BASE, *comparison.experiment.settings.arms):
-        last = comparison.experiment.searches(arm) - 1
-        for search in _searches(comparison, arm):
-            own = [by_place.get((arm, search, measure)) for measure in MEASURES]
-            there = max((len(line.values) for line in own if line), default=0)
-            paper = comparison.paper.get(arm) if search == last else None
-            texts = ["missing" if line is None else _text(line) for line in own]
-            column = ["" if paper is None else f"{paper:.2f}"] if comparison.paper else []
-            rows.append([arm, str(search), *texts, f"{there} of {len(seeds)}", *column])
-    last_column = ["paper's score"] if comparison.paper else []
-    return ["arm", "search", *(f"{name}, %" for name in MEASURES), "seeds", *last_column], rows
+def write(comparison: Comparison, made: Tabled, folder: Path, command: str) -> None:
+    """Write the table to a folder, as Markdown and CSV, and the picture, where there is one, as SVG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / f"{comparison.name}.md", markdown(comparison, made, command))
+    write_atomically(folder / f"{comparison.name}.csv", as_csv(comparison, made))
+    if made.panels:
+        draw(Figure(comparison.name, comparison.title, "", (), panels=made.panels), folder)
 
 
-def about(comparison: Comparison) -> str:
-    """Return what must be known to read the table."""
-    said = (
-        "Means over seeds, ± half of the 95 % interval by Student's t; search 0 is shared by the arms of a seed. score:"
-        " the mean share of test outputs that one of two voted answers has right; solved: tasks with a program that is"
-        " right on all pairs; by samples: those with a sample that is."
-    )
-    return said + (f" The paper's scores are of {comparison.paper_on}." if comparison.paper_on else "")
-
-
-def _text(line: Line) -> str:
-    return f"{line.mean:.2f}" if line.margin is None else f"{line.mean:.2f} ± {line.margin:.2f}"
-
-
-def markdown(comparison: Comparison, made: Sequence[Line], seeds: Sequence[int], command: str) -> str:
+def markdown(comparison: Comparison, made: Tabled, command: str) -> str:
     """Return the table as Markdown, below the command that made it."""
-    header, rows = cells_of_table(comparison, made, seeds)
-    table = "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
-    return f"# {comparison.title}\n\n`{command}`\n\n{about(comparison)}\n\n{table}\n"
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (made.header, ["---"] * len(made.header), *made.rows))
+    picture = f"![{comparison.title}]({comparison.name}.svg)\n\n" if made.panels else ""
+    return f"# {comparison.title}\n\n`{command}`\n\n{picture}{made.about}\n\n{table}\n"
 
 
-def as_csv(comparison: Comparison, made: Sequence[Line]) -> str:
-    """Return every value in a line of its own: comparison, arm, seed, search, measure, percent."""
+def as_csv(comparison: Comparison, made: Tabled) -> str:
+    """Return every value in a line of its own, below the comparison's name."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["comparison", "arm", "seed", "search", "measure", "percent"])
-    for line in made:
-        for seed, value in line.values.items():
-            writer.writerow([comparison.name, line.arm, seed, line.search, line.measure, f"{value:.4f}"])
+    writer.writerow(["comparison", *made.columns])
+    writer.writerows([comparison.name, *row] for row in made.values)
     return text.getvalue()

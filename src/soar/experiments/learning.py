@@ -13,12 +13,12 @@ from soar.errors import ConfigError, Interrupted
 from soar.experiments.arms import Study, do
 from soar.experiments.cells import read_cells
 from soar.experiments.compare import load_comparison
-from soar.experiments.compare_report import WIDTH, as_csv, lines, markdown
+from soar.experiments.compare_report import WIDTH, tabled
 from soar.experiments.compare_report import show as show_comparison
+from soar.experiments.compare_report import write as write_comparison
 from soar.experiments.figure import learning_figure
 from soar.experiments.report import Shown, show
 from soar.experiments.settings import BASE, Experiment, groups, load_experiment
-from soar.files import write_atomically
 from soar.method import open_domain
 from soar.report.figures.draw import draw, matplotlib_or_error
 from soar.task_sets import source_of
@@ -63,18 +63,18 @@ def comparison(
     write: Path | None = None,
 ) -> int:
     """Do what is missing of one of the paper's comparisons, on the settings and tasks of a file; print its table, and
-    write it to a folder as Markdown and CSV. Return the exit code: 75 where it was stopped."""
+    write it to a folder as Markdown and CSV, a figure's picture too. Return the exit code: 75 where it was stopped."""
     compared = load_comparison(name, path)
+    if write is not None and compared.drawn:
+        matplotlib_or_error()
     seeds = _chosen(compared.experiment, seeds, arms)
     code = 0 if report else carry_out(compared.experiment, runs, out, seeds, arms, minutes)
-    made = lines(compared, read_cells(out, compared.experiment.digest_of), seeds)
+    made = tabled(compared, read_cells(out, compared.experiment.digest_of), seeds)
     # As wide as it needs: cut off, a figure would be another one.
-    show_comparison(compared, made, seeds, Console(width=max(Console().width, WIDTH)))
+    show_comparison(compared.title, made, Console(width=max(Console().width, WIDTH)))
     if write is not None:
         command = f"soar experiment {name} {path} --report --out {out} --write {write}"
-        write.mkdir(parents=True, exist_ok=True)
-        write_atomically(write / f"{name}.md", markdown(compared, made, seeds, command))
-        write_atomically(write / f"{name}.csv", as_csv(compared, made))
+        write_comparison(compared, made, write, command)
     return code
 
 

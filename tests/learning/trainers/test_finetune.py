@@ -9,6 +9,7 @@ from soar.errors import DataError, Interrupted, StoreError
 from soar.files import MANIFEST, is_published, sha256
 from soar.learning.trainers.scripted import Scripted
 from soar.learning.trainers.settings import FinetuneSettings
+from soar.learning.trainers.tokens import read_tokens
 from soar.learning.trainers.training import _trainer, train
 from soar.learning.trainers.trl import new_job, newest_checkpoint
 
@@ -48,7 +49,8 @@ def test_the_loss_falls_and_the_published_folder_loads_and_knows_the_rows(rows, 
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     log = run(rows, base, tmp_path / "out")
-    assert log[0] == {"examples": 48, "too_long": 0, "processes": 1}
+    once = sum(len(each.ids) for each in read_tokens(rows, AutoTokenizer.from_pretrained(base), 64)[0])
+    assert log[0] == {"examples": 48, "too_long": 0, "tokens": 4 * once, "processes": 1}
     assert log[-1]["loss"] < 0.5 * log[1]["loss"]
     assert log[-1]["step"] == log[-1]["of"] == 48
     assert is_published(tmp_path / "out")

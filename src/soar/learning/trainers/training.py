@@ -122,7 +122,12 @@ def _trainer(job: Job, load: Load | None = None) -> tuple[Any, dict[str, int], l
         peft_config=learner.adapter,
     )
     trainer.remove_callback(PrinterCallback)
-    counts = {"examples": len(examples), "too_long": dropped, "processes": trainer.accelerator.num_processes}
+    counts = {
+        "examples": len(examples),
+        "too_long": dropped,
+        "tokens": sum(len(examples[place].ids) for place in sequence),
+        "processes": trainer.accelerator.num_processes,
+    }
     return trainer, counts, _spread(examples)
 
 

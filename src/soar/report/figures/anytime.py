@@ -53,22 +53,30 @@ def in_time(origin: Origin) -> tuple[bool, int, int, int]:
 
 
 def track(
-    task: Task, programs: Sequence[Program], tokens: Mapping[Origin, int], answering: Answering
+    task: Task,
+    programs: Sequence[Program],
+    tokens: Mapping[Origin, int],
+    answering: Answering,
+    counts: Sequence[int] = (),
+    earlier: Sequence[Program] = (),
 ) -> tuple[Reached, ...]:
     """Return what a task's programs of one search reach, the first of them first. `tokens` are those of every
-    completion, with a program or without; the task's answers must be known."""
+    completion, with a program or without; the task's answers must be known. `counts` in place of 1, 2, 4, …; programs
+    of `earlier` searches vote with them and are not counted."""
     order = sorted(tokens, key=in_time)
     spent = dict(zip(order, accumulate(tokens[origin] for origin in order), strict=True))
     programs = sorted(programs, key=lambda program: in_time(program.origin))
-    may = {program.key for program in filtered(task.without_answers(), programs, answering.filters)[0]}
+    kept = filtered(task.without_answers(), [*earlier, *programs], answering.filters)[0]
+    may, before = {program.key for program in kept}, oracle(task, earlier)
     found = []
-    for count in sizes(len(programs)) or [0]:
+    asked = counts or sizes(len(programs))
+    for count in (*(each for each in asked if each < len(programs)), len(programs)):
         first = programs[:count]
-        ballots = answering.voter([program for program in first if program.key in may])
+        ballots = answering.voter([program for program in (*earlier, *first) if program.key in may])
         scored = score(task, [ballot.outputs for ballot in ballots])
         whole = count == len(programs)
         cost = sum(tokens.values()) if whole else spent[first[-1].origin]
-        found.append(Reached(count, scored.mean, scored.solved, oracle(task, first), cost))
+        found.append(Reached(count, scored.mean, scored.solved, before or oracle(task, first), cost))
     return tuple(found)
 
 

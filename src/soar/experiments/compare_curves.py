@@ -1,0 +1,98 @@
+"""A comparison's last searches program by program (Figure 5), and how different the programs of a task are, search
+after search (Figure 6). Knows what cells keep of both.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+
+from soar.experiments.cells import Cell, Row
+from soar.experiments.compare import Comparison
+from soar.experiments.settings import BASE
+from soar.experiments.statistics import Found, margin
+from soar.experiments.tabled import Tabled, mean_text
+from soar.report.figures.diversity import KINDS
+from soar.report.figures.figure import Panel, Series
+
+REACHED = ("score", "oracle")
+
+PROGRAMS = (
+    "Percent of all tasks, by the first so many programs of each, in the order of the search; means over seeds, ± half"
+    " of the 95 % interval by Student's t. score: the mean share of test outputs that one of two voted answers has"
+    " right; oracle: tasks with a program that is right on all test outputs. The first search, which the arms of a seed"
+    " share, and the last of each arm."
+)
+
+DISTANCES = (
+    "The mean cosine distance of two programs of a task, over the tasks that the search's vote solved and over those"
+    " that it did not; means over seeds, ± half of the 95 % interval by Student's t. Embeddings are counts of n-grams"
+    " of lexemes, not the paper's CodeRankEmbed: compare them with each other alone."
+)
+
+
+def programs_table(comparison: Comparison, found: Found, seeds: Sequence[int]) -> Tabled:
+    """Return what the first search and the last of each arm reach by 1, 2, 4, … programs."""
+    experiment = comparison.experiment
+    ends = {arm: _rows(found, arm, experiment.searches(arm) - 1, seeds) for arm in (BASE, *experiment.settings.arms)}
+    counts = sorted({k for rows in ends.values() for row in rows.values() for k in row["curve"]["programs"]})
+    rows, values, drawn = [], [], {name: [] for name in REACHED}
+    for colour, (arm, own) in enumerate(ends.items()):
+        for name in REACHED:
+            at = {k: {seed: _percent(row, name, k) for seed, row in own.items()} for k in counts}
+            texts = [mean_text([*at[k].values()]) if own else "missing" for k in counts]
+            rows.append([arm, name, *texts, f"{len(own)} of {len(seeds)}"])
+            values += [[arm, seed, name, k, f"{v:.4f}"] for k in counts for seed, v in at[k].items()]
+            if own:
+                drawn[name].append(_series(arm, {k: [*at[k].values()] for k in counts}, colour))
+    panels = [Panel(name, "programs per task", f"{name}, %", each, log=True) for name, each in drawn.items() if each]
+    header = ["arm", "measure", *(f"by {k}" for k in counts), "seeds"]
+    columns = ["arm", "seed", "measure", "programs", "percent"]
+    return Tabled(PROGRAMS, header, rows, columns, values, [panels] if panels else [])
+
+
+def distances_table(comparison: Comparison, found: Found, seeds: Sequence[int]) -> Tabled:
+    """Return how different programs are, an arm's search in a row."""
+    experiment = comparison.experiment
+    rows, values, series = [], [], []
+    for colour, arm in enumerate((BASE, *experiment.settings.arms)):
+        numbers = range(0 if arm == BASE else 1, experiment.searches(arm))
+        apart = {n: {seed: row["distances"] for seed, row in _rows(found, arm, n, seeds).items()} for n in numbers}
+        for n, own in apart.items():
+            kinds = {kind: [each[kind][1] for each in own.values() if kind in each] for kind in KINDS.values()}
+            texts = [mean_text(means, 3) if means else "missing" for means in kinds.values()]
+            tasks = [_mean(each[kind][0] for each in own.values() if kind in each) for kind in kinds]
+            rows.append([arm, str(n), *texts, *tasks, f"{len(own)} of {len(seeds)}"])
+            values += [[arm, seed, n, kind, *each[kind]] for seed, each in own.items() for kind in each]
+        for kind in KINDS.values():
+            way = {n: [each[kind][1] for each in own.values() if kind in each] for n, own in apart.items()}
+            way = {n: means for n, means in way.items() if means}
+            if way and arm != BASE:
+                series.append(_series(f"{arm}, {kind}", way, colour, dashed=kind == KINDS[False]))
+    header = ["arm", "search", *(f"distance, {kind}" for kind in KINDS.values())]
+    header += [*(f"tasks, {kind}" for kind in KINDS.values()), "seeds"]
+    columns = ["arm", "seed", "search", "tasks", "count", "distance"]
+    panels = [[Panel("", "search", "mean cosine distance", series, top=2.0)]] if series else []
+    return Tabled(DISTANCES, header, rows, columns, values, panels)
+
+
+def _rows(found: Found, arm: str, search: int, seeds: Sequence[int]) -> dict[int, Row]:
+    """Return a search's rows by seed; those of before curves were kept are passed over."""
+    rows = {seed: found.get(Cell(arm, seed, search)) for seed in seeds}
+    return {seed: row for seed, row in rows.items() if row and "curve" in row}
+
+
+def _percent(row: Row, name: str, programs: int) -> float:
+    """Return what the first so many programs of each task reach: where none has so many, what all do."""
+    curve = row["curve"]
+    place = max((n for n, k in enumerate(curve["programs"]) if k <= programs), default=0)
+    return 100 * curve[name][place] / row["count"]
+
+
+def _series(label: str, way: Mapping[int, Sequence[float]], colour: int, *, dashed: bool = False) -> Series:
+    seeds = min(map(len, way.values()))
+    ys, halves = [fmean(each) for each in way.values()], [margin(each) for each in way.values()]
+    return Series(f"{label} (n = {seeds})", [*way], ys, halves, colour, dashed=dashed)
+
+
+def _mean(values: Iterable[int]) -> str:
+    found = [*values]
+    return f"{fmean(found):.1f}" if found else "0"

@@ -1,0 +1,27 @@
+"""What a comparison comes to: a table for people, its values one by one, a picture. Data, and how numbers are put."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from soar.experiments.statistics import margin
+from soar.report.figures.figure import Panel
+
+
+@dataclass(frozen=True)
+class Tabled:
+    """A comparison's result: what must be known to read it; the table; `values` under `columns`, a seed each; rows of
+    panels, none where there is nothing to draw."""
+
+    about: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    columns: Sequence[str]
+    values: Sequence[Sequence[object]]
+    panels: Sequence[Sequence[Panel]] = ()
+
+
+def mean_text(values: Sequence[float], digits: int = 2) -> str:
+    """Return the mean over seeds with half of its 95 % interval, where there are two seeds or more."""
+    half = margin(values)
+    return f"{fmean(values):.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
