@@ -62,13 +62,15 @@ def load_comparison(name: str, path: Path) -> Comparison:
         )
     if preset.get("tasks") == "never" and "never_searched" not in given:
         raise ConfigError(f"{name} is judged on tasks never learnt from: {path} names none (experiment.never_searched)")
-    own = {key: value for key, value in given.items() if key not in ("arms", "compare")}
+    given = {key: value for key, value in given.items() if key not in ("arms", "compare")}
     arms = {arm: _with(preset.get("settings", {}), each) for arm, each in arms_of(preset["experiment"]["arms"]).items()}
-    settings = checked(path, {**own, **preset["experiment"], "arms": arms})
+    settings = checked(path, {**given, **preset["experiment"], "arms": arms})
     lists = sorted(set(map(tuple, id_lists(path, settings))))  # one file for all seeds counts once
     base = content_hash(raw, settings.answers, lists)[:12]
+    # Without defaults: a setting that a later version adds renames no result.
+    own = {arm: each.model_dump(mode="json", exclude_defaults=True) for arm, each in settings.arms.items()}
     digests = {
-        arm: content_hash(base, each.model_dump(mode="json"), each.searches or settings.searches)[:12]
+        arm: content_hash(base, own[arm], each.searches or settings.searches)[:12]
         for arm, each in settings.arms.items()
     }
     experiment = Experiment(path, settings, raw, name, arm_digests={BASE: base, **digests})
