@@ -47,6 +47,11 @@ def reply(prompt, seed, weights):
     return f"```python\\ndef transform(n):\\n    return {{known[seed % len(known)]}}\\n```"
 
 
+def other(prompt, seed, weights):
+    """The third rule alone, learnt or not."""
+    return f"```python\\ndef transform(n):\\n    return {{RULES['A3']}}\\n```"
+
+
 def blind(tasks, programs):
     return [tasks[0].id] if programs == 3 * 12 * 3 else []
 '''

@@ -20,20 +20,17 @@ from typing import Any
 
 from soar import session
 from soar.config import Config
-from soar.domains.task_set import load, select
 from soar.errors import BudgetReached, Interrupted, SoarError, StoreError
 from soar.experiments.cells import Cell, append_cell, read_cells, search_result
 from soar.experiments.cpu import cpu_seconds
+from soar.experiments.searchless import by_function, tasks_of, votes
 from soar.experiments.settings import BASE, Experiment
 from soar.files import MANIFEST, is_published
 from soar.iterate import Run
-from soar.method import open_domain
-from soar.protocols import Domain, OnLog
-from soar.run import RunDirectory, models_in
+from soar.method import open_answering, open_domain
+from soar.protocols import OnLog
+from soar.run import RunDirectory, models_in, steps
 from soar.search import search
-from soar.settings import resolve
-from soar.task_sets import source_of
-from soar.types import Task
 
 
 @dataclass(frozen=True)
@@ -74,16 +71,16 @@ class Study:
 
 def cells_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
     """Return the cells that an arm does itself; the first search is the base's."""
-    if arm != BASE and experiment.settings.arms[arm].function is not None:
+    if arm != BASE and not experiment.settings.arms[arm].searching:
         return [Cell(arm, seed, 0)]
-    first = 0 if arm == BASE else 1
+    first = 1 if experiment.shares_first(arm) else 0
     return [Cell(arm, seed, number) for number in range(first, experiment.searches(arm))]
 
 
 def never_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
     """Return the cell of the tasks never learnt from, searched by an arm's last model; none where there is no other."""
     settings = experiment.settings
-    learns = arm == BASE or (settings.arms[arm].learns and settings.arms[arm].function is None)
+    learns = arm == BASE or (settings.arms[arm].learns and settings.arms[arm].searching)
     return [replace(cells_of(experiment, arm, seed)[-1], tasks="never")] if settings.never_searched and learns else []
 
 
@@ -139,11 +136,11 @@ def _claimed(run: RunDirectory) -> Iterator[None]:
 def _do_arm(study: Study, arm: str, seed: int) -> None:
     study.check_time()
     settings, config = study.experiment.settings, study.experiment.config(arm, seed)
-    if arm != BASE and (function := settings.arms[arm].function):
-        study.append(Cell(arm, seed, 0), _by_function(study.experiment, function, seed, config))
+    if arm != BASE and not settings.arms[arm].searching:
+        study.append(Cell(arm, seed, 0), _without_search(study, arm, seed, config))
         return
     run = study.run(arm, seed)
-    if arm != BASE and not run.path.exists():
+    if study.experiment.shares_first(arm) and not run.path.exists():
         if not study.run(BASE, seed).archive.exists():
             raise StoreError(
                 f"the first search has its line in {study.out}, but its run is not in {study.runs}: name the folder of"
@@ -214,8 +211,7 @@ async def _never(study: Study, cell: Cell) -> dict[str, Any]:
     learnt = experiment.finetunings(cell.arm)
     weights = run.weights(learnt) if learnt else None
     assert weights is None or all(map(is_published, models_in(weights))), "an arm's last model stays until it was tried"
-    domain = open_domain(config.tasks.domain)
-    tasks = _tasks(domain, config, experiment.ids(experiment.settings.never_searched or "", cell.seed))
+    tasks = tasks_of(config, experiment.ids(experiment.settings.never_searched or "", cell.seed))
     with TemporaryDirectory() as folder:
         named = {stage.name: tasks for stage in config.stages}
         async with session.open_run(config, Path(folder, "run"), _quietly, study.say, named) as opened:
@@ -225,24 +221,19 @@ async def _never(study: Study, cell: Cell) -> dict[str, Any]:
             return search_result(opened.reader, [step], tasks, opened.method.answering, budget)
 
 
-def _by_function(experiment: Experiment, name: str, seed: int, config: Config) -> dict[str, Any]:
-    """Return what a function solves that is given as many programs as a whole arm makes."""
-    tasks = _tasks(open_domain(config.tasks.domain), config, experiment.ids(experiment.settings.tasks, seed))
-    programs = len(tasks) * (config.search.samples + config.search.refinements) * experiment.settings.searches
-    begun = cpu_seconds()
-    solved = resolve(name, {}, "experiment.arms.function")(tasks, programs)
-    return {
-        "count": len(tasks),
-        "solved": [],
-        "pooled": sorted(solved),
-        "programs": programs,
-        "search_cpu": round(cpu_seconds() - begun, 2),
-    }
-
-
-def _tasks(domain: Domain, config: Config, ids: Sequence[str]) -> list[Task]:
-    source = source_of(config.tasks_of(config.stages[0].name), domain)
-    return select(load(domain, source, ids=ids), ids=ids)
+def _without_search(study: Study, arm: str, seed: int, config: Config) -> dict[str, Any]:
+    """Return the result of an arm that has no search; `StoreError` while what it needs is missing."""
+    experiment = study.experiment
+    own = experiment.settings.arms[arm]
+    tasks = tasks_of(config, experiment.ids(experiment.settings.tasks, seed))
+    if own.function:
+        programs = len(tasks) * config.search.per_task * experiment.settings.searches
+        return by_function(own.function, tasks, programs)
+    if missing := study.missing([cells_of(experiment, name, seed)[-1] for name in own.votes_of]):
+        raise StoreError(f"the last search of {missing[0].arm} is missing: do that arm first")
+    answering = open_answering(config, open_domain(config.tasks.domain))
+    last = {name: (study.run(name, seed), steps(experiment.config(name, seed).plan())[-1]) for name in own.votes_of}
+    return votes(tasks, last, answering)
 
 
 async def begin_with(base: RunDirectory, run: RunDirectory, config: Config) -> None:

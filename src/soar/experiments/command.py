@@ -59,6 +59,7 @@ def _comparison(name: str) -> Callable[..., None]:
 
 
 COMPARISONS = {
+    "table-1": "One program, sampling, sampling and refining, learning.",
     "table-2": "Which programs to learn from.",
     "table-3": "Which refinements to learn from.",
     "table-4": "Sampling and refinement, learnt apart or together (Tables 4 and 7).",
@@ -68,6 +69,7 @@ COMPARISONS = {
     "figure-5": "Score against programs, before learning and after.",
     "figure-6": "How different a task's programs are, search after search.",
     "figure-7": "Learning against searching on, by equal programs, tokens, FLOPs and CPU time.",
+    "figure-10": "Several models vote together (experiment.models).",
 }
 """The paper's comparisons that ship, and what each asks: read here, so that `--help` opens no file."""
 

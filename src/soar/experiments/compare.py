@@ -10,6 +10,7 @@ comparisons share first searches, and arms that are called and set alike.
     shows = "scores"                                 # or "programs", "distances", "budgets": `compare_report.VIEWS`
     arms_of = "figure-2"                             # in place of all below: the arms of that comparison
 
+    models = true                                    # an arm for each of the file's experiment.models, and their votes
     [settings]                                       # what all arms set otherwise than the file, the first search aside
     search = { refinements = 0 }
 
@@ -28,6 +29,9 @@ from typing import Any
 from soar.errors import ConfigError
 from soar.experiments.settings import BASE, Experiment, arms_of, checked, id_lists, sections_of
 from soar.types import content_hash
+
+TOGETHER = "together"
+"""The arm in which models vote together."""
 
 FOLDER = Path(__file__).parent / "comparisons"
 
@@ -63,14 +67,17 @@ def load_comparison(name: str, path: Path) -> Comparison:
     if preset.get("tasks") == "never" and "never_searched" not in given:
         raise ConfigError(f"{name} is judged on tasks never learnt from: {path} names none (experiment.never_searched)")
     given = {key: value for key, value in given.items() if key not in ("arms", "compare")}
-    arms = {arm: _with(preset.get("settings", {}), each) for arm, each in arms_of(preset["experiment"]["arms"]).items()}
+    arms = _of_models(path, raw, given) if preset.get("models") else arms_of(preset["experiment"]["arms"])
+    arms = {arm: _with(preset.get("settings", {}), each) for arm, each in arms.items()}
     settings = checked(path, {**given, **preset["experiment"], "arms": arms})
     lists = sorted(set(map(tuple, id_lists(path, settings))))  # one file for all seeds counts once
     base = content_hash(raw, settings.answers, lists)[:12]
     # Without defaults: a setting that a later version adds renames no result.
     own = {arm: each.model_dump(mode="json", exclude_defaults=True) for arm, each in settings.arms.items()}
     digests = {
-        arm: content_hash(base, own[arm], each.searches or settings.searches)[:12]
+        arm: content_hash(base, own[arm], *(own[name] for name in each.votes_of), each.searches or settings.searches)[
+            :12
+        ]
         for arm, each in settings.arms.items()
     }
     experiment = Experiment(path, settings, raw, name, arm_digests={BASE: base, **digests})
@@ -83,6 +90,24 @@ def load_comparison(name: str, path: Path) -> Comparison:
         preset.get("tasks", "searched"),
         preset.get("shows", "scores"),
     )
+
+
+def _of_models(path: Path, raw: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return an arm for each model, called after the end of its name, and one in which they vote together. The file's
+    own model shares the first search; `ConfigError` where there are not two models of different names."""
+    models = [str(model) for model in given.get("models", ())]
+    names = [Path(model).name for model in models]
+    if len({*names, BASE, TOGETHER}) < len(names) + 2 or len(models) < 2:
+        raise ConfigError(
+            f"{path} compares models and needs experiment.models = [...], values of lm.model that end in different"
+            f" names, none of them {BASE} or {TOGETHER}; found {models}"
+        )
+    own = raw.get("lm", {}).get("model")
+    arms: dict[str, dict[str, Any]] = {
+        name: {"alone": model != own, "overrides": {} if model == own else {"lm": {"model": model}}}
+        for name, model in zip(names, models, strict=True)
+    }
+    return {**arms, TOGETHER: {"votes_of": names, "overrides": {}}}
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from soar.experiments.compare import Comparison
 from soar.experiments.compare_budgets import budgets_table
 from soar.experiments.compare_curves import distances_table, programs_table
+from soar.experiments.compare_models import together_table, ways_table
 from soar.experiments.compare_scores import scores_table
 from soar.experiments.statistics import Found
 from soar.experiments.tabled import Tabled
@@ -30,6 +31,8 @@ VIEWS: Mapping[str, Callable[[Comparison, Found, Sequence[int]], Tabled]] = {
     "programs": programs_table,
     "distances": distances_table,
     "budgets": budgets_table,
+    "together": together_table,
+    "ways": ways_table,
 }
 
 

@@ -43,7 +43,7 @@ class Shown:
     @property
     def searched(self) -> list[str]:
         """The arms that search."""
-        return [name for name, arm in self.experiment.settings.arms.items() if arm.function is None]
+        return [name for name, arm in self.experiment.settings.arms.items() if arm.searching]
 
 
 def show(shown: Shown, console: Console) -> None:

@@ -42,6 +42,7 @@ from pydantic import Field, ValidationError
 from soar.config import Config, read_toml, validated
 from soar.domains.task_set import read_ids
 from soar.errors import ConfigError
+from soar.search.settings import SearchSettings
 from soar.settings import NonNegative, Positive, Section
 from soar.types import content_hash
 
@@ -51,18 +52,28 @@ BASE = "base"
 
 class ArmSettings(Section):
     """One arm. `learns` false: every search is by θ0. `searches` in place of the experiment's. After `finetunings` of
-    them the last model searches on; by default each search has its own. `function` in place of searches: ``(tasks,
-    programs) -> ids of those solved``. `overrides`: settings by section."""
+    them the last model searches on; by default each search has its own. `alone`: its first search is its own too.
+    `samples_alone`: the whole budget goes to samples. In place of searches `function`, ``(tasks, programs) -> ids of
+    those solved``, or `votes_of`: arms whose last searches vote together. `overrides`: settings by section."""
 
     learns: bool = True
     searches: Positive | None = None
     finetunings: Positive | None = None
+    alone: bool = False
+    samples_alone: bool = False
     function: str | None = None
+    votes_of: tuple[str, ...] = ()
     overrides: Mapping[str, Mapping[str, Any]] = {}
+
+    @property
+    def searching(self) -> bool:
+        """Whether the arm has searches of its own."""
+        return self.function is None and not self.votes_of
 
 
 class ExperimentSettings(Section):
-    """The section ``[experiment]``. `answers` "hidden": arms learn without the answers of the tasks they search."""
+    """The section ``[experiment]``. `answers` "hidden": arms learn without the answers of the tasks they search.
+    `models`: values of ``lm.model`` that are compared with each other, where a comparison asks for several."""
 
     seeds: tuple[NonNegative, ...] = Field(min_length=1)
     searches: Positive = 4
@@ -70,6 +81,7 @@ class ExperimentSettings(Section):
     never_searched: str | None = None
     answers: Literal["known", "hidden"] = "known"
     group: str | None = None
+    models: tuple[str, ...] = ()
     compare: tuple[tuple[str, str], ...] = ()
     arms: Mapping[str, ArmSettings]
 
@@ -110,6 +122,10 @@ class Experiment:
         most = self.searches(arm) - 1
         return min(self.settings.arms[arm].finetunings or most, most)
 
+    def shares_first(self, arm: str) -> bool:
+        """Return whether an arm goes on from the first search that a seed's arms share."""
+        return arm != BASE and self.settings.arms[arm].searching and not self.settings.arms[arm].alone
+
     def config(self, arm: str, seed: int) -> Config:
         """Return the configuration of one arm's run."""
         own = ArmSettings() if arm == BASE else self.settings.arms[arm]
@@ -118,6 +134,9 @@ class Experiment:
         }
         for section, values in own.overrides.items():
             merged[section] = {**merged.get(section, {}), **values}
+        if own.samples_alone:
+            whole = SearchSettings(**merged.get("search", {})).per_task
+            merged["search"] = {**merged.get("search", {}), "samples": whole, "refinements": 0}
         ids = str((self.path.parent / self.settings.tasks.format(seed=seed)).resolve())
         stage = {"name": "search", "ids_file": ids, "answers": self.settings.answers}
         learnt, count = self.finetunings(arm), self.searches(arm)
@@ -181,6 +200,9 @@ def checked(path: Path, section: Mapping[str, Any]) -> ExperimentSettings:
         raise ConfigError(f"{path}: {BASE!r} is the first search that all arms share; name the arm otherwise")
     if unknown := {arm for pair in settings.compare for arm in pair} - set(settings.arms):
         raise ConfigError(f"{path}: compare names {sorted(unknown)[0]!r}; the arms are {', '.join(settings.arms)}")
+    searching = [name for name, arm in settings.arms.items() if arm.searching]
+    if unknown := {name for arm in settings.arms.values() for name in arm.votes_of} - set(searching):
+        raise ConfigError(f"{path}: votes_of names {sorted(unknown)[0]!r}; the arms that search are {searching}")
     return settings
 
 
