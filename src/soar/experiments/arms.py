@@ -20,10 +20,11 @@ from typing import Any
 
 from soar import session
 from soar.config import Config
+from soar.domains.task_set import load, select
 from soar.errors import BudgetReached, Interrupted, SoarError, StoreError
 from soar.experiments.cells import Cell, append_cell, read_cells, search_result
 from soar.experiments.cpu import cpu_seconds
-from soar.experiments.searchless import by_function, tasks_of, votes
+from soar.experiments.searchless import by_function, votes
 from soar.experiments.settings import BASE, Experiment
 from soar.files import MANIFEST, is_published
 from soar.iterate import Run
@@ -31,6 +32,8 @@ from soar.method import open_answering, open_domain
 from soar.protocols import OnLog
 from soar.run import RunDirectory, models_in, steps
 from soar.search import search
+from soar.task_sets import source_of
+from soar.types import Task
 
 
 @dataclass(frozen=True)
@@ -211,7 +214,7 @@ async def _never(study: Study, cell: Cell) -> dict[str, Any]:
     learnt = experiment.finetunings(cell.arm)
     weights = run.weights(learnt) if learnt else None
     assert weights is None or all(map(is_published, models_in(weights))), "an arm's last model stays until it was tried"
-    tasks = tasks_of(config, experiment.ids(experiment.settings.never_searched or "", cell.seed))
+    tasks = _tasks(config, experiment.ids(experiment.settings.never_searched or "", cell.seed))
     with TemporaryDirectory() as folder:
         named = {stage.name: tasks for stage in config.stages}
         async with session.open_run(config, Path(folder, "run"), _quietly, study.say, named) as opened:
@@ -225,7 +228,7 @@ def _without_search(study: Study, arm: str, seed: int, config: Config) -> dict[s
     """Return the result of an arm that has no search; `StoreError` while what it needs is missing."""
     experiment = study.experiment
     own = experiment.settings.arms[arm]
-    tasks = tasks_of(config, experiment.ids(experiment.settings.tasks, seed))
+    tasks = _tasks(config, experiment.ids(experiment.settings.tasks, seed))
     if own.function:
         programs = len(tasks) * config.search.per_task * experiment.settings.searches
         return by_function(own.function, tasks, programs)
@@ -234,6 +237,12 @@ def _without_search(study: Study, arm: str, seed: int, config: Config) -> dict[s
     answering = open_answering(config, open_domain(config.tasks.domain))
     last = {name: (study.run(name, seed), steps(experiment.config(name, seed).plan())[-1]) for name in own.votes_of}
     return votes(tasks, last, answering)
+
+
+def _tasks(config: Config, ids: Sequence[str]) -> list[Task]:
+    """Return tasks of a configuration's first stage, with their answers."""
+    domain = open_domain(config.tasks.domain)
+    return select(load(domain, source_of(config.tasks_of(config.stages[0].name), domain), ids=ids), ids=ids)
 
 
 async def begin_with(base: RunDirectory, run: RunDirectory, config: Config) -> None:

@@ -7,22 +7,12 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 from soar.archive.reader import ArchiveReader
-from soar.config import Config
-from soar.domains.task_set import load, select
 from soar.ensemble import Answering
 from soar.experiments.cpu import cpu_seconds
-from soar.method import open_domain
 from soar.report.together import Vote, places, task_votes
 from soar.run import RunDirectory, Step
 from soar.settings import resolve
-from soar.task_sets import source_of
 from soar.types import Task
-
-
-def tasks_of(config: Config, ids: Sequence[str]) -> list[Task]:
-    """Return tasks of a configuration's first stage, with their answers."""
-    domain = open_domain(config.tasks.domain)
-    return select(load(domain, source_of(config.tasks_of(config.stages[0].name), domain), ids=ids), ids=ids)
 
 
 def by_function(name: str, tasks: Sequence[Task], programs: int) -> dict[str, Any]:
