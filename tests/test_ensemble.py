@@ -122,6 +122,45 @@ def test_a_text_that_is_spelt_out_is_found_whatever_its_quotes():
     assert [FILTERS["hard-coded"](task, each) for each in (copier, honest)] == [True, False]
 
 
+@pytest.mark.parametrize(("answer", "found"), [("12345678", False), ("123456789", True)])
+def test_a_text_of_nine_letters_is_the_shortest_that_counts_as_spelt_out(answer, found):
+    task = Task("t", (Example("a", "ab"),), (Example("c", None),))
+    assert FILTERS["hard-coded"](task, program(0, (answer,), train=("x",), code=f"return '{answer}'")) == found
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("a", False), ("ab", True)])
+def test_only_a_task_that_wants_a_single_letter_somewhere_is_exempt(wanted, found):
+    task = Task("t", (Example("a", wanted), Example("b", "long enough")), (Example("c", None),))
+    spelt = program(0, ("hello world",), train=("x", "y"), code="return 'hello world'")
+    assert FILTERS["hard-coded"](task, spelt) == found
+
+
+def test_a_line_or_a_share_at_its_bound_is_within_it():
+    def filters(name, *given, **more):
+        return FILTERS[name](TASK, program(0, *given, **more))
+
+    outputs = (grid(1), grid(1))
+    assert [filters("long-line", outputs, code="a" * length) for length in (200, 201)] == [False, True]
+    ten = Task("t", tuple(Example(n, -1) for n in range(9)), (Example(9, None),))
+    shares = [program(0, (-1,), train=[n if n < same else -1 for n in range(9)]) for same in (3, 4)]
+    assert [FILTERS["identity"](ten, each) for each in shares] == [False, True]
+
+
+def test_of_ballots_that_weigh_alike_the_larger_comes_first():
+    # 1 vote of weight 1 + 1000 x 0.501 as 2 votes of weight 2 + 1000 x 0.5.
+    few, many = [program(0, (grid(1), grid(1)), 0.501)], [program(n, (grid(9), grid(9)), 0.5) for n in (1, 2)]
+    ballots = mean_vote([*few, *many])
+    assert [(ballot.votes, ballot.weight) for ballot in ballots] == [(2, 502.0), (1, 502.0)]
+
+
+def test_ballots_are_those_of_the_vote_and_a_filter_that_rejects_nothing_is_counted():
+    answering = Answering(sum_vote, {"none": lambda task, program: False})
+    found = [program(0, (grid(1), grid(2)))]
+    ballots, fallen = answering.vote(TASK, found)
+    assert answering.ballots(TASK, found) == ballots == sum_vote(found)
+    assert fallen == {"failed": 0, "none": 0}
+
+
 def test_no_filter_and_no_vote_is_shown_a_test_output():
     seen = []
 
