@@ -11,7 +11,7 @@ ENGINE ?= .venv-engine
 # Unsloth; several GB with the CUDA build of torch that pip takes by default.
 UNSLOTH ?= .venv-unsloth
 
-.PHONY: demo test test-fast test-slow test-engine test-unsloth lint format bench bench-sandbox bench-scale bench-gpu clean distclean
+.PHONY: demo test test-fast test-slow test-engine test-unsloth lint format bench bench-sandbox bench-scale bench-gpu mutants clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run demo runs/demo
@@ -56,8 +56,13 @@ bench-scale: $(READY)
 bench-gpu: $(READY)
 	$(BIN)/python -m benchmarks.gpu
 
+SEED ?= 0
+mutants: $(READY)
+	$(BIN)/python -m pip install -q -c constraints.txt mutmut
+	$(BIN)/python -m benchmarks.mutants --seed $(SEED)
+
 clean:
-	rm -rf runs .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf runs mutants .pytest_cache .ruff_cache .hypothesis build dist
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
