@@ -103,7 +103,9 @@ def test_a_full_disk_is_said_and_what_was_there_stays(tmp_path):
     writer = ArchiveWriter(path)
     asyncio.run(writer.add([ROW]))
     pages: list[int] = []
-    asyncio.run(writer._write(lambda connection, _: pages.append(connection.execute("PRAGMA page_count").fetchone()[0])))
+    asyncio.run(
+        writer._write(lambda connection, _: pages.append(connection.execute("PRAGMA page_count").fetchone()[0]))
+    )
     asyncio.run(writer._write(lambda connection, _: _limit(connection, pages[0])))
     big = replace(ROW, origin=replace(ROW.origin, step=1), completion=Completion(os.urandom(50_000).hex()))
     with pytest.raises(StoreError, match="free space"):

@@ -232,7 +232,7 @@ def test_a_zygote_killed_while_it_starts_is_said_to_have_been_killed(monkeypatch
     script = tmp_path / "zygote.py"
     script.write_text("import os\nos.kill(os.getpid(), 9)\n")
     monkeypatch.setattr("soar.execution.local.link.SCRIPT", script)
-    with pytest.raises(SandboxError, match=r"SIGKILL.*memory killer.*executor.workers"):
+    with pytest.raises(SandboxError, match=r"SIGKILL.*OOM killer.*executor.workers"):
         open_sandbox(workers=1, codec="arc").__enter__()
 
 

@@ -106,7 +106,7 @@ class Words:
 
 
 class _Snapshot:
-    """A snapshot of words of memory."""
+    """Words of memory and what they held when this was made."""
 
     def __init__(self, addresses: list[int]) -> None:
         first = min(addresses, default=0)
