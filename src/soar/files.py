@@ -62,7 +62,8 @@ def growing(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
 
 @contextmanager
 def printing() -> Iterator[IO[str]]:
-    """Yield standard output; `StoreError` if it cannot be written. A reader that has gone stays a `BrokenPipeError`."""
+    """Yield standard output; `StoreError` if it cannot be written. If its reader is gone, `BrokenPipeError` passes
+    through."""
     try:
         yield sys.stdout
         sys.stdout.flush()

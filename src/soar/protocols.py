@@ -221,8 +221,8 @@ class Executor(Protocol):
         """Execute a program's function on every input and return one output or failure per input.
 
         Never raises for a program's failure, and never learns the expected outputs. `alone` runs it in its own process;
-        programs that solve their training pairs are so confirmed before they count. Raises `SandboxError` when workers
-        keep dying for reasons that are not the program's.
+        programs that solve their training pairs are confirmed in this way before they count. Raises `SandboxError` when
+        workers keep dying for reasons that are not the program's.
         """
         ...
 

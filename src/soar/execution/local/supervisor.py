@@ -215,6 +215,7 @@ class ConfinedSandbox:
         code, inputs, alone = key
 
         def finish(execution: Execution) -> None:
+            # Never 0, since `_worth_a_fork` divides by the mean.
             self._program_seconds += AVERAGE_WEIGHT * (max(execution.cpu_seconds, 1e-5) - self._program_seconds)
             self._known[key] = execution
             if len(self._known) > MAX_REMEMBERED:
@@ -320,7 +321,8 @@ class ConfinedSandbox:
         """Run a batch in one worker; return the jobs to run again."""
         slice_seconds = max(MIN_SLICE, FORKS_PER_SLICE * self.hello["fork_seconds"])
         calls = max(job.count - len(job.outputs) for job in batch.jobs) + 1
-        # More than the worker's own limit for a call (`worker.Alarm`), which so fires first and says where it was.
+        # More than the worker's own limit for a call (`worker.Alarm`), so that the worker acts first and says where it
+        # was.
         call = self._cpu_seconds * 1.5 + 0.75
         most = (slice_seconds if len(batch.jobs) > 1 else 0.0) + calls * call
         # A program alone reports after each call; loading and the first call come in one report.

@@ -351,7 +351,7 @@ class Worker:
         return wire.pack_record(kind, self._place, index)
 
 
-# `batch` knows by this name, in a traceback, that a program was loading.
+# The name must stay: in a traceback it tells `batch` that a program was loading.
 def _load(code: Any, signature: str) -> Any:
     """Return the function of the signature, a call such as ``"transform(x)"``, that a program defines."""
     module = ModuleType("program")

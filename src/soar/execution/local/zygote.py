@@ -158,7 +158,7 @@ def _preload(names: frozenset[str]) -> None:
 
 
 def _warm_up() -> None:
-    """Fill what the interpreter would fill when a program first copies an object or causes a warning."""
+    """Fill in advance what the interpreter would fill when a program first copies an object or causes a warning."""
     slots = importlib.import_module("copyreg")._slotnames
     triage = importlib.import_module("soar.execution.local.triage")
     for kind in triage.all_classes():
