@@ -1,8 +1,8 @@
 """How values travel into the sandbox and out of it: the codec of any JSON value, and what all codecs share.
 
-A codec is a module with the functions of `Codec`. Its half for the worker runs beside untrusted programs, so only
-built-in codecs ever enter the sandbox, never one of a user's domain. They import nothing but the standard library and
-NumPy, bind the builtins they use before any program can replace them, and believe exact types alone."""
+A codec is a module with the functions of `Codec`. Its worker half runs beside untrusted programs, so only built-in
+codecs ever enter the sandbox, never one of a user's domain. They import nothing but the standard library and NumPy,
+bind the builtins they use before any program can replace them, and trust only exact types."""
 
 import json
 from builtins import any, bool, bytes, dict, float, frozenset, int, isinstance, len, list, str, tuple, type  # noqa: A004, UP029
@@ -18,10 +18,10 @@ _dumps, _loads, _finite = json.JSONEncoder(separators=(",", ":")).encode, json.l
 
 
 class Codec(Protocol):
-    """The two directions of a value, on both sides of the wall."""
+    """Both directions of a value, on both sides of the sandbox."""
 
     def pack(self, value: Any) -> bytes | None:
-        """Supervisor: return an input as bytes, None where this codec cannot (it goes as JSON then)."""
+        """Supervisor: return an input as bytes, None if this codec cannot (it is then sent as JSON)."""
         ...
 
     def unpack(self, data: bytes) -> Any:
@@ -37,12 +37,12 @@ class Codec(Protocol):
         ...
 
     def read(self, payload: bytes) -> Any:
-        """Supervisor: return the value that `encode` wrote; `ValueError` where the bytes are nothing of ours."""
+        """Supervisor: return the value that `encode` wrote; `ValueError` if it did not write the bytes."""
         ...
 
 
 class Invalid(Exception):
-    """A result that is no value; the message is the reason."""
+    """A result that is not a value; the message is the reason."""
 
 
 class TooLarge(Exception):
@@ -55,20 +55,20 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(data: bytes) -> int | str:
-    """Return the JSON as text, or the integer that it is."""
+    """Return the JSON as text, or as an integer if it is one."""
     text = data.decode()
     return int(text) if text.removeprefix("-").isdecimal() else text
 
 
 def fresh(unpacked: int | str) -> object:
-    """Return a new value, which a program may do with what it likes: lists for tuples."""
+    """Return a new value, which a program may change as it likes: lists for tuples."""
     return _loads(unpacked) if isinstance(unpacked, str) else unpacked
 
 
 def encode(value: Any) -> bytes:
     """Return the JSON text of None, booleans, ints, finite floats, text, and lists or tuples of these."""
     if type(value) is int and value.bit_length() <= MAX_BITS:
-        return b"%d" % value  # the term of a sequence: JSON's writer takes twenty times as long
+        return b"%d" % value  # a sequence's term: JSON's encoder takes twenty times as long
     text = _dumps(_plain(value, 0, [MAX_TEXT])).encode("ascii")
     if len(text) > MAX_TEXT - 64:
         raise TooLarge(f"a result of {len(text)} bytes, expected at most {MAX_TEXT - 64}")
@@ -76,9 +76,9 @@ def encode(value: Any) -> bytes:
 
 
 def read(payload: bytes) -> object:
-    """Return the value that `encode` wrote, with tuples for lists; `ValueError` where the bytes are none."""
+    """Return the value that `encode` wrote, with tuples for lists; `ValueError` if it did not write the bytes."""
     if payload.isdigit() or (payload[:1] == b"-" and payload[1:].isdigit()):
-        return int(payload)  # a whole JSON parser for a term of a sequence costs more than all else done with it
+        return int(payload)  # for a sequence's term, the JSON parser costs more than all else done with it
     try:
         return _frozen(_DECODER.decode(payload.decode("ascii")))
     except RecursionError:
@@ -86,7 +86,7 @@ def read(payload: bytes) -> object:
 
 
 def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
@@ -96,12 +96,13 @@ def _frozen(value: object) -> object:
     if isinstance(value, dict):
         raise ValueError("an object, expected lists and scalars")
     if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError("half a character")
+        raise ValueError("a lone surrogate")
     return tuple([_frozen(item) for item in value]) if isinstance(value, list) else value
 
 
 def _plain(value: Any, depth: int, left: list[int]) -> Any:
-    """Return the value with lists for tuples. `left` counts what may still come, so a cycle ends by depth or size."""
+    """Return the value with lists for tuples. `left` counts how much more may come, so a cycle ends by depth or
+    size."""
     kind = type(value)
     left[0] -= 1 + (len(value) if kind is str else 0)
     if left[0] < 0:
@@ -109,12 +110,12 @@ def _plain(value: Any, depth: int, left: list[int]) -> Any:
     if depth > MAX_DEPTH:
         raise Invalid(f"nested more than {MAX_DEPTH} deep")
     if kind is int and value.bit_length() > MAX_BITS:
-        raise Invalid("a huge integer")
+        raise Invalid(f"an integer of more than {MAX_BITS} bits")
     if value is None or kind is bool or kind is int:
         return value
     if kind is str:
         if not value.isascii() and any_surrogate(value):
-            raise Invalid("text with half a character (a lone surrogate)")
+            raise Invalid("text with a lone surrogate (half a character)")
         return value
     if kind is float:
         if not _finite(value):
@@ -143,7 +144,7 @@ def any_surrogate(text: str) -> bool:
 
 
 def described(value: Any) -> str:
-    """Return what a wrong value is, in a few words that stay short whatever it holds."""
+    """Return what a wrong value is, in a few words, however large it is."""
     kind = type(value)
     if value is None:
         return "None"

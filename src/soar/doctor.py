@@ -1,5 +1,5 @@
 """What this machine offers a run: the sandbox's level with its proof, Python, SQLite, disk, threads. And whether a run
-directory is whole: its settings, its archive, its weights, its answers."""
+directory is intact: its settings, archive, weights and answers."""
 
 import asyncio
 import json
@@ -56,25 +56,25 @@ async def _sandbox() -> dict[str, Any]:
 
 
 def examine_run(path: Path) -> dict[str, Any]:
-    """Return what was looked at in a run directory and what is ``damaged`` there, ready for JSON. Reads all of it.
+    """Return what was checked in a run directory and what is ``damaged`` there, ready for JSON. Reads all of it.
 
-    `ConfigError` if it is no run directory.
+    `ConfigError` if it is not a run directory.
     """
     directory = RunDirectory(path)
     if not directory.begun and not directory.archive.exists():
         raise ConfigError(f"{path} is not a run directory: it has neither manifest.json nor archive.sqlite")
-    looked, damaged = [], []
-    for name, look in _looks(directory):
-        looked.append(name)
+    checked, damaged = [], []
+    for name, check in _checks(directory):
+        checked.append(name)
         try:
-            damaged += [f"{name}: {finding}" for finding in look()]
+            damaged += [f"{name}: {finding}" for finding in check()]
         except (SoarError, OSError, ValueError, RecursionError) as error:
             damaged.append(f"{name}: {error}")
-    return {"run": str(path), "looked_at": looked, "damaged": damaged}
+    return {"run": str(path), "looked_at": checked, "damaged": damaged}
 
 
-def _looks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[str]]]]:
-    """Yield what there is to look at, with a function that looks: it returns findings, or raises the only one."""
+def _checks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+    """Yield each thing to check with a function that checks it: it returns findings, or raises the only one."""
 
     def config() -> list[str]:
         validated(directory.config(), "config.toml")
@@ -91,7 +91,7 @@ def _looks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[str
 
     yield from (("config.toml", config), ("manifest.json", manifest), ("archive.sqlite", archive))
     for folder in (model for each in sorted(directory.path.glob("adapters/*")) for model in models_in(each)):
-        if folder.suffix not in (".tmp", ".work"):  # what is being made
+        if folder.suffix not in (".tmp", ".work"):  # these are still being made
 
             def weights(folder: Path = folder) -> list[str]:
                 return [] if is_published(folder) else ["its manifest is missing"]

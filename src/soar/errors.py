@@ -7,10 +7,10 @@
     │   └── PromptTooLong      the prompt does not fit the model's context; the caller shortens it
     ├── StoreError         5   disk, run directory or archive
     ├── SandboxError       6   programs cannot be executed safely on this machine
-    └── Interrupted       75   stopped on request; the same command continues
+    └── Interrupted       75   stopped on request; the same command resumes
         └── BudgetReached      a limit of [budget] is reached
 
-A program's own fault is never an exception here: it is a `soar.types.Failure`.
+A program's own failure is never an exception here: it is a `soar.types.Failure`.
 """
 
 
@@ -33,7 +33,7 @@ class DataError(SoarError):
 
 
 class EndpointError(SoarError):
-    """A language model cannot be reached, cannot be loaded, or answers nonsense for good."""
+    """A language model cannot be reached or loaded, or keeps giving unusable completions."""
 
     exit_code = 4
 
@@ -49,16 +49,16 @@ class StoreError(SoarError):
 
 
 class SandboxError(SoarError):
-    """Programs cannot be executed at the asked level of confinement on this machine."""
+    """Programs cannot be executed at the requested level of confinement on this machine."""
 
     exit_code = 6
 
 
 class Interrupted(SoarError):
-    """The run was asked to stop; everything acknowledged is stored and the same command goes on."""
+    """The run was asked to stop; everything acknowledged is stored and the same command resumes."""
 
     exit_code = 75
 
 
 class BudgetReached(Interrupted):
-    """A limit of the budget is reached: what was paid for is kept, and the same command continues once it is raised."""
+    """A limit of the budget is reached: what was paid for is kept, and the same command resumes once it is raised."""

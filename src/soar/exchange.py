@@ -1,5 +1,5 @@
-"""The verbs that carry answers, programs and what was learnt out of runs and into one. Like all verbs they import what
-they need when they run."""
+"""The verbs that move answers, programs and finetuned models out of runs, and programs into one. Like all verbs they
+import what they need when they run."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,9 +29,9 @@ def export(
     others: Annotated[
         list[Path] | None, typer.Option("--with", help="With --submission: this run's programs vote too; repeatable.")
     ] = None,
-    stage: Annotated[str | None, typer.Option("--stage", help="Of which stage (default: the last).")] = None,
+    stage: Annotated[str | None, typer.Option("--stage", help="The stage to export (default: the last).")] = None,
 ) -> None:
-    """Write a run's answers or programs to a file; safe while it goes on."""
+    """Write a run's answers or programs to a file; safe while the run is active."""
     from soar import session
     from soar.execute import refuse_run
     from soar.report.dataset import write_dataset, write_parquet
@@ -40,7 +40,8 @@ def export(
     given = [each for each in (answers, programs, dataset) if each]
     if len(given) != 1 or ((challenges or others) and not answers):
         raise ConfigError(
-            "give one of --submission FILE, --programs FILE and --dataset DIR; --challenges with the first, as --with"
+            "give one of --submission FILE, --programs FILE and --dataset DIR;"
+            " --challenges and --with need --submission"
         )
     with ExitStack() as stack:
         view, *more = (stack.enter_context(session.view_run(path)) for path in (run_dir, *(others or ())))
@@ -58,10 +59,10 @@ def export(
 def begin_with_programs(
     programs: Annotated[Path, typer.Argument(help="Lines of JSON, a .parquet file, or a folder of these.")],
     config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.")],
-    run_dir: Annotated[Path, typer.Argument(help="The run directory to begin.")],
+    run_dir: Annotated[Path, typer.Argument(help="The run directory to start.")],
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
 ) -> None:
-    """Begin a run with programs from elsewhere in place of its first search: to look at them, or to learn from them."""
+    """Start a run with programs from elsewhere in place of its first search: to look at them, or to learn from them."""
     import asyncio
 
     from soar.config import load_config
@@ -84,7 +85,7 @@ def finetune(
     ] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
 ) -> None:
-    """Finetune a model on the programs of all searches of some runs ("all train"); a run can then begin with it."""
+    """Finetune a model on the programs of all searches of some runs ("all train"); a run can then start with it."""
     import asyncio
 
     from soar import finetuning
@@ -96,7 +97,7 @@ def finetune(
             typer.echo(line)
 
     if config is None:
-        RunDirectory(runs[0]).config()  # says so where it is no run directory
+        RunDirectory(runs[0]).config()  # raises if it is not a run directory
         config = runs[0] / "config.toml"
     settings = load_config(config, overrides or ())
     say(finetuning.told(asyncio.run(finetuning.finetune(runs, settings, out, say))))

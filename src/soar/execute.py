@@ -1,4 +1,4 @@
-"""Programs on tasks in bulk, as `soar exec` does it: lines in, one line out for each, in the same order (JSONL).
+"""Runs programs on tasks in bulk, for `soar exec`: lines in, one line out for each, in the same order (JSONL).
 
 Knows files and lines; judging against expected outputs happens here, outside the sandbox.
 """
@@ -31,7 +31,7 @@ from soar.types import Execution, Failure, Output, Task
 IN_FLIGHT = 512
 PLAIN_SECONDS = 30
 DEFAULT_SETS = 2
-"""How many of a domain's own sets are looked through where none is named: of ARC's, both of ARC-AGI-1."""
+"""How many of a domain's own task sets are searched if none is named: for ARC, both of ARC-AGI-1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class Bench:
 
 
 def load_tasks(domain: Domain, source: str | None) -> dict[str, Task]:
-    """Return the tasks of a source by id, of the domain's first sets without one."""
+    """Return the tasks of a source by id; without one, those of the domain's first sets."""
     sources = [source] if source else domain.sources[:DEFAULT_SETS]
     if not sources:
-        raise ConfigError("this domain brings no tasks: name a file or folder with --tasks")
+        raise ConfigError("this domain comes without tasks: name a file or folder with --tasks")
     return {task.id: task for name in sources for task in domain.load(name)}
 
 
@@ -58,9 +58,9 @@ async def _bench(domain: Domain, tasks: Mapping[str, Task], workers: int | None 
 
 
 def execute_file(programs: Path, out: Path | None, source: str | None, domain_name: str) -> None:
-    """Run the programs of a JSONL file and write a result per line, `DataError` if none of them can be used.
+    """Run the programs of a JSONL file and write a result per line; `DataError` if none of them can be used.
 
-    Results for a plain file lie in `partial` until they are complete; `Interrupted` names it.
+    Results for a plain file are in `partial` until they are complete; `Interrupted` names it.
     """
     refuse_inputs(out, programs, source)
     domain = open_domain(domain_name)
@@ -69,7 +69,7 @@ def execute_file(programs: Path, out: Path | None, source: str | None, domain_na
     with _opened(out) as sink:
         counts, refused = asyncio.run(until_signal(_write_all(lines, domain, tasks, sink), _stopped(out)))
     if counts["error"] and counts["error"] == counts.total():
-        raise DataError(f"no line of {programs} could be used; the first: {refused}")
+        raise DataError(f"no line of {programs} could be used; the first error: {refused}")
 
 
 def execute_one(program: Path, out: Path | None, task_id: str, source: str | None, domain_name: str) -> None:
@@ -94,7 +94,7 @@ def execute_one(program: Path, out: Path | None, task_id: str, source: str | Non
 
 
 def refuse_inputs(out: Path | None, programs: Path, source: str | None) -> None:
-    """Raise `ConfigError` where results would be written over, or behind, what they are made from: by whatever name."""
+    """Raise `ConfigError` if results would overwrite, or be appended to, one of their inputs, whatever its name."""
     aside = partial(out) if out else None
     tasks = Path(source) if source else None
     inputs = [programs]
@@ -112,15 +112,15 @@ def refuse_inputs(out: Path | None, programs: Path, source: str | None) -> None:
 
 
 def refuse_run(out: Path, run_dir: Path, sources: Iterable[str]) -> None:
-    """Raise `ConfigError` where a file would lie in a run's directory, or over the tasks of its sources."""
+    """Raise `ConfigError` if a file would be in a run's directory, or overwrite the tasks of its sources."""
     if out.resolve().is_relative_to(run_dir.resolve()):
-        raise ConfigError(f"{out} lies in the run directory, where the run has its own files: name another place")
+        raise ConfigError(f"{out} lies in the run directory, which is for the run's own files: name another place")
     for source in sources:
         refuse_inputs(out, run_dir / "config.toml", source)
 
 
 def _identity(target: Path | int | None) -> tuple[int, int] | None:
-    """Return what a plain file is known by under all its names, None for what is none."""
+    """Return what identifies a plain file under all its names, None for anything else."""
     if target is None:
         return None
     try:
@@ -132,11 +132,11 @@ def _identity(target: Path | int | None) -> tuple[int, int] | None:
 
 def _stopped(out: Path | None) -> str:
     aside = partial(out) if out else None
-    return f"stopped; the results so far lie in {aside}" if aside else "stopped"
+    return f"stopped; the results so far are in {aside}" if aside else "stopped"
 
 
 def _lines(programs: Path) -> Iterator[str]:
-    """Yield the lines of a file; `DataError` if it cannot be read, at once where it cannot be opened."""
+    """Yield the lines of a file; `DataError` if it cannot be opened or read."""
     try:
         with programs.open(encoding="utf-8-sig", errors="replace") as lines:
             yield from lines
@@ -151,7 +151,7 @@ def _opened(out: Path | None) -> AbstractContextManager[IO[str]]:
 async def _write_all(
     lines: Iterable[str], domain: Domain, tasks: Mapping[str, Task], sink: IO[str]
 ) -> tuple[Counter[str], str]:
-    """Write a result per line; return how many lines have which status, and why the first unusable one is that."""
+    """Write a result per line; return how many lines have each status, and why the first unusable one is unusable."""
     counts, refused = Counter[str](), ""
     async with _bench(domain, tasks) as bench:
         with _progress(shown=sink is not sys.stdout) as show:
@@ -166,8 +166,8 @@ async def _write_all(
 
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[Callable[[Mapping[str, int]], None]]:
-    """Give a function that shows how many lines have which status, and the rate: on a terminal as it changes, without
-    one as a plain line every `PLAIN_SECONDS`, on standard error."""
+    """Yield a function that shows how many lines have each status, and the rate, on standard error: live on a terminal,
+    otherwise as a plain line every `PLAIN_SECONDS`."""
     console, begun, said = Console(stderr=True), time.monotonic(), [time.monotonic()]
     with console.status("starting") if shown and console.is_terminal else nullcontext() as status:
 
@@ -218,7 +218,7 @@ async def execute_line(bench: Bench, line: str) -> dict[str, Any]:
 
 
 def verdict(task: Task, execution: Execution) -> dict[str, Any]:
-    """Return an execution's outputs as JSON values, with whether each training output is the wanted one."""
+    """Return an execution's outputs as JSON values, with whether each training output is the expected one."""
     train = execution.outputs[: len(task.train)]
     test = execution.outputs[len(task.train) :]
     failed = any(isinstance(output, Failure) for output in execution.outputs)

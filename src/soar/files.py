@@ -1,4 +1,5 @@
-"""Durable files: there whole or not at all, and recognised when damaged. Knows bytes and hashes, not their use."""
+"""Durable files: written completely or not at all, and recognised when damaged. Knows bytes and hashes, not their
+use."""
 
 import hashlib
 import json
@@ -17,7 +18,7 @@ PARTIAL = ".partial"
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all; `StoreError` when the disk refuses."""
+    """Write a file completely or not at all; `StoreError` if the disk refuses."""
     aside = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,21 +28,20 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         rename_durably(aside, path)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error}; free space and go on") from None
+        raise StoreError(f"cannot write {path}: {error}; free space, then run the same command again") from None
 
 
 def rename_durably(aside: Path, path: Path) -> None:
-    """Give what lies `aside`, in the same folder, its name; it keeps it after a loss of power."""
+    """Rename `aside`, in the same folder, to `path`; the new name survives a loss of power."""
     aside.replace(path)
     _sync(path.parent)
 
 
 @contextmanager
 def growing(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
-    """Give a file of text, or of bytes, to write piece by piece; it gets its name at the end, and lies in `partial`
-    until then.
+    """Yield a text or binary file to write piece by piece; it gets its name at the end, and is in `partial` until then.
 
-    What is no plain file is written directly. `StoreError` when the disk refuses; what was written stays.
+    Anything but a plain file is written directly. `StoreError` if the disk refuses; what was written stays.
     """
     aside = partial(path)
     how, encoding = ("b", None) if binary else ("", "utf-8")
@@ -56,13 +56,14 @@ def growing(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        left = f"; what was written lies in {aside}" if aside and aside.exists() else ""
+        left = f"; what was written is in {aside}" if aside and aside.exists() else ""
         raise StoreError(f"{path} cannot be written: {error}{left}") from None
 
 
 @contextmanager
 def printing() -> Iterator[IO[str]]:
-    """Give standard output; `StoreError` where it cannot be written. That nobody reads it any more is no error."""
+    """Yield standard output; `StoreError` if it cannot be written. If its reader is gone, `BrokenPipeError` passes
+    through."""
     try:
         yield sys.stdout
         sys.stdout.flush()
@@ -73,8 +74,8 @@ def printing() -> Iterator[IO[str]]:
 
 
 def partial(path: Path) -> Path | None:
-    """Return the file in which a plain file grows, beside it, or beside what it links to. None for a pipe, a device,
-    or what is open already (``/dev/stdout``): these are no files to be replaced."""
+    """Return the file in which a plain file grows, beside it or beside what it links to. None for a pipe, a device, or
+    what is open already (``/dev/stdout``), which cannot be replaced."""
     for _ in range(40):  # as many links as Linux follows
         path = path.parent.resolve() / path.name
         if path.is_relative_to("/proc") or path.is_relative_to("/dev/fd"):
@@ -86,18 +87,18 @@ def partial(path: Path) -> Path | None:
 
 
 def publish(aside: Path, path: Path, about: Mapping[str, object]) -> None:
-    """Make a finished folder known under its name: `seal` it, then rename it. What was there before is replaced."""
+    """Publish a finished folder under its name: `seal` it, then rename it, replacing what was there."""
     seal(aside, about)
     try:
         if path.exists():
             shutil.rmtree(path)
         rename_durably(aside, path)
     except OSError as error:
-        raise StoreError(f"cannot publish {path}: {error}; free space and go on") from None
+        raise StoreError(f"cannot publish {path}: {error}; free space, then run the same command again") from None
 
 
 def seal(folder: Path, about: Mapping[str, object]) -> None:
-    """Write a folder's manifest, after all else is on the disk: `about`, and the hash of every file."""
+    """Write a folder's manifest, after all else is on disk: `about`, and the hash of every file."""
     try:
         files = sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / MANIFEST)
         hashes = {str(file.relative_to(folder)): sha256(file) for file in files}
@@ -106,14 +107,14 @@ def seal(folder: Path, about: Mapping[str, object]) -> None:
         write_atomically(folder / MANIFEST, json.dumps({**about, "sha256": hashes}, indent=1, sort_keys=True))
         _sync(folder)
     except OSError as error:
-        raise StoreError(f"cannot seal {folder}: {error}; free space and go on") from None
+        raise StoreError(f"cannot seal {folder}: {error}; free space, then run the same command again") from None
 
 
 def keep_only(folder: Path, name: str) -> None:
-    """Leave of a published folder one folder in it, and the manifest, which says so."""
+    """Reduce a published folder to one of its folders and the manifest, which says so."""
     about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     left = {file: sha for file, sha in about["sha256"].items() if Path(file).parts[0] == name}
-    # The manifest first: interrupted in between, what is left over is not missed.
+    # The manifest first: after an interruption it must not list files that are gone; leftovers do no harm.
     write_atomically(folder / MANIFEST, json.dumps({**about, "sha256": left, "kept": name}, indent=1, sort_keys=True))
     for each in folder.iterdir():
         if each.name not in (name, MANIFEST):
@@ -121,8 +122,7 @@ def keep_only(folder: Path, name: str) -> None:
 
 
 def is_published(path: Path, about: Mapping[str, object] | None = None) -> bool:
-    """Return whether a folder was sealed, and with `about` where that is given; `StoreError` names the files that were
-    damaged since."""
+    """Return whether a folder was sealed, and with `about` if given; `StoreError` names the files damaged since."""
     if not (path / MANIFEST).exists():
         return False
     try:
@@ -131,11 +131,11 @@ def is_published(path: Path, about: Mapping[str, object] | None = None) -> bool:
         damaged = [name for name, sha in hashes if not (path / name).is_file() or sha256(path / name) != sha]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
-            f"{path / MANIFEST} is damaged ({error}): remove {path} and go on, it will be made again"
+            f"{path / MANIFEST} is damaged ({error}): remove {path}; the same command makes it again"
         ) from None
     if damaged:
         raise StoreError(
-            f"{path} is damaged ({', '.join(damaged)}): remove the folder and go on, it will be made again"
+            f"{path} is damaged ({', '.join(damaged)}): remove the folder; the same command makes it again"
         )
     return about is None or all(manifest.get(name) == value for name, value in about.items())
 

@@ -1,7 +1,7 @@
-"""Everything that is held open or exchanged, on one page: domain, rendering, language model, executor, trainer.
+"""The interfaces of all replaceable parts, on one page: domain, rendering, language model, executor, trainer.
 
-Knows signatures only. A part of one's own needs no base class: whatever has these members will do. What a domain or a
-backend may leave out is said there, and supplied by `soar.domains.complete` and `soar.method`.
+Knows signatures only. A custom part needs no base class: anything with these members will do. What a domain or a
+backend may leave out is said there; `soar.domains.complete` and `soar.method` supply it.
 """
 
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Mapping, Sequence
@@ -29,13 +29,13 @@ Reads: TypeAlias = Literal["text", "chat"]
 """The two forms of a prompt: plain text, or messages."""
 
 OnLog: TypeAlias = Callable[[Mapping[str, float]], None]
-"""Called with a training's numbers now and then; if it raises `Interrupted`, the training stops with a checkpoint."""
+"""Called with a training's metrics now and then; if it raises `Interrupted`, the training stops with a checkpoint."""
 
 
 class Domain(Protocol):
-    """What a value is, and all that follows from it. The only seam that knows: search knows nothing of it.
+    """What a value is, and all that follows from it. Only a domain knows; search does not.
 
-    A domain of one's own needs `load` and `parse`; the rest has defaults that work for any JSON value
+    A custom domain needs `load` and `parse`; the rest has defaults that work for any JSON value
     (`soar.domains.complete`).
     """
 
@@ -56,7 +56,7 @@ class Domain(Protocol):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of the sets of tasks that come with the domain, the one to take by default first."""
+        """The names of the task sets that come with the domain, the default first."""
         ...
 
     def load(self, source: str) -> list[Task]:
@@ -64,11 +64,11 @@ class Domain(Protocol):
         ...
 
     def rejected(self, source: str) -> Mapping[str, str]:
-        """Return by id what `load` passes over in a source because it is no task, with the reason."""
+        """Return what `load` skips in a source because it is not a valid task: the reasons, by id."""
         ...
 
     def parse(self, value: object) -> Value:
-        """Return the canonical form of `value`; a `ValueError` whose message is the reason when it is none."""
+        """Return the canonical form of `value`; `ValueError` with the reason as its message if it has none."""
         ...
 
     def show(self, value: Value) -> str:
@@ -76,16 +76,16 @@ class Domain(Protocol):
         ...
 
     def shape(self, value: Value) -> str:
-        """Return the size of one value in a few words, told beside it in a chat prompt; "" says nothing."""
+        """Return the size of one value in a few words, shown beside it in a chat prompt; "" shows nothing."""
         ...
 
     def draw(self, value: Value) -> "RenderableType":
-        """Return one value as people see it in a terminal."""
+        """Return one value as shown in a terminal."""
         ...
 
     def svg(self, value: Value) -> str:
-        """Return one value as people see it in a page or a notebook: markup that stands alone, such as inline SVG, in
-        which whatever the value holds is escaped."""
+        """Return one value as shown on a page or in a notebook: self-contained markup, such as inline SVG, with
+        everything from the value escaped."""
         ...
 
     def similarity(self, one: Value, other: Value) -> float:
@@ -93,7 +93,7 @@ class Domain(Protocol):
         ...
 
     def fingerprints(self, task: Task) -> Iterable[Hashable]:
-        """Return what marks a task: two tasks that share a mark count as the same, and a run may not learn from a task
+        """Return a task's fingerprints: two tasks that share one count as the same, and a run may not learn from a task
         that it is judged on."""
         ...
 
@@ -109,7 +109,7 @@ class Domain(Protocol):
 
     @property
     def filters(self) -> Mapping[str, Filter]:
-        """Filters that only this domain has, by name; one here stands before a general one of the same name."""
+        """Filters that only this domain has, by name; one here overrides a general one of the same name."""
         ...
 
     @property
@@ -156,7 +156,7 @@ class Rendering(Protocol):
         ...
 
     def completion(self, code: str) -> str:
-        """Return the text a model should have answered to give `code`; `extract` of it is `code` again."""
+        """Return the completion that a model should have written for `code`; `extract` gives `code` back."""
         ...
 
     def extract(self, text: str) -> Extraction:
@@ -173,18 +173,19 @@ class LanguageModel(Protocol):
     """Holds a model or a connection open. Safe to call from many tasks of one event loop at once."""
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
-        """Return whether the prompt and that many new tokens fit the context (True where it cannot be known)."""
+        """Return whether the prompt and `max_new_tokens` more fit the context (True if that cannot be known)."""
         ...
 
     def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
-        """Yield one completion per seed as ``(index into seeds, completion)``, each once it is there, in any order.
+        """Yield one completion per seed as ``(index into seeds, completion)``, each as soon as it is ready, in any
+        order.
 
-        What was yielded is paid for and stored by the caller at once; an error afterwards loses nothing. Where the
-        backend can, a completion depends on its own seed and not on its neighbours; those that `sampling` wants
-        distinct follow from the first seed together. Raises `PromptTooLong` before anything is generated,
-        `EndpointError` when the rest will not come.
+        The caller stores each at once, so a later error loses nothing that was paid for. If the backend can, a
+        completion depends on its own seed and not on its neighbours; those that `sampling` asks to be distinct depend
+        together on the first seed. Raises `PromptTooLong` before anything is generated, `EndpointError` when the rest
+        will not come.
         """
         ...
 
@@ -200,12 +201,12 @@ class LanguageModel(Protocol):
 class Backend(Protocol):
     """Where language models come from: named by ``lm.backend``, called with its section of the configuration.
 
-    `open` is all that one of one's own needs. The class may carry `Settings`, a `soar.settings.Section` of the keys
-    that ``[lm]`` then takes. `reads` (default: both forms), `distinct` (draws without replacement: default no),
-    `domain` (the only one whose tasks it can read: default any), `folder` (θ0's weights; default None: it cannot be
-    finetuned), `rendering` (the name that ``prompt.rendering`` is by default: "chat"), `identity` (default: the
-    settings) and `keep_in` may be there: the last is called with a folder in the run directory, before anything is
-    opened and before the run is begun, and may refuse it.
+    A custom backend needs only `open`. The class may define `Settings`, a `soar.settings.Section` of the keys that
+    ``[lm]`` then takes. Optional members: `reads` (default: both forms), `distinct` (draws without replacement;
+    default: no), `domain` (the only one whose tasks it can read; default: any), `folder` (θ0's weights; default None:
+    it cannot be finetuned), `rendering` (the default of ``prompt.rendering``, otherwise "chat"), `identity` (default:
+    the settings) and `keep_in`, which is called with a folder in the run directory, before anything is opened and
+    before the run starts, and may refuse it.
     """
 
     def open(self, weights: Path | None) -> LanguageModel:
@@ -219,9 +220,9 @@ class Executor(Protocol):
     async def run(self, code: str, inputs: Sequence[Value], *, alone: bool = False) -> Execution:
         """Execute a program's function on every input and return one output or failure per input.
 
-        Never raises for a program's fault, and never learns what is expected. `alone` runs it in a process of its own,
-        as programs that solve their training pairs are confirmed before they count. Raises `SandboxError` when workers
-        keep dying for reasons that are not the program's.
+        Never raises for a program's failure, and never learns the expected outputs. `alone` runs it in its own process;
+        programs that solve their training pairs are confirmed in this way before they count. Raises `SandboxError` when
+        workers keep dying for reasons that are not the program's.
         """
         ...
 
@@ -247,8 +248,8 @@ class Contract:
 
 
 class Executors(Protocol):
-    """Where programs run: named by ``executor.kind``, called with its section of the configuration, and like a
-    `Backend` free to bring `Settings`."""
+    """Where programs run: named by ``executor.kind``, called with its section of the configuration. Like a `Backend` it
+    may define `Settings`."""
 
     def open(self, contract: Contract) -> AbstractAsyncContextManager[Executor]:
         """Open workers for programs of one contract."""
@@ -256,13 +257,13 @@ class Executors(Protocol):
 
 
 class Trainer(Protocol):
-    """How θ0 is finetuned: named by ``finetune.trainer``, called with its section of the configuration, and like a
-    `Backend` free to bring `Settings`."""
+    """How θ0 is finetuned: named by ``finetune.trainer``, called with its section of the configuration. Like a
+    `Backend` it may define `Settings`."""
 
     def finetune(self, rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
-        """Publish in the folder `out` the model in `base`, finetuned on a JSONL file of prompts and completions.
+        """Finetune the model in `base` on a JSONL file of prompts and completions, and publish it in the folder `out`.
 
-        Called again after an interruption it goes on, with the same result. A finished folder is sealed
+        Called again after an interruption it resumes, with the same result. A finished folder is sealed
         (`soar.files.publish`).
         """
         ...

@@ -1,14 +1,14 @@
-"""The run directory: who may write to it, what it was begun with, where everything lies.
+"""The run directory: who may write to it, what it was started with, where everything is.
 
-Knows files and refuses what does not fit; knows nothing of searching or learning.
+Knows files and refuses what does not match; knows nothing of searching or learning.
 
     runs/<name>/
-      config.toml  manifest.json   frozen when the run begins; another configuration or task set is refused
+      config.toml  manifest.json   frozen when the run starts; another configuration or task set is refused
       archive.sqlite               every completion and execution
       data/<i>/  adapters/<i>/     what the model of search i was finetuned on, and its weights
       answers/<i>.json             search i's answers in the ARC Prize submission format
-      results/<i>.json             what search i, finished, came to on each task: the report need not read its programs
-      engines/                     of engines and endpoints: logs, what runs, what was found out
+      results/<i>.json             finished search i's results by task, so that a report need not read its programs
+      engines/                     of engines and endpoints: logs, what is running, what was found out
 """
 
 import fcntl
@@ -34,8 +34,8 @@ SEAL = "sha256"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stretch of iterations on one task set; `base` is "model" or the stage whose last model is this one's θ0. With
-    `learns_from`, earlier stages, θ0 is first finetuned on all their programs ("all train", §3.4)."""
+    """Iterations on one task set; `base` is "model" or the stage whose last model is this one's θ0. With `learns_from`,
+    earlier stages, θ0 is first finetuned on all their programs ("all train", §3.4)."""
 
     name: str
     iterations: int = 1
@@ -49,7 +49,7 @@ class Stage:
         return self.answers == "known"
 
     def visible(self, tasks: Sequence[Task]) -> list[Task]:
-        """Return tasks as learning may see them: the one door where hidden answers stay behind."""
+        """Return tasks as learning may see them: the one place where hidden answers are removed."""
         return [task if self.known else task.without_answers() for task in tasks]
 
 
@@ -63,7 +63,7 @@ class Step:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What the archive knows the search by: the stage's name and the iteration."""
+        """The search's key in the archive: the stage's name and the iteration."""
         return self.stage.name, self.iteration
 
     @property
@@ -79,8 +79,8 @@ def steps(stages: Sequence[Stage]) -> tuple[Step, ...]:
 
 
 def base_of(plan: Sequence[Step], stage: Stage) -> Step | None:
-    """Return the search whose weights a stage begins from, None where that is the configured model itself: the last
-    search of the stage's base, or what that began from if it never learnt."""
+    """Return the search whose weights a stage starts from, None for the configured model itself: the last search of the
+    stage's base, or what that started from if it learnt nothing."""
     if stage.base == "model":
         return None
     last = [step for step in plan if step.stage.name == stage.base][-1]
@@ -88,22 +88,22 @@ def base_of(plan: Sequence[Step], stage: Stage) -> Step | None:
 
 
 def theta0_of(plan: Sequence[Step], step: Step) -> Step | None:
-    """Return the search whose weights are θ0 of a step, None for the configured model: what its stage begins from, or
-    what that became by `learns_from`."""
+    """Return the search whose weights are θ0 of a step, None for the configured model: what its stage starts from, or
+    what `learns_from` made of that."""
     if step.stage.learns_from and step.iteration > 0:
         return next(each for each in plan if each.stage == step.stage)
     return base_of(plan, step.stage)
 
 
 def to_come(plan: Sequence[Step], step: Step, tasks: Mapping[str, Sequence[Task]]) -> tuple[list[int], int]:
-    """Return how many tasks are searched by a step and by each that follows it, and how many of these learn first."""
+    """Return how many tasks a step and each that follows it search, and how many of the following ones learn first."""
     following = plan[step.number :]
     return [len(tasks[each.stage.name]) for each in following], sum(each.learns for each in following[1:])
 
 
 def superseded(plan: Sequence[Step], done: int, keep: int) -> list[int]:
-    """Return the searches up to number `done` whose weights nothing needs any more: not the newest `keep`, and no θ0 of
-    a stage that goes on."""
+    """Return the searches up to number `done` whose weights are no longer needed: neither the newest `keep` nor θ0 of a
+    later search."""
     learnt = [step.number for step in plan[: done + 1] if step.learns]
     bases = [theta0_of(plan, step) for step in plan[done + 1 :]]
     needed = {base.number for base in bases if base is not None}
@@ -122,20 +122,20 @@ class RunDirectory:
         return self.path / "archive.sqlite"
 
     def data(self, number: int, part: str = "") -> Path:
-        """The finetuning examples for the model of search `number`, or for a part of it."""
+        """The training examples for the model of search `number`, or for a part of it."""
         return self.path / "data" / str(number) / (f"{part}.jsonl" if part else "examples.jsonl")
 
     def examples(self, number: int) -> list[Path]:
-        """All files of examples for the model of search `number`."""
+        """All files of training examples for the model of search `number`."""
         return sorted(self.data(number).parent.glob("*.jsonl"))
 
     def weights(self, number: int) -> Path:
-        """The folder of the weights that search `number` uses, if it does not use its stage's base; of a model in parts
-        each has a folder in it."""
+        """The folder of the weights that search `number` uses, if it does not use its stage's base; each part of a
+        model in parts has a folder in it."""
         return self.path / "adapters" / str(number)
 
     def prune(self, numbers: Sequence[int]) -> None:
-        """Remove the whole weights of searches; what was learnt with an adapter keeps it."""
+        """Remove the full weights of searches; a model learnt as an adapter keeps the adapter."""
         for number in numbers:
             for folder in models_in(self.weights(number)):
                 keep_only(folder, "adapter")
@@ -146,44 +146,44 @@ class RunDirectory:
 
     @property
     def engines(self) -> Path:
-        """The folder that a backend may keep things in: logs, what it has running, what it found out."""
+        """The folder in which a backend may keep logs, what it has running and what it found out."""
         return self.path / "engines"
 
     def write_answers(self, number: int, answers: object) -> None:
-        """Write the answers of search `number`, whole or not at all."""
+        """Write the answers of search `number`, completely or not at all."""
         write_atomically(self.answers(number), json.dumps(answers))
 
     def results(self, number: int) -> Path:
-        """What search `number` came to, task by task."""
+        """The results of search `number`, task by task."""
         return self.path / "results" / f"{number}.json"
 
     def write_results(self, number: int, results: object) -> None:
-        """Write what search `number` came to, whole or not at all."""
+        """Write the results of search `number`, completely or not at all."""
         write_atomically(self.results(number), json.dumps(results))
 
     @property
     def begun(self) -> bool:
-        """Whether a run was begun here: its configuration is frozen."""
+        """Whether a run was started here: its configuration is frozen."""
         return (self.path / "manifest.json").exists()
 
     def config(self) -> dict[str, Any]:
-        """Return the frozen configuration as it was written; `ConfigError` if this is no run directory, `StoreError` if
-        the file is not what was written."""
+        """Return the frozen configuration as it was written; `ConfigError` if this is not a run directory, `StoreError`
+        if the file was changed."""
         text = self._read("config.toml")
         seal = self._manifest().get(SEAL)
         if seal is not None and seal.get("config.toml") != _sha256(text):
-            raise self._damaged("config.toml", "it is not what was written when the run began")
+            raise self._damaged("config.toml", "it was changed after the run started")
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise self._damaged("config.toml", error) from None
 
     def manifest(self) -> dict[str, Any]:
-        """Return what the run was begun with: versions, model, task sets by stage; errors as of `config`."""
+        """Return what the run was started with: versions, model, task sets by stage; errors as for `config`."""
         found = self._manifest()
         seal = found.pop(SEAL, None)
         if seal is not None and seal.get("manifest") != _sha256(canonical_json(found)):
-            raise self._damaged("manifest.json", "it is not what was written when the run began")
+            raise self._damaged("manifest.json", "it was changed after the run started")
         return found
 
     def _manifest(self) -> dict[str, Any]:
@@ -197,17 +197,17 @@ class RunDirectory:
         return found
 
     def refuse_lost_archive(self) -> None:
-        """Raise `StoreError` where a run came further than an archive that is not there: it would begin again."""
+        """Raise `StoreError` if the archive of a run that has got further is gone: the run would start over."""
         made = [name for name in ("data", "adapters", "answers") if (self.path / name).exists()]
         if made and not (self.archive.exists() and self.archive.stat().st_size):
             raise StoreError(
-                f"{self.archive} is missing or empty, but the run has made {' and '.join(made)} from it: put back a"
+                f"{self.archive} is missing or empty, but the run has made {' and '.join(made)} from it: restore a"
                 " copy of it, or start a new run directory"
             )
 
     def _damaged(self, name: str, why: object) -> StoreError:
         return StoreError(
-            f"{self.path / name} is damaged ({why}): put back a copy of it. The archive beside it is not touched"
+            f"{self.path / name} is damaged ({why}): restore a copy of it. The archive beside it is not affected"
         )
 
     def _read(self, name: str) -> str:
@@ -217,14 +217,14 @@ class RunDirectory:
             raise self._damaged(name, error) from None
         except (FileNotFoundError, NotADirectoryError):
             if self.archive.exists() or (name == "config.toml" and self.begun):
-                raise StoreError(f"{self.path / name} is missing, and the run was begun: put back a copy") from None
+                raise StoreError(f"{self.path / name} is missing, but a run was started here: restore a copy") from None
             raise ConfigError(f"{self.path} is not a run directory: it has no {name}") from None
         except OSError as error:
             raise StoreError(f"{self.path / name} cannot be read: {error}") from None
 
 
 def models_in(folder: Path) -> list[Path]:
-    """Return the folders of the models that a search uses: its own, or one in it for each part."""
+    """Return the folders of the models that a search uses: its own folder, or one inside it for each part."""
     if not folder.exists():
         return []
     parts = sorted(each for each in folder.iterdir() if each.name in ("sample", "refine"))
@@ -232,7 +232,7 @@ def models_in(folder: Path) -> list[Path]:
 
 
 def _is_manifest(found: object) -> bool:
-    """Return whether a JSON value has what a manifest must have, in its kinds."""
+    """Return whether a JSON value has all that a manifest must have, with the right types."""
     if not isinstance(found, dict) or not isinstance(found.get(SEAL, {}), dict):
         return False
     tasks = found.get("tasks")
@@ -254,14 +254,14 @@ def _sha256(text: str) -> str:
 
 
 def refuse_other(path: Path) -> None:
-    """Raise `ConfigError` where something else than a run directory, or an empty one, has this name."""
+    """Raise `ConfigError` if this path exists and is neither a run directory nor an empty one."""
     if path.exists() and (not path.is_dir() or (any(path.iterdir()) and not (path / "lock").exists())):
-        raise ConfigError(f"{path} exists and is not a run directory: name another, or a new one")
+        raise ConfigError(f"{path} exists and is not a run directory: name a run directory, or a new one")
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[RunDirectory]:
-    """Make the run directory if needed and hold it; `StoreError` while another process does."""
+    """Create the run directory if needed and lock it; `StoreError` while another process holds the lock."""
     try:
         refuse_other(path)
         path.mkdir(parents=True, exist_ok=True)
@@ -276,7 +276,7 @@ def locked(path: Path) -> Iterator[RunDirectory]:
 
 
 def in_use(path: Path) -> bool:
-    """Return whether a process holds the run directory: where none does, a run that is not finished was stopped."""
+    """Return whether a process holds the run directory: if none does, an unfinished run was stopped."""
     try:
         handle = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -309,7 +309,7 @@ def freeze(
     then: Mapping[str, Any] | None = None,
     free: Collection[str] = (),
 ) -> list[str]:
-    """Write what a run is begun with, where it is a new one; otherwise as `compare`."""
+    """Write what a new run is started with; for an existing run, do as `compare`."""
     changed = compare(directory, config, manifest, then=then, free=free)
     if then is None:
         text = tomli_w.dumps(config)
@@ -327,10 +327,10 @@ def compare(
     then: Mapping[str, Any] | None = None,
     free: Collection[str] = (),
 ) -> list[str]:
-    """Refuse another configuration, model or task set than the run was begun with, with the difference.
+    """Refuse a configuration, model or task set that differs from what the run was started with; the error says how.
 
-    `then` is the configuration that it was begun with, None for a new run. Settings named in `free` may differ, and are
-    returned with what they were and are; so may the manifest's ``versions``.
+    `then` is the configuration that it was started with, None for a new run. Settings named in `free` may differ, and
+    are returned with their old and new values; the manifest's ``versions`` may differ too.
     """
     if then is not None:
         differing = differences(then, config)
@@ -342,7 +342,7 @@ def compare(
         return kept
     if directory.archive.exists():
         raise StoreError(
-            f"{directory.path} has an archive, but no manifest.json says what it was begun with: put it back"
+            f"{directory.path} has an archive but no manifest.json, which says what it was started with: restore it"
         )
     return []
 

@@ -1,7 +1,7 @@
-"""What is right, said once: a program on the pairs of a task, two answers on its test outputs (§3.2).
+"""Decides what is right, in one place: a program on a task's pairs, two answers on its test outputs (§3.2).
 
-Every comparison with a wanted output happens here. Only training pairs are looked at where the task comes without
-answers, as search sees it; with answers it comes to scoring and to the curation of stages that know them.
+Every comparison with an expected output happens here. A task without answers, as search sees it, is judged on its
+training pairs alone; with answers it comes only to scoring and to the curation of stages that know them.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from soar.types import Example, Output, Program, Task, Value
 
 
 def verdicts(examples: Sequence[Example], outputs: Sequence[Output]) -> tuple[bool, ...]:
-    """Return for each pair whether its output is the wanted one; never where the wanted one is hidden."""
+    """Return for each pair whether its output is the expected one; False if that is hidden."""
     return tuple(matches(output, example.output) for example, output in zip(examples, outputs, strict=True))
 
 
-def matches(output: Output, wanted: Value | None) -> bool:
-    """Return whether an output is the wanted one; never where that is hidden (None)."""
-    # Python holds 1, 1.0 and True to be equal; their texts tell them apart.
-    return wanted is not None and output == wanted and (output is wanted or repr(output) == repr(wanted))
+def matches(output: Output, expected: Value | None) -> bool:
+    """Return whether an output is the expected one; False if that is hidden (None)."""
+    # Python considers 1, 1.0 and True equal; their reprs differ.
+    return expected is not None and output == expected and (output is expected or repr(output) == repr(expected))
 
 
 def accuracy(task: Task, outputs: Sequence[Output]) -> float:
@@ -29,7 +29,7 @@ def accuracy(task: Task, outputs: Sequence[Output]) -> float:
 def solves(task: Task, program: Program) -> bool:
     """Return whether a program ran on every input and is right on every pair whose output the task holds.
 
-    Of a task without answers that is: on all training pairs.
+    For a task without answers: on all training pairs.
     """
     return program.ran and right_pairs(task, program) == len(task.wanted) - task.wanted.count(None)
 
@@ -43,8 +43,8 @@ def _verdicts(task: Task, program: Program) -> tuple[bool, ...]:
     """Return the verdicts on all pairs, training first."""
     if program.written is None:
         return verdicts(task.train, program.train) + verdicts(task.test, program.test)
-    # Equal names mean equal outputs, types and all: no output need be made of its text.
-    return tuple([name == wanted for name, wanted in zip(program.written.names, task.wanted, strict=True)])
+    # Equal names mean equal outputs, types included: no output need be decoded.
+    return tuple([name == expected for name, expected in zip(program.written.names, task.wanted, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)

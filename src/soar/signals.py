@@ -1,7 +1,7 @@
-"""What a signal does to a command: it ends it, and the same command goes on (exit code 75).
+"""What a signal does to a command: it ends it with exit code 75, and the same command resumes.
 
-Knows signals and event loops; knows no command. SIGHUP counts as SIGINT, unless whoever began the command had it
-ignored (`nohup`).
+Knows signals and event loops; knows no command. SIGHUP counts as SIGINT, unless it was ignored when the command started
+(`nohup`).
 """
 
 import signal
@@ -14,26 +14,26 @@ from typing import Any, TypeVar
 from soar.errors import Interrupted
 
 Found = TypeVar("Found")
-# Noted as well as raised: what is raised while a library probes for an attribute or a module may be swallowed there.
-_came: list[bool] = []
+# Noted as well as raised: a library that probes for an attribute or a module may swallow what is raised.
+_received: list[bool] = []
 
 
 class Stopped(SystemExit):
-    """A signal that came while no event loop watched for it. As a `SystemExit` it passes through `except Exception` and
-    through event loops."""
+    """A signal that arrived while no event loop watched for it. As a `SystemExit` it passes through `except Exception`
+    and through event loops."""
 
 
 def stop_on_signals() -> None:
-    """Raise `Stopped` wherever the program is when a signal comes, from now on: while it imports, reads, opens."""
-    _came.clear()
+    """From now on, raise `Stopped` wherever the program is when a signal arrives: importing, reading, opening."""
+    _received.clear()
     if threading.current_thread() is threading.main_thread():
-        for name in _heeded():
+        for name in _handled_signals():
             signal.signal(name, _raise)
-        _keep_quiet_where_python_swallows_it()
+        _silence_swallowed_signals()
 
 
 async def until_signal(work: Coroutine[Any, Any, Found], said: str, first: Callable[[], object] | None = None) -> Found:
-    """Do some work; a signal calls `first`, cancels the work, and becomes `Interrupted` with the text `said`."""
+    """Await some work; a signal calls `first`, cancels the work, and becomes `Interrupted` with the text `said`."""
     import asyncio  # here, so that `soar --help` does not wait for it
 
     task, loop = asyncio.create_task(work), asyncio.get_running_loop()
@@ -44,24 +44,24 @@ async def until_signal(work: Coroutine[Any, Any, Found], said: str, first: Calla
         task.cancel()
 
     def note(*_: object) -> None:
-        _came.append(True)
+        _received.append(True)
         loop.call_soon_threadsafe(stop)
 
-    with _handled(note):
-        if _came:
+    with _handling(note):
+        if _received:
             stop()
         await asyncio.gather(task, return_exceptions=True)
-    # Also where the work was done by then: a signal that was heard and not obeyed would be lost.
-    if _came and (task.cancelled() or not task.exception()):
-        _came.clear()
+    # Even if the work was done by then: a signal that was received but not obeyed would be lost.
+    if _received and (task.cancelled() or not task.exception()):
+        _received.clear()
         raise Interrupted(said)
     return task.result()
 
 
 @contextmanager
-def _handled(handler: Callable[..., object]) -> Iterator[None]:
-    """Let a function handle what ends a command; afterwards all is as before."""
-    before = {name: signal.getsignal(name) for name in _heeded()}
+def _handling(handler: Callable[..., object]) -> Iterator[None]:
+    """Let a function handle the signals that end a command; restore the old handlers afterwards."""
+    before = {name: signal.getsignal(name) for name in _handled_signals()}
     for name in before:
         signal.signal(name, handler)
     try:
@@ -71,9 +71,9 @@ def _handled(handler: Callable[..., object]) -> Iterator[None]:
             signal.signal(name, earlier)
 
 
-def _keep_quiet_where_python_swallows_it() -> None:
-    """Python itself drops what is raised in a weak reference's callback or a destructor (importing a module runs some),
-    and prints a traceback of it. The signal was noted, so there is nothing to tell the user."""
+def _silence_swallowed_signals() -> None:
+    """Print no traceback of a `Stopped` that Python itself swallows in a weak reference's callback or a destructor
+    (importing a module runs some). The signal was noted, so the user need not know."""
     say = sys.unraisablehook
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
@@ -83,11 +83,11 @@ def _keep_quiet_where_python_swallows_it() -> None:
     sys.unraisablehook = hook
 
 
-def _heeded() -> list[signal.Signals]:
+def _handled_signals() -> list[signal.Signals]:
     names = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
     return [name for name in names if name != signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN]
 
 
 def _raise(*_: object) -> None:
-    _came.append(True)
+    _received.append(True)
     raise Stopped(Interrupted.exit_code)

@@ -1,5 +1,5 @@
-"""What the system talks about: tasks, executions, completions, programs. Frozen data, no behaviour beyond what follows
-from the fields. Knows no domain: a `Value` is whatever JSON value a domain's `parse` calls canonical.
+"""The data that the system exchanges: tasks, executions, completions, programs. Frozen, without behaviour beyond what
+follows from the fields. Knows no domain: a `Value` is whatever JSON value a domain's `parse` calls canonical.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ Value: TypeAlias = Hashable
 objects."""
 
 Leaks: TypeAlias = Mapping[str, Mapping[str, int]]
-"""Of each stage with hidden answers that shares tasks with stages that know answers: how many with which."""
+"""For each stage with hidden answers that shares tasks with stages that know answers: how many, by such a stage."""
 
 Stage: TypeAlias = Literal["load", "run", "result"]
 Phase: TypeAlias = Literal["sample", "refine"]
@@ -48,8 +48,8 @@ class Task:
 
     @property
     def wanted(self) -> tuple[str | None, ...]:
-        """The `content_hash` of every pair's wanted output, training first; None where that is hidden."""
-        # Computed once: every program of a task is held against it.
+        """The `content_hash` of every pair's expected output, training first; None if it is hidden."""
+        # Computed once: every program of a task is compared with it.
         if self._wanted is None:
             outputs = [example.output for example in (*self.train, *self.test)]
             names = tuple(None if output is None else content_hash(output) for output in outputs)
@@ -64,7 +64,7 @@ class Task:
 
     @property
     def answered(self) -> bool:
-        """Whether every test output is there."""
+        """Whether every test output is known."""
         return all(example.output is not None for example in self.test)
 
     def without_answers(self) -> "Task":
@@ -74,7 +74,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a program gave no output for one input. A program's fault is data, never an exception of ours.
+    """Why a program gave no output for one input. A program's failure is data, never an exception of ours.
 
     `type` is an exception's name (``"IndexError"``) or one of ``Timeout``, ``MemoryLimit``, ``Crash``,
     ``TooMuchOutput``, ``InvalidOutput``, ``NotRun``; `line` is 1-based in the program's text; `stage` says whether
@@ -102,8 +102,8 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn (App. D.5: temperature 1, min-p 0.05). `distinct`: those of one request without replacement,
-    so that none repeats another token by token (rarely, other tokens spell the same text)."""
+    """How tokens are drawn (App. D.5: temperature 1, min-p 0.05). `distinct`: the completions of one request are drawn
+    without replacement, so that no two have the same tokens (rarely, other tokens spell the same text)."""
 
     temperature: float = 1.0
     min_p: float = 0.05
@@ -113,7 +113,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer of a language model, as it arrived. `finish_reason` "length" means truncated."""
+    """One text from a language model, as it arrived. `finish_reason` "length" means truncated."""
 
     text: str
     finish_reason: str = "stop"
@@ -146,9 +146,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A program's outputs as an archive has them, those of the `pairs` training pairs first: of each the `content_hash`
-    and what is `stored`. `text` makes canonical JSON of that and of the name, of a failure an object, and raises where
-    it was damaged; `read` makes an output of its text."""
+    """A program's outputs as an archive has them, those of the `pairs` training pairs first: the `content_hash` of each
+    (`names`) and its `stored` form. `text` decodes a stored form, given the name, to canonical JSON (a failure's is an
+    object), and raises if it was damaged; `read` turns that text into an output."""
 
     names: tuple[str, ...]
     stored: tuple[Any, ...]
@@ -158,7 +158,7 @@ class Written:
 
     @property
     def texts(self) -> Iterator[str]:
-        """The canonical JSON of each output, made one after the other."""
+        """The canonical JSON of each output, decoded one by one."""
         return map(self.text, self.stored, self.names)
 
 
@@ -167,12 +167,12 @@ class Program:
     """A completion's program with what it did on its task.
 
     `train` and `test` hold one output or failure per pair; `accuracy` is the fraction of training pairs reproduced
-    exactly; `parents` are the keys of the programs its prompt showed (empty for a sample). `ballot` and `behaviour`
-    are the hashes of all test outputs and of all outputs: equal for programs that vote, or act, alike; None for one
-    that failed anywhere. They are computed where they are not given.
+    exactly; `parents` are the keys of the programs its prompt showed (empty for a sample). `ballot` and `behaviour` are
+    the hashes of all test outputs and of all outputs: equal for programs that vote, or act, alike; None for one that
+    failed anywhere. They are computed if not given.
 
-    A program `from_archive` makes its outputs when somebody looks at them: of a run's millions hardly any are. Their
-    names, which say whether they are the wanted ones, are there at once (`written`).
+    A program `from_archive` decodes its outputs when they are first read: of a run's millions hardly any are. Their
+    names, which say whether they are right, are there at once (`written`).
     """
 
     origin: Origin
@@ -193,17 +193,18 @@ class Program:
 
     @classmethod
     def from_archive(cls, written: Written, **others: object) -> "Program":
-        """Return a program by all of its fields but `train` and `test`, which are made of `written` when needed."""
+        """Return a program from all of its fields but `train` and `test`, which are decoded from `written` when
+        needed."""
         program = object.__new__(cls)
         object.__setattr__(program, "written", written)
         for name, value in others.items():
             object.__setattr__(program, name, value)
         return program
 
-    if not TYPE_CHECKING:  # it would hide every misspelt attribute
+    if not TYPE_CHECKING:  # a type checker would accept every misspelt attribute
 
         def __getattr__(self, name: str) -> object:
-            """Make the outputs of a program that came from an archive: an attribute without value leads here."""
+            """Decode the outputs of a program from an archive: Python calls this for an attribute without a value."""
             if name not in ("train", "test") or self.written is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             of, which = self.written, slice(self.written.pairs) if name == "train" else slice(self.written.pairs, None)
@@ -223,12 +224,12 @@ class Program:
 
     @property
     def texts(self) -> Iterator[str]:
-        """The canonical JSON of each output, training first, of a program that ran; made one after the other."""
+        """The canonical JSON of each output, training first, of a program that ran; made one by one."""
         return map(canonical_json, self.outputs) if self.written is None else self.written.texts
 
     def of_run(self, name: str) -> "Program":
-        """Return the program under a key that no other run has: one of two runs may stand at the same place of the same
-        search. Outputs that were not looked at stay unmade."""
+        """Return the program under a key that no other run has: programs of two runs may have the same place in the
+        same search. Outputs not yet decoded stay so."""
         own = {
             "origin": replace(self.origin, stage=f"{name}:{self.origin.stage}"),
             "parents": tuple(f"{name}:{key}" for key in self.parents),
@@ -251,7 +252,7 @@ _JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 def canonical_json(value: object) -> str:
     """Return the one JSON text of a canonical value: ASCII, no spaces, keys sorted, no NaN."""
-    # A bare integer, as sequences are made of, would spend most of its time on making an encoder.
+    # For a bare integer, such as a sequence's term, making an encoder would take most of the time.
     return str(value) if type(value) is int else _JSON.encode(value)
 
 
@@ -270,6 +271,6 @@ def frozen(value: object) -> Value:
     """Return a JSON value with tuples for its lists."""
     if not isinstance(value, list | tuple):
         return value  # type: ignore[return-value]
-    # Rows of cells are most of what is read from an archive: one without lists inside is copied as a whole.
+    # Rows of cells are most of what is read from an archive: a list without lists inside is copied as a whole.
     nested = any(issubclass(kind, list | tuple) for kind in set(map(type, value)))
     return tuple(map(frozen, value)) if nested else tuple(value)

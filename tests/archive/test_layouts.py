@@ -124,7 +124,7 @@ def test_whoever_looks_while_an_archive_is_brought_up_to_date_is_told_to_look_ag
         assert reader.query("SELECT 1") == [(1,)]
         brought_up_to_date(path)
         for ask in (lambda: reader.programs("one", "train"), reader.iterations, lambda: reader.query("SELECT 1")):
-            with pytest.raises(StoreError, match="brought up to date meanwhile"):
+            with pytest.raises(StoreError, match="migrated to a newer layout meanwhile"):
                 ask()
 
 

@@ -37,7 +37,7 @@ def test_a_text_takes_no_room_for_the_program_in_it_and_cannot_be_read_without_i
     text = f"I think:\n```python\n{code}```\nThat is it."
     stored = pack(text, code)
     assert len(stored) < 60 < 300 < len(pack(text)) < len(text)
-    with pytest.raises(ValueError, match="its program is not there"):
+    with pytest.raises(ValueError, match="its program is missing"):
         unpack(stored)
 
 

@@ -50,7 +50,7 @@ def test_a_thread_that_dies_fails_those_who_wait_and_all_who_come_later(tmp_path
         await asyncio.wait_for(writer.add([ROW]), 20)
 
     async def die_among_others():
-        deadly = asyncio.create_task(writer._done(lambda connection, stored: sys.exit("out of luck")))
+        deadly = asyncio.create_task(writer._write(lambda connection, stored: sys.exit("out of luck")))
         found = await asyncio.wait_for(asyncio.gather(deadly, add(), add(), return_exceptions=True), 20)
         assert [type(each) for each in found] == [StoreError] * 3
 
@@ -103,8 +103,10 @@ def test_a_full_disk_is_said_and_what_was_there_stays(tmp_path):
     writer = ArchiveWriter(path)
     asyncio.run(writer.add([ROW]))
     pages: list[int] = []
-    asyncio.run(writer._done(lambda connection, _: pages.append(connection.execute("PRAGMA page_count").fetchone()[0])))
-    asyncio.run(writer._done(lambda connection, _: _limit(connection, pages[0])))
+    asyncio.run(
+        writer._write(lambda connection, _: pages.append(connection.execute("PRAGMA page_count").fetchone()[0]))
+    )
+    asyncio.run(writer._write(lambda connection, _: _limit(connection, pages[0])))
     big = replace(ROW, origin=replace(ROW.origin, step=1), completion=Completion(os.urandom(50_000).hex()))
     with pytest.raises(StoreError, match="free space"):
         asyncio.run(writer.add([big]))

@@ -157,6 +157,6 @@ def test_an_interruption_leaves_the_lines_so_far_and_names_their_file(tmp_path, 
         child.send_signal(getattr(signal, name))
         errors = child.communicate(timeout=25)[1]
     assert child.returncode == 75, errors
-    assert errors == f"soar: stopped; the results so far lie in {half}\n"
+    assert errors == f"soar: stopped; the results so far are in {half}\n"
     assert all(json.loads(line)["status"] == "ok" for line in half.read_text().splitlines())
     assert not (tmp_path / "r.jsonl").exists()

@@ -21,7 +21,7 @@ import soar
 from soar.errors import SandboxError
 from soar.execution import open_sandbox
 from soar.execution.local import supervisor
-from soar.execution.local.batch import fate
+from soar.execution.local.batch import failure_at_end
 from soar.types import Failure
 
 HERE = Path(__file__).parent
@@ -168,7 +168,7 @@ def test_the_kernel_ends_who_ignores_every_signal_of_its_limit():
     )
     done = subprocess.run([sys.executable, "-c", code])
     assert done.returncode == -signal.SIGKILL
-    assert fate({"code": -signal.SIGKILL, "killed": "cpu", "trace": ""}, b"").type == "Timeout"
+    assert failure_at_end({"code": -signal.SIGKILL, "killed": "cpu", "trace": ""}, b"").type == "Timeout"
 
 
 class Harm(threading.Thread):
@@ -232,7 +232,7 @@ def test_a_zygote_killed_while_it_starts_is_said_to_have_been_killed(monkeypatch
     script = tmp_path / "zygote.py"
     script.write_text("import os\nos.kill(os.getpid(), 9)\n")
     monkeypatch.setattr("soar.execution.local.link.SCRIPT", script)
-    with pytest.raises(SandboxError, match=r"SIGKILL.*memory killer.*executor.workers"):
+    with pytest.raises(SandboxError, match=r"SIGKILL.*OOM killer.*executor.workers"):
         open_sandbox(workers=1, codec="arc").__enter__()
 
 

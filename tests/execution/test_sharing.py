@@ -17,8 +17,8 @@ from soar.execution.local import guard, triage
 SHUNNED = triage.shunned_names(triage.shared_modules(), triage.all_classes())
 
 
-def look(code: str) -> triage.Look:
-    return triage.look(compile(code, "<program>", "exec"), SHUNNED)
+def look(code: str) -> triage.Traits:
+    return triage.traits_of(compile(code, "<program>", "exec"), SHUNNED)
 
 
 def test_a_program_leaves_no_trace_in_the_next_of_its_batch():

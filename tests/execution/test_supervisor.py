@@ -233,7 +233,7 @@ def test_inputs_after_a_failure_are_not_run_where_that_is_asked_for():
     ]
     failures = [each for each in found[0].outputs + found[1].outputs if isinstance(each, Failure)]
     assert [each.type for each in failures[:4]] == ["ZeroDivisionError", "NotRun", "NotRun", "Crash"]
-    assert "not run: an input before ended the process" in failures[4].message
+    assert "not run: an earlier input ended the process" in failures[4].message
     with open_sandbox(workers=1) as sandbox:
         assert asyncio.run(all_of(sandbox, [fails], inputs))[0].outputs[2:] == (6, 3)
 

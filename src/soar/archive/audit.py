@@ -1,6 +1,6 @@
-"""All of an archive looked at, for damage that nothing has read yet. Reads every row and every page; changes nothing.
+"""Checks a whole archive for damage that no query has met yet. Reads every row and every page; changes nothing.
 
-Knows what SQLite can check, and what its own checksums, counts and hashes say.
+Knows SQLite's own check, and the archive's checksums, counts and hashes.
 """
 
 import sqlite3
@@ -17,54 +17,54 @@ from soar.archive.tallies import TALLIED
 from soar.errors import StoreError
 
 SHOWN = 20
-"""How many findings of one kind are named."""
+"""Findings listed per check."""
 
 
 def audit(path: Path) -> list[str]:
-    """Return what is damaged in the archive at `path`, a sentence each; `StoreError` if it cannot be opened at all."""
+    """Return the damage found in the archive at `path`, one sentence each; `StoreError` if it cannot be opened."""
     found: list[str] = []
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT_SECONDS)) as connection:
         try:
             found_layout = layout(connection)
-            connection.execute("BEGIN")
+            connection.execute("BEGIN")  # one snapshot for all checks: a run may be writing
         except sqlite3.Error as error:
             raise refusal(path, "read", error) from error
         form = form_of(found_layout)
-        looks = [_pages(connection), _outputs(connection, form), _codes(connection, form)]
-        looks += [_missing_outputs(connection, form), _missing_codes(connection, form)]
+        checks = [_pages(connection), _outputs(connection, form), _codes(connection, form)]
+        checks += [_missing_outputs(connection, form), _missing_codes(connection, form)]
         tables = [table for table in {**COLUMNS, **COUNTED_BY} if SINCE.get(table, 1) <= found_layout]
         if found_layout >= CHECKED:
-            looks += [_changed(connection, table, form.columns[table]) for table in tables if table in COLUMNS]
-            looks += [_uncounted(connection, table) for table in tables if table in COUNTED_BY]
+            checks += [_changed(connection, table, form.columns[table]) for table in tables if table in COLUMNS]
+            checks += [_miscounted(connection, table) for table in tables if table in COUNTED_BY]
         if "tallies" in tables:
-            looks.append(_mistallied(connection))
-        for look in looks:
-            found += _few(look)
+            checks.append(_mistallied(connection))
+        for look in checks:
+            found += _first_findings(look)
     return found
 
 
-def _few(look: Iterator[str]) -> list[str]:
-    """Return the first findings of a look, and how it ended where the file gave out."""
+def _first_findings(look: Iterator[str]) -> list[str]:
+    """Return a check's first findings, and the error that ended it, if any."""
     found: list[str] = []
     try:
         for finding in look:
             if len(found) == SHOWN:
-                return [*found, "and more of the kind"]
+                return [*found, "and more like these"]
             found.append(finding)
     except (sqlite3.Error, StoreError, ValueError) as error:
-        found.append(f"a look broke off: {error}")
+        found.append(f"a check stopped early: {error}")
     return found
 
 
 def _pages(connection: sqlite3.Connection) -> Iterator[str]:
     for (finding,) in connection.execute(f"PRAGMA integrity_check({SHOWN + 1})"):
         if finding != "ok":
-            yield f"SQLite finds: {finding}"
+            yield f"SQLite reports: {finding}"
 
 
 def _changed(connection: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> Iterator[str]:
-    """Read a table in the order of its rows, past any index."""
+    """Check every row of a table, without an index: a damaged one could hide rows."""
     rowid = "rowid" if "rowid" not in columns else "0"
     for *values, stored, _ in connection.execute(
         f"SELECT {', '.join(columns)}, checksum, {rowid} FROM {table} NOT INDEXED"
@@ -74,7 +74,7 @@ def _changed(connection: sqlite3.Connection, table: str, columns: tuple[str, ...
             yield f"a row of {table} was changed: {'/'.join(str(row[name])[:80] for name in KEYS[table])}"
 
 
-def _uncounted(connection: sqlite3.Connection, table: str) -> Iterator[str]:
+def _miscounted(connection: sqlite3.Connection, table: str) -> Iterator[str]:
     columns = ", ".join(COUNTED_BY[table])
     sql = counted_sql(table) + (f" GROUP BY {columns}" if columns else "")
     found = {row[:-1]: row[-1] for row in connection.execute(sql) if row[-1]}
@@ -83,7 +83,7 @@ def _uncounted(connection: sqlite3.Connection, table: str) -> Iterator[str]:
     for part in sorted(found.keys() | stored.keys(), key=repr):
         if found.get(part, 0) != stored.get(part, 0):
             of = f" of {'/'.join(map(str, part[1:]))}" if columns else ""
-            yield f"{found.get(part, 0)} rows of {table}{of} are there, {stored.get(part, 0)} were stored"
+            yield f"found {found.get(part, 0)} rows of {table}{of}, expected {stored.get(part, 0)}"
 
 
 def _mistallied(connection: sqlite3.Connection) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _mistallied(connection: sqlite3.Connection) -> Iterator[str]:
     for ended in sorted(found.keys() | stored.keys(), key=repr):
         there, said = found.get(ended, (0, 0, 0, 0)), stored.get(ended, (0, 0, 0, 0))
         if there != said:
-            yield f"the completions of {'/'.join(map(str, ended))} come to {there}, the tally says {said}"
+            yield f"the completions of {'/'.join(map(str, ended))} add up to {there}, but the tally says {said}"
 
 
 def _outputs(connection: sqlite3.Connection, form: Form) -> Iterator[str]:
@@ -109,7 +109,7 @@ def _codes(connection: sqlite3.Connection, form: Form) -> Iterator[str]:
 
 
 def _is_whole(read: Callable[[Any, str], str], stored: object, name: str) -> bool:
-    """Return whether what is stored is what its name says."""
+    """Return whether a stored value matches the hash that names it."""
     try:
         read(stored, name)
     except (StoreError, ValueError, TypeError):
@@ -127,9 +127,10 @@ def _missing_outputs(connection: sqlite3.Connection, form: Form) -> Iterator[str
 
 
 def _missing_codes(connection: sqlite3.Connection, form: Form) -> Iterator[str]:
-    """Find programs that have run and are not there, and those without which a text cannot be unpacked."""
+    """Yield programs that are missing though they ran, or though a text cannot be unpacked without them."""
     if form is PLAIN:
         return
+    # 02 is `packing.SPLICED`: the text was stored without its program.
     for table, which in (("executions", "1"), ("completions", "substr(t.text, 1, 1) = x'02'")):
         for task_id, name in connection.execute(
             f"SELECT t.task_id, t.code_hash FROM {table} t"

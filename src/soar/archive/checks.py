@@ -1,7 +1,7 @@
-"""What makes damage to an archive noticeable: a checksum per row, and counts of the rows that were stored.
+"""Checksums per row and counts of stored rows, which make damage to an archive detectable.
 
-SQLite notices little by itself: a changed byte in a row is another value, one in an index lets rows vanish from
-answers. Knows columns; does not know what rows mean, nor when they are looked at.
+SQLite itself detects little: a changed byte in a row reads as another value, one in an index hides rows. Knows columns;
+does not know what rows mean or when they are checked.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 Part: TypeAlias = tuple[str, str, int, str, str, int]
-"""What a count is kept of: table, stage, iteration, task, phase, island; "" and 0 where a table has no such column."""
+"""The key of a count: table, stage, iteration, task, phase, island; "" or 0 if the table lacks the column."""
 
 COLUMNS = {
     "completions": (
@@ -29,8 +29,8 @@ COLUMNS = {
         *("stage", "iteration", "task_id", "status", "completions", "prompt_tokens", "completion_tokens", "right"),
     ),
 }
-"""The columns that a table's checksum covers, in their order. Searches are told apart by the order of their rowids, so
-these count. An output or a program needs no checksum: its hash is its name."""
+"""The columns that a table's checksum covers, in order. Iterations are read in the order of their rowids, so it covers
+these too. Outputs and programs need no checksum: each is stored under its hash."""
 
 KEYS = {
     "completions": ("stage", "iteration", "task_id", "phase", "island", "step", "place"),
@@ -41,7 +41,7 @@ KEYS = {
     "searched": ("stage", "iteration", "task_id"),
     "tallies": ("stage", "iteration", "task_id", "status"),
 }
-"""The columns that tell a table's rows apart."""
+"""The columns that identify a table's rows."""
 
 COUNTED_BY = {
     "completions": ("stage", "iteration", "task_id", "phase", "island"),
@@ -57,8 +57,8 @@ COUNTED_BY = {
 
 
 def checksum(*values: object) -> int:
-    """Return the checksum of a row's values as SQLite gives them back; None, numbers, text and bytes are told apart."""
-    # Bytes written out as Python shows them would take several times as long.
+    """Return the checksum of a row's values as SQLite returns them; None, numbers, text and bytes differ."""
+    # latin-1 for bytes: their repr would take several times as long.
     texts = [
         value if type(value) is str else "\1" + value.decode("latin-1") if type(value) is bytes else f"\0{value!r}"
         for value in values
@@ -67,17 +67,17 @@ def checksum(*values: object) -> int:
 
 
 def checksum_sql(table: str) -> str:
-    """Return the expression that computes a row's checksum where `offer_checksum` was called."""
+    """Return the SQL expression of a row's checksum, for connections that `offer_checksum` prepared."""
     return f"row_checksum({', '.join(f'{table}.{column}' for column in COLUMNS[table])})"
 
 
 def offer_checksum(connection: sqlite3.Connection) -> None:
-    """Let statements of a connection compute checksums."""
+    """Make `row_checksum` available to a connection's statements."""
     connection.create_function("row_checksum", -1, checksum, deterministic=True)
 
 
 def add_counts(connection: sqlite3.Connection, stored: Counter[Part]) -> None:
-    """Add to the counts, in the transaction that stores the rows."""
+    """Add to the counts; call it in the transaction that stores the rows."""
     connection.executemany(
         "INSERT INTO counts VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET rows = rows + excluded.rows",
         [(*part, rows) for part, rows in stored.items()],
@@ -85,7 +85,7 @@ def add_counts(connection: sqlite3.Connection, stored: Counter[Part]) -> None:
 
 
 def seal(connection: sqlite3.Connection) -> None:
-    """Compute checksums and counts of an archive that had none."""
+    """Compute the checksums and counts of an archive without any."""
     for table in COLUMNS:
         connection.execute(f"UPDATE {table} SET checksum = {checksum_sql(table)}")
     for table, columns in COUNTED_BY.items():
@@ -94,7 +94,7 @@ def seal(connection: sqlite3.Connection) -> None:
 
 
 def counted_sql(table: str) -> str:
-    """Return the statement that counts a table's rows as they are, ready to be grouped by what they are counted by."""
+    """Return the statement that counts the rows now in a table; the caller adds GROUP BY the table's `COUNTED_BY`."""
     own = COUNTED_BY[table]
     empty = {"stage": "''", "iteration": "0", "task_id": "''", "phase": "''", "island": "0"}
     key = ", ".join(name if name in own else default for name, default in empty.items())
@@ -102,7 +102,7 @@ def counted_sql(table: str) -> str:
 
 
 def counted(connection: sqlite3.Connection, table: str, where: Mapping[str, object]) -> int:
-    """Return how many rows of a table were ever stored, of the part that the columns in `where` name."""
+    """Return how many rows were ever stored in the part of a table that `where` selects."""
     conditions = "".join(f" AND {column} = ?" for column in where)
     sql = f"SELECT COALESCE(SUM(rows), 0) FROM counts WHERE kind = ?{conditions}"
     return connection.execute(sql, (table, *where.values())).fetchone()[0]

@@ -1,6 +1,6 @@
-"""How rows lie in the tables of an archive's layout, and what they say: above, all layouts look alike.
+"""How each layout of an archive stores rows and values; callers see all layouts alike.
 
-Knows columns and how values are stored; reads no row by itself.
+Knows columns and encodings; reads no rows itself.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from soar.archive.checks import COLUMNS
 from soar.archive.packing import name_of, names_of, stored_name, unpack, unpack_output
-from soar.archive.rows import named_anew, output_hash
+from soar.archive.rows import output_hash, uncached_code_hash
 from soar.errors import StoreError
 
 
@@ -19,12 +19,12 @@ from soar.errors import StoreError
 class Form:
     """How one layout stores rows.
 
-    `columns` are those that a table's checksum covers; `values` says what values of theirs say, by column. SQL is
-    `code_of`, which finds the program that a row of a table names, and `outputs_of`, the outputs that executions have
-    in a column, by ``task_id`` and ``hash``. `text` makes a completion's text of what is stored and of its program;
-    `code` a program and `output` an output's JSON of what is stored and of its name; `key` is a hash as it is stored,
-    `name` the other way. They raise `ValueError` for what is nothing of ours, `output` `StoreError`: it may be asked
-    for long after the archive was read.
+    `columns` are those that a table's checksum covers; `values` decodes their values, by table and column. Two are SQL:
+    `code_of` finds the program that a table's row names, `outputs_of` lists the outputs in a column of executions as
+    ``task_id`` and ``hash``. `text` decodes a completion's text, given its program; `code` a program and `output` an
+    output's JSON, each given its name; `key` turns a hash into its stored form, `name` turns it back. They raise
+    `ValueError` for bytes we did not write; `output` raises `StoreError`, since it may be called long after the archive
+    was read.
     """
 
     columns: Mapping[str, tuple[str, ...]]
@@ -39,8 +39,8 @@ class Form:
 
 
 def _named_code(code: str, name: str) -> str:
-    if named_anew(code) != name:
-        raise ValueError(f"it is not program {name}")
+    if uncached_code_hash(code) != name:
+        raise ValueError(f"the text is not that of program {name}")
     return code
 
 
@@ -68,11 +68,11 @@ def _packed_output(stored: str | bytes, name: str) -> str:
 
 @lru_cache(maxsize=1 << 12)
 def json_names(text: str) -> tuple[str, ...]:
-    """Return a list that is stored as JSON. Remembered: the programs of a call have the same parents."""
+    """Return a list stored as JSON. Cached: the programs of one call share their parents."""
     return tuple(json.loads(text))
 
 
-def _as_it_is(stored: Any, *_: object) -> Any:
+def _unchanged(stored: Any, *_: object) -> Any:
     return stored
 
 
@@ -83,13 +83,13 @@ PLAIN = Form(
     values={"completions": _PARENTS, "executions": {"train": json_names, "test": json_names}},
     code_of={"completions": "NULL", "executions": "{0}.code"},
     outputs_of="SELECT e.task_id, p.value AS hash FROM executions e, json_each(e.{0}) p",
-    text=_as_it_is,
+    text=_unchanged,
     code=_named_code,
     output=_named_output,
-    key=_as_it_is,
-    name=_as_it_is,
+    key=_unchanged,
+    name=_unchanged,
 )
-"""Layouts 1 to 4: everything is text; a program stands in its execution, and once more in its completion's text."""
+"""Layouts 1 to 4: everything is text; a program is stored in its execution and again in its completion's text."""
 
 PACKED = Form(
     columns=COLUMNS,
@@ -106,6 +106,7 @@ PACKED = Form(
     code_of=dict.fromkeys(
         ("completions", "executions"), "(SELECT codes.code FROM codes WHERE codes.hash = {0}.code_hash)"
     ),
+    # Splits each blob into its 16-byte hashes.
     outputs_of="WITH RECURSIVE places (n) AS"
     " (SELECT 0 UNION ALL SELECT n + 1 FROM places WHERE n < (SELECT MAX(length({0})) / 16 FROM executions))"
     " SELECT e.task_id, substr(e.{0}, 16 * n + 1, 16) AS hash FROM executions e JOIN places ON 16 * n < length(e.{0})",
@@ -115,9 +116,9 @@ PACKED = Form(
     key=stored_name,
     name=name_of,
 )
-"""Since layout 5: texts are packed, hashes are bytes, a program stands once in `codes`."""
+"""From layout 5 on: texts are packed, hashes are bytes, a program is stored once, in `codes`."""
 
 
 def form_of(layout: int) -> Form:
-    """Return how an archive of a layout stores rows."""
+    """Return the form of a layout."""
     return PACKED if layout >= 5 else PLAIN

@@ -1,6 +1,6 @@
-"""How rows go into the tables, each with its checksum, and the counts that go with them.
+"""Inserts rows, each with its checksum, and keeps the counts in step.
 
-Knows statements; knows neither threads nor transactions. A row that exists is left as it is and not counted again.
+Knows statements; knows neither threads nor transactions. An existing row is left as it is and not counted again.
 """
 
 import json
@@ -16,8 +16,7 @@ from soar.archive.tallies import Tallies
 from soar.errors import StoreError
 
 AT_ONCE = 64
-"""How many texts one statement looks for; always as many, with nothing in the places that are left: another statement
-for each number would have to be prepared."""
+"""Hashes that one statement looks up. Shorter lists are padded with NULL, so that one prepared statement serves all."""
 
 
 @dataclass
@@ -28,16 +27,16 @@ class Stored:
     tallies: Tallies = field(default_factory=Tallies)
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Add all of it to what the archive counts, in the transaction that stores the rows."""
+        """Add it to the archive's counts and tallies, in the transaction that stores the rows."""
         add_counts(connection, +self.counts)
         self.tallies.write(connection)
 
 
 def insert(connection: sqlite3.Connection, stored: Stored, rows: Sequence[Row]) -> None:
-    """Insert rows, and note in `stored` those that were not there."""
-    _insert_once(connection, stored, "codes", dict(filter(None, map(_code, rows))), pack_all)
+    """Insert rows, and note the new ones in `stored`."""
+    _insert_new(connection, stored, "codes", dict(filter(None, map(_code, rows))), pack_all)
     outputs = {name: text for row in rows if isinstance(row, ExecutionRow) for name, text in _encoded(row)}
-    _insert_once(connection, stored, "outputs", outputs, pack_outputs)
+    _insert_new(connection, stored, "outputs", outputs, pack_outputs)
     for row in rows:
         if isinstance(row, CompletionRow):
             _insert_completion(connection, stored, row)
@@ -51,8 +50,8 @@ def insert(connection: sqlite3.Connection, stored: Stored, rows: Sequence[Row]) 
 
 
 def _code(row: Row) -> tuple[str, str] | None:
-    """Return the name and the text of a row's program, where it is at hand. One under another's name is none: a text
-    that was stored without it could not be read again."""
+    """Return the name and text of a row's program, if known. One with another hash does not count: a text stored
+    without it could not be read again."""
     if isinstance(row, ExecutionRow):
         return row.name, row.code
     if isinstance(row, CompletionRow) and row.code and (name := code_hash(row.code)) == row.code_hash:
@@ -65,15 +64,15 @@ def _encoded(row: ExecutionRow) -> Sequence[tuple[str, str]]:
     return row.encoded or [encode_output(output) for output in (*row.train, *row.test)]
 
 
-def _insert_once(
+def _insert_new(
     connection: sqlite3.Connection,
     stored: Stored,
     table: str,
     texts: Mapping[str, str],
     packed: Callable[[Sequence[str]], Sequence[str | bytes]],
 ) -> None:
-    """Insert texts that are not there yet under their hashes. Only these are packed: that costs ten times as much as to
-    look for them, which many rows do together."""
+    """Insert new texts under their hashes. Only new ones are packed: that costs ten times as much as looking them up,
+    which is done for many rows at once."""
     names = [bytes.fromhex(name) for name in texts]
     known: set[bytes] = set()
     for begin in range(0, len(names), AT_ONCE):
@@ -120,7 +119,7 @@ def _insert_unsent(connection: sqlite3.Connection, stored: Stored, row: UnsentRo
 
 
 def _insert_checked(connection: sqlite3.Connection, stored: Stored, part: Part, values: tuple[object, ...]) -> bool:
-    """Insert a row unless it is there; return whether it was not."""
+    """Insert a row unless it exists; return whether it is new."""
     new = connection.execute(_INSERT[part[0]], (*values, checksum(*values))).rowcount == 1
     stored.counts[part] += new
     return new
@@ -134,7 +133,7 @@ _INSERT = {
 
 
 def insert_iteration(connection: sqlite3.Connection, stored: Stored, stage: str, iteration: int) -> None:
-    """Insert an iteration that has begun."""
+    """Insert an iteration that has started."""
     sql = "INSERT INTO iterations (stage, iteration) VALUES (?, ?) ON CONFLICT DO NOTHING"
     if connection.execute(sql, (stage, iteration)).rowcount:
         stored.counts["iterations", "", 0, "", "", 0] += 1
@@ -144,15 +143,17 @@ def insert_iteration(connection: sqlite3.Connection, stored: Stored, stage: str,
 def update_iteration(
     connection: sqlite3.Connection, stage: str, iteration: int, change: str, values: tuple[object, ...]
 ) -> None:
-    """Change an iteration's row, unless it is damaged: its new checksum would make that true."""
+    """Change an iteration's row; refuse a damaged one, which its new checksum would make look intact."""
     sql = f"UPDATE iterations SET {change} WHERE stage = ? AND iteration = ? AND checksum = {_ITERATION}"
     if connection.execute(sql, (*values, stage, iteration)).rowcount != 1:
-        raise StoreError(f"the archive is damaged: the row of iteration {iteration} of {stage} was changed or is lost")
+        raise StoreError(
+            f"the archive is damaged: the row of iteration {iteration} of {stage} was changed or is missing"
+        )
     _seal_iteration(connection, stage, iteration)
 
 
 def insert_requests(connection: sqlite3.Connection, stored: Stored, counts: Mapping[str, int]) -> None:
-    """Insert what one session asked of its model."""
+    """Insert the request counts of one session."""
     sql = "INSERT INTO requests (issued, retried, failed) VALUES (?, ?, ?)"
     session = connection.execute(sql, (counts["issued"], counts["retried"], counts["failed"])).lastrowid
     stored.counts["requests", "", 0, "", "", 0] += 1

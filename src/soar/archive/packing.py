@@ -1,7 +1,7 @@
-"""How texts and hashes lie in an archive's tables since layout 5: compressed, and as bytes.
+"""How archives store texts and hashes from layout 5 on: compressed, and as bytes.
 
-Knows bytes and text; knows neither tables nor what the texts say. What is written here is read for ever: the dictionary
-beside this file never changes, another one would have another first byte.
+Knows bytes and text; knows neither tables nor what the texts mean. The format must stay readable for ever: the
+dictionary beside this file never changes; a new one would get a new first byte.
 """
 
 import threading
@@ -18,28 +18,28 @@ from zstandard import (
     ZstdError,
 )
 
-ALONE, PACKED, BESIDE = b"\x00", b"\x01", b"\x02"
-"""The first byte of what is stored: UTF-8 follows; a frame of Zstandard by the dictionary; four bytes that say before
-which character of the rest the program belongs, and the rest, stored likewise."""
+RAW, PACKED, SPLICED = b"\x00", b"\x01", b"\x02"
+"""The first byte of a stored text says what follows: UTF-8; a Zstandard frame made with the dictionary; or four bytes
+that say before which character of the rest the program belongs, then the rest, stored likewise."""
 
 LEVEL = 3
-"""The levels above take two to five times as long and make a program a twentieth smaller."""
+"""Higher levels take two to five times as long and make a program only a twentieth smaller."""
 
 SHORT = 32
-"""An output of fewer characters is stored as it is: it would hardly become shorter."""
+"""Shorter outputs are stored as they are: packing would hardly shorten them."""
 
 DICTIONARY = Path(__file__).with_name("packing.zdict")
-"""What programs, replies and outputs have in common, eight KB of it: short texts repeat little of themselves.
+"""Eight KB of what programs, completions and outputs have in common: short texts repeat little within themselves.
 ``benchmarks/packing_dictionary.py`` made it."""
 
 
 class _Frames(threading.local):
-    """Compression, a thread's own: what the library makes serves one thread at a time."""
+    """Compression, per thread: the library's objects serve one thread at a time."""
 
     def __init__(self) -> None:
         common = ZstdCompressionDict(DICTIONARY.read_bytes())
         common.precompute_compress(level=LEVEL)
-        # Neither the magic number nor the dictionary's is needed: they are the same everywhere.
+        # Magic number and dictionary id are left out: they are the same everywhere.
         how = ZstdCompressionParameters.from_level(LEVEL, format=FORMAT_ZSTD1_MAGICLESS, write_dict_id=False)
         compressor = ZstdCompressor(dict_data=common, compression_params=how)
         self.compress, self.compress_all = compressor.compress, compressor.multi_compress_to_buffer
@@ -50,47 +50,46 @@ _frames = _Frames()
 
 
 def pack(text: str, code: str | None = None) -> bytes:
-    """Return a text as it is stored; without its program where that stands in it."""
+    """Return a text in stored form, without its program if it contains it."""
     place = text.find(code) if code else -1
     if code and place >= 0:
-        return BESIDE + place.to_bytes(4, "big") + pack(text[:place] + text[place + len(code) :])
+        return SPLICED + place.to_bytes(4, "big") + pack(text[:place] + text[place + len(code) :])
     plain = text.encode()
     return _shorter(plain, _frames.compress(plain))
 
 
 def pack_all(texts: Sequence[str]) -> list[bytes]:
-    """Return texts as they are stored. All together: for each compression the thread would give way to others, and wait
-    for its turn."""
+    """Return texts in stored form. In one call: each separate compression would release the interpreter lock and wait
+    to regain it."""
     plains: list[Any] = [text.encode() for text in texts]
     if not any(plains):
-        return [ALONE] * len(plains)
+        return [RAW] * len(plains)
     frames = [frame.tobytes() for frame in _frames.compress_all(plains)]
     return list(map(_shorter, plains, frames))
 
 
 def _shorter(plain: bytes, frame: bytes) -> bytes:
-    return PACKED + frame if len(frame) < len(plain) else ALONE + plain
+    return PACKED + frame if len(frame) < len(plain) else RAW + plain
 
 
 def unpack(stored: bytes, code: str | None = None) -> str:
-    """Return the text that was stored, given the program if it has one; `ValueError` where the bytes are nothing of
-    ours."""
+    """Return a stored text, given its program if it has one; `ValueError` if we did not write the bytes."""
     first = stored[:1]
-    if first == ALONE:
+    if first == RAW:
         return stored[1:].decode()
-    if first == BESIDE and code is not None:
+    if first == SPLICED and code is not None:
         place, rest = int.from_bytes(stored[1:5], "big"), unpack(stored[5:])
         return rest[:place] + code + rest[place:]
     if first != PACKED:
-        raise ValueError(f"a packed text begins with {first!r}" + (", its program is not there" if not code else ""))
+        raise ValueError(f"a packed text begins with {first!r}" + (", its program is missing" if not code else ""))
     try:
         return _frames.decompress(stored[1:]).decode()
-    except (ZstdError, MemoryError, OverflowError) as error:  # a damaged frame may say that it holds petabytes
+    except (ZstdError, MemoryError, OverflowError) as error:  # a damaged frame may claim petabytes
         raise ValueError(f"a text cannot be unpacked: {error}") from None
 
 
 def pack_outputs(texts: Sequence[str]) -> list[str | bytes]:
-    """Return the JSON of outputs as it is stored. Failures stay as they are: how programs fail is asked with SQL."""
+    """Return the JSON of outputs in stored form. Failures stay text, so that SQL can query how programs fail."""
     long = [text for text in texts if len(text) >= SHORT and not text.startswith("{")]
     packed = dict(zip(long, pack_all(long), strict=True))
     return [packed.get(text, text) for text in texts]
@@ -102,12 +101,12 @@ def unpack_output(stored: str | bytes) -> str:
 
 
 def name_of(stored: bytes | None) -> str | None:
-    """Return the 32 hex digits of a stored hash, None where there is none."""
+    """Return the 32 hex digits of a stored hash, None for None."""
     return None if stored is None else stored.hex()
 
 
 def stored_name(name: str | None) -> bytes | None:
-    """Return a hash as it is stored."""
+    """Return a hash in stored form, None for None."""
     return None if name is None else bytes.fromhex(name)
 
 

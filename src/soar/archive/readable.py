@@ -1,7 +1,7 @@
-"""The tables of a packed archive as text, for statements of any kind: texts, programs and outputs unpacked, hashes in
-hex digits, lists of them as JSON, under the names that the tables have.
+"""Views of a packed archive as text, for any SQL: texts, programs and outputs unpacked, hashes in hex digits, lists of
+them as JSON, under the tables' own names.
 
-Knows how values are stored; holds nothing against checksums.
+Knows how values are stored; checks nothing against checksums.
 """
 
 import json
@@ -23,12 +23,13 @@ _VIEWS = {
 
 
 def make_readable(connection: sqlite3.Connection) -> None:
-    """Let statements of a connection meet the tables of a packed archive as text; the archive stays as it is."""
+    """Make a packed archive's tables appear as text on this connection; the archive stays as it is."""
     connection.create_function("name_of", 1, name_of, deterministic=True)
     connection.create_function("names_of", 1, _names, deterministic=True)
     connection.create_function("output_of", 1, unpack_output, deterministic=True)
     connection.create_function("text_of", 2, _text, deterministic=True)
     for table, columns in _VIEWS.items():
+        # SQLite resolves temporary views before tables of the same name.
         connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{table} t")
 
 

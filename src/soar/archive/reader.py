@@ -1,8 +1,7 @@
-"""Read-only questions to a run's archive, safe while the run goes on.
+"""Read-only queries of a run's archive, safe while the run is active.
 
-Knows the tables and gives back `soar.types`; decides nothing. Answers of tasks are not in the archive. What is read is
-held against checksums and counts (`held`), so that an archive that was damaged gives the answer that it always gave, or
-`StoreError`.
+Knows the tables and returns `soar.types`; decides nothing. The archive does not hold tasks' answers. Results are
+checked against checksums and counts (`held`): a damaged archive gives the result it always gave, or `StoreError`.
 """
 
 import json
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soar.archive.checks import COLUMNS, KEYS
-from soar.archive.held import Columns, HeldRows
+from soar.archive.held import CheckedRows, Columns
 from soar.archive.rows import CompletionRow, ExecutionRow, IterationRow, SearchTotals, code_hash, decode_output
 from soar.archive.schema import SINCE
 from soar.archive.tallies import TALLIED
@@ -31,60 +30,60 @@ class ArchiveReader:
     """A read-only connection to an archive. Use from one thread."""
 
     def __init__(self, path: Path, *, checked: bool = True) -> None:
-        """Open the archive at `path`; `StoreError` if there is none. Unchecked answers cost less and may be wrong."""
-        self._held = HeldRows(path, checked=checked)
-        self._readable: HeldRows | None = None
+        """Open the archive at `path`; `StoreError` if there is none. Unchecked results cost less and may be wrong."""
+        self._tables = CheckedRows(path, checked=checked)
+        self._readable: CheckedRows | None = None
 
     def close(self) -> None:
         """Close the connection."""
-        self._held.close()
+        self._tables.close()
         if self._readable:
             self._readable.close()
 
     def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple]:
-        """Return the rows of any read-only statement. Whatever the layout, it meets texts, programs and outputs as
-        text and hashes as hex digits (`soar.archive.readable`); nothing is held against checksums."""
+        """Return the rows of any read-only statement. In every layout it sees texts, programs and outputs as text and
+        hashes as hex digits (`soar.archive.readable`); nothing is checked."""
         if not self._readable:
-            self._readable = HeldRows(self._held.path, readable=True)
+            self._readable = CheckedRows(self._tables.path, readable=True)
         with self._readable.reading():
             return self._readable.query(sql, parameters)
 
     def completions(self, stage: str, iteration: int, task_id: str, phase: Phase, island: int) -> list[CompletionRow]:
         """Return the stored completions of one task, phase and island, in order of step and place."""
         place = (stage, iteration, task_id, phase, island)
-        with self._held.reading():
-            rows = self._held.rows("completions", f"FROM completions WHERE {_PLACE} ORDER BY step, place", place)
-            self._held.count("completions", rows, *place)
+        with self._tables.reading():
+            rows = self._tables.rows("completions", f"FROM completions WHERE {_PLACE} ORDER BY step, place", place)
+            self._tables.count("completions", rows, *place)
             return [_completion(row) for row in rows]
 
     def unsent(self, stage: str, iteration: int, task_id: str, phase: Phase, island: int) -> set[int]:
         """Return the steps of one task, phase and island whose call was never made (no prompt fits)."""
         place = (stage, iteration, task_id, phase, island)
-        with self._held.reading():
-            rows = self._held.rows("unsent", f"FROM unsent WHERE {_PLACE}", place)
-            self._held.count("unsent", rows, *place)
+        with self._tables.reading():
+            rows = self._tables.rows("unsent", f"FROM unsent WHERE {_PLACE}", place)
+            self._tables.count("unsent", rows, *place)
             return {row["step"] for row in rows}
 
     def searched(self, stage: str, iteration: int) -> set[str]:
-        """Return the tasks whose search, of one iteration, is over."""
-        if self._held.layout < SINCE["searched"]:
+        """Return the tasks whose search is over in one iteration."""
+        if self._tables.layout < SINCE["searched"]:
             return set()
-        with self._held.reading():
-            rows = self._held.rows("searched", "FROM searched WHERE stage = ? AND iteration = ?", (stage, iteration))
-            self._held.count("searched", rows, stage, iteration)
+        with self._tables.reading():
+            rows = self._tables.rows("searched", "FROM searched WHERE stage = ? AND iteration = ?", (stage, iteration))
+            self._tables.count("searched", rows, stage, iteration)
             return {row["task_id"] for row in rows}
 
     def holds_code(self, stage: str, iteration: int) -> bool:
         """Return whether any completion of a search holds code."""
         sql = "SELECT 1 FROM completions WHERE stage = ? AND iteration = ? AND status = 'code' LIMIT 1"
-        with self._held.reading():
-            return bool(self._held.query(sql, (stage, iteration)))
+        with self._tables.reading():
+            return bool(self._tables.query(sql, (stage, iteration)))
 
     def executed(self, task_id: str) -> set[str]:
         """Return the hashes of the programs that have run on a task."""
         sql = "SELECT code_hash FROM executions WHERE task_id = ?"
-        with self._held.reading():
-            return {self._held.form.name(name) for (name,) in self._held.query(sql, (task_id,))}
+        with self._tables.reading():
+            return {self._tables.form.name(name) for (name,) in self._tables.query(sql, (task_id,))}
 
     def execution(self, task_id: str, code: str) -> ExecutionRow | None:
         """Return what a program did on a task, None if it has not run."""
@@ -92,39 +91,42 @@ class ArchiveReader:
 
     def execution_named(self, task_id: str, name: str) -> ExecutionRow | None:
         """Return what the program with this hash did on a task, None if it has not run."""
-        key = (task_id, self._held.form.key(name))
-        with self._held.reading():
-            rows = self._held.rows("executions", "FROM executions WHERE task_id = ? AND code_hash = ?", key)
+        key = (task_id, self._tables.form.key(name))
+        with self._tables.reading():
+            rows = self._tables.rows("executions", "FROM executions WHERE task_id = ? AND code_hash = ?", key)
             return self._execution(rows[0]) if rows else None
 
     def programs(self, task_id: str, stage: str, iteration: int | None = None) -> list[Program]:
         """Return a task's executed programs of a stage, one per completion, samples first; one iteration or all."""
-        known = "counts WHERE kind = 'completions' AND" if self._held.checked else "iterations WHERE"
+        known = "counts WHERE kind = 'completions' AND" if self._tables.checked else "iterations WHERE"
         which = "= ?" if iteration is not None else f"IN (SELECT iteration FROM {known} stage = ?)"
-        with self._held.reading():
+        with self._tables.reading():
+            # Where all iterations are read, the second parameter is the subquery's stage.
             rows = list(
-                self._held.with_executions(
+                self._tables.with_executions(
                     f"{_WITH_EXECUTIONS} AND c.iteration {which} AND c.task_id = ?",
                     (stage, stage if iteration is None else iteration, task_id),
                 )
             )
-            self._held.count("completions", [row for row, _ in rows], stage, iteration, task_id)
-            self._held.miss({task_id: {row["code_hash"] for row, done in rows if row["status"] == "code" and not done}})
+            self._tables.count("completions", [row for row, _ in rows], stage, iteration, task_id)
+            self._tables.check_missing(
+                {task_id: {row["code_hash"] for row, done in rows if row["status"] == "code" and not done}}
+            )
             done = [(row, done) for row, done in rows if done]
-            stored = self._held.outputs(chain.from_iterable(each["train"] + each["test"] for _, each in done))
-            text = self._held.form.output
+            stored = self._tables.outputs(chain.from_iterable(each["train"] + each["test"] for _, each in done))
+            text = self._tables.form.output
             return sorted((_program(row, each, stored, text) for row, each in done), key=_search_order)
 
     def last_finetuning(self) -> float | None:
-        """Return the seconds that the newest finetuning took, None before the first."""
+        """Return the seconds of the latest finetuning, None before the first."""
         timed = [row.finetune_seconds for row in self.iterations() if row.finetune_seconds]
         return timed[-1] if timed else None
 
     def iterations(self) -> list[IterationRow]:
-        """Return the iterations in the order in which they were begun."""
-        with self._held.reading():
-            rows = self._held.rows("iterations", "FROM iterations ORDER BY rowid")
-            self._held.count("iterations", rows)
+        """Return the iterations in the order they started."""
+        with self._tables.reading():
+            rows = self._tables.rows("iterations", "FROM iterations ORDER BY rowid")
+            self._tables.count("iterations", rows)
         return [
             IterationRow(
                 stage=row["stage"],
@@ -138,21 +140,21 @@ class ArchiveReader:
 
     def completion_counts(self, stage: str, iteration: int, task_id: str) -> tuple[int, int]:
         """Return how many completions one task has in one iteration, and how many of them are samples."""
-        with self._held.reading():
-            rows = self._held.query(
+        with self._tables.reading():
+            rows = self._tables.query(
                 "SELECT phase, COUNT(*) FROM completions WHERE stage = ? AND iteration = ? AND task_id = ?"
                 " GROUP BY phase",
                 (stage, iteration, task_id),
             )
             for phase, count in rows:
-                self._held.compare("completions", count, stage, iteration, task_id, phase)
-            self._held.compare("completions", sum(count for _, count in rows), stage, iteration, task_id)
+                self._tables.compare("completions", count, stage, iteration, task_id, phase)
+            self._tables.compare("completions", sum(count for _, count in rows), stage, iteration, task_id)
         found = dict(rows)
         return sum(found.values()), found.get("sample", 0)
 
     def completions_by_task(self, stage: str, iteration: int) -> dict[str, int]:
-        """Return how many completions each task has in one iteration, for a look at a run that is being written."""
-        rows = self._held.query(
+        """Return how many completions each task has in one iteration, unchecked, to watch a run."""
+        rows = self._tables.query(
             "SELECT task_id, SUM(rows) FROM counts WHERE kind = 'completions' AND stage = ? AND iteration = ?"
             " GROUP BY task_id",
             (stage, iteration),
@@ -160,17 +162,17 @@ class ArchiveReader:
         return dict(rows)
 
     def tokens(self, task_id: str, stage: str, iteration: int) -> dict[Origin, int]:
-        """Return the tokens, of prompt and completion, that each completion of a task in one iteration took."""
+        """Return the tokens, prompt and completion together, of each completion of a task in one iteration."""
         place = (stage, iteration, task_id)
-        with self._held.reading():
-            rows = self._held.rows(
+        with self._tables.reading():
+            rows = self._tables.rows(
                 "completions", "FROM completions WHERE stage = ? AND iteration = ? AND task_id = ?", place
             )
-            self._held.count("completions", rows, *place)
+            self._tables.count("completions", rows, *place)
         return {Origin(*_place(row)): row["prompt_tokens"] + row["completion_tokens"] for row in rows}
 
     def tokens_by_task(self) -> dict[str, tuple[int, int]]:
-        """Return the tokens of the prompt and of the completion side that each task of the run took."""
+        """Return the prompt tokens and the completion tokens of each task of the run."""
         spent: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
         for done in self.iterations():
             for row in self._tallies(done.stage, done.iteration):
@@ -179,7 +181,7 @@ class ArchiveReader:
         return dict(spent)
 
     def totals(self, stage: str, iteration: int) -> SearchTotals:
-        """Return what one search came to, all tasks together."""
+        """Return one search's totals over all tasks."""
         rows = self._tallies(stage, iteration)
         statuses = Counter[str]()
         for row in rows:
@@ -194,42 +196,42 @@ class ArchiveReader:
     def _tallies(self, stage: str, iteration: int) -> list[Columns]:
         """Return how the completions of one search ended, task by task."""
         where = "FROM tallies WHERE stage = ? AND iteration = ?"
-        with self._held.reading():
-            if self._held.layout < SINCE["tallies"]:
-                rows = self._counted_now(stage, iteration)
+        with self._tables.reading():
+            if self._tables.layout < SINCE["tallies"]:
+                rows = self._compute_tallies(stage, iteration)
             else:
-                rows = self._held.rows("tallies", where, (stage, iteration))
-            self._held.compare("completions", sum(row["completions"] for row in rows), stage, iteration)
+                rows = self._tables.rows("tallies", where, (stage, iteration))
+            self._tables.compare("completions", sum(row["completions"] for row in rows), stage, iteration)
         return rows
 
-    def _counted_now(self, stage: str, iteration: int) -> list[Columns]:
-        """Return the tallies of an archive that has none: every row of the search is read."""
+    def _compute_tallies(self, stage: str, iteration: int) -> list[Columns]:
+        """Compute the tallies for an archive without any: reads every row of the search."""
         sql = TALLIED.replace(" GROUP BY", " WHERE c.stage = ? AND c.iteration = ? GROUP BY")
-        return [dict(zip(COLUMNS["tallies"], row, strict=True)) for row in self._held.stream(sql, (stage, iteration))]
+        return [dict(zip(COLUMNS["tallies"], row, strict=True)) for row in self._tables.stream(sql, (stage, iteration))]
 
     def right_in_training(self) -> set[str]:
         """Return the tasks with a program that is right on all training pairs, in any search of the run."""
-        rows = self._held.query("SELECT DISTINCT task_id FROM executions WHERE status = 'ok' AND accuracy = 1")
+        rows = self._tables.query("SELECT DISTINCT task_id FROM executions WHERE status = 'ok' AND accuracy = 1")
         return {row[0] for row in rows}
 
     def behaviours(self, stage: str, iteration: int) -> set[str]:
-        """Return what the programs of one search do, as the hashes of all their outputs; of those that ran."""
-        rows = self._held.query(
+        """Return the distinct behaviours of one search's programs that ran, as hashes of all their outputs."""
+        rows = self._tables.query(
             "SELECT DISTINCT e.behaviour FROM completions c JOIN executions e ON e.task_id = c.task_id"
             " AND e.code_hash = c.code_hash WHERE c.stage = ? AND c.iteration = ? AND e.behaviour IS NOT NULL",
             (stage, iteration),
         )
-        return {self._held.form.name(row[0]) for row in rows}
+        return {self._tables.form.name(row[0]) for row in rows}
 
     def requests(self) -> dict[str, int]:
         """Return the requests of all sessions: ``issued``, ``retried``, ``failed``."""
-        with self._held.reading():
-            rows = self._held.rows("requests", "FROM requests")
-            self._held.count("requests", rows)
+        with self._tables.reading():
+            rows = self._tables.rows("requests", "FROM requests")
+            self._tables.count("requests", rows)
         return {name: sum(row[name] for row in rows) for name in ("issued", "retried", "failed")}
 
     def _execution(self, row: Columns) -> ExecutionRow:
-        stored, read = self._held.outputs(row["train"] + row["test"]), self._held.form.output
+        stored, read = self._tables.outputs(row["train"] + row["test"]), self._tables.form.output
         train, test = (tuple(decode_output(read(stored[name], name)) for name in row[pairs]) for pairs in PAIRS)
         return ExecutionRow(
             task_id=row["task_id"],

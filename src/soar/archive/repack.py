@@ -1,7 +1,7 @@
-"""The rows of an archive of layout 4, or of one before, as layout 5 has them.
+"""Rewrites the rows of layout 4 or earlier as layout 5 stores them.
 
-Knows both forms; runs inside the transaction of a migration. A row that was changed is refused: its new checksum would
-make that true. What its counts miss is missed as before.
+Knows both forms; runs inside a migration's transaction. A damaged row is refused: its new checksum would make it look
+intact. Counts are kept, so rows that were lost are still noticed.
 """
 
 import sqlite3
@@ -15,8 +15,8 @@ from soar.errors import StoreError
 
 
 def repack(connection: sqlite3.Connection, *, checked: bool) -> None:
-    """Move all rows from the tables ``old_…`` and drop these; `StoreError` where a row does not fit its checksum, if
-    it has one (`checked`)."""
+    """Move all rows out of the tables ``old_…`` and drop these; `StoreError` if a row does not match its checksum
+    (`checked`: it has one)."""
     for row in _rows(connection, "executions", checked):
         code, hashes = row.pop("code"), ("code_hash", "ballot", "behaviour")
         row |= {name: stored_name(row[name]) for name in hashes}
@@ -26,6 +26,7 @@ def repack(connection: sqlite3.Connection, *, checked: bool) -> None:
     for row in _rows(connection, "completions", checked):
         sql = "SELECT code FROM old_executions WHERE task_id = ? AND code_hash = ?"
         found = connection.execute(sql, (row["task_id"], row["code_hash"])).fetchone()
+        # Only programs that ran are in `codes`, so only their texts may be stored without them.
         row |= {"text": pack(row["text"], *found or ()), "code_hash": stored_name(row["code_hash"])}
         _insert(connection, "completions", row)
     outputs = connection.execute("SELECT hash, value FROM old_outputs")
@@ -45,7 +46,7 @@ def _rows(connection: sqlite3.Connection, table: str, checked: bool) -> Iterator
             raise StoreError(f"the archive is damaged: a row of {table} was changed ({values[0]}/{values[1]} …)")
         row = dict(zip(names, values, strict=True))
         if table == "executions":
-            row |= {name: says(row[name]) for name, says in PLAIN.values[table].items()}
+            row |= {name: decode(row[name]) for name, decode in PLAIN.values[table].items()}
         yield row
 
 

@@ -1,4 +1,4 @@
-"""What is written to the archive, as frozen data, and how values become text and back."""
+"""The archive's rows as frozen data, and how values become text and back."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ from soar.types import (
     text_hash,
 )
 
-REMEMBERED = 10**24
-"""Integers below this, as outputs, are encoded once."""
+CACHED_BELOW = 10**24
+"""Integer outputs below this are cached when encoded."""
 
 _FAILURE_FIELDS = tuple(each.name for each in fields(Failure))
 
@@ -29,7 +29,7 @@ _FAILURE_FIELDS = tuple(each.name for each in fields(Failure))
 @dataclass(frozen=True, slots=True)
 class CompletionRow:
     """A completion with its place in the search. `status` is "code" or the reason why there is none; `code` is the
-    program that the hash names, where it is at hand: the text, which repeats it, then takes little room."""
+    program that the hash names, if known: the text, which contains it, then takes little space."""
 
     origin: Origin
     completion: Completion
@@ -43,8 +43,8 @@ class CompletionRow:
 @dataclass(frozen=True, slots=True)
 class ExecutionRow:
     """What one program did on one task. `train` and `test` hold one output or failure per pair; `ballot` and
-    `behaviour` are the hashes of the test outputs and of all outputs, None unless `status` is "ok". `encoded` are all
-    outputs as `encode_output` gives them, where that was done already: it costs more than the row."""
+    `behaviour` are the hashes of the test outputs and of all outputs, None unless `status` is "ok". `encoded` holds all
+    outputs as `encode_output` returns them, if already computed: that costs more than the row."""
 
     task_id: str
     code: str
@@ -79,7 +79,8 @@ class ExecutionRow:
 
 @dataclass(frozen=True, slots=True)
 class UnsentRow:
-    """A call that no form of its prompt fits; `origin.index` is 0 and `completions` how many it would have brought."""
+    """A call that was not made, since no form of its prompt fits; `origin.index` is 0, `completions` how many it would
+    have returned."""
 
     origin: Origin
     completions: int
@@ -87,7 +88,7 @@ class UnsentRow:
 
 @dataclass(frozen=True, slots=True)
 class SearchedRow:
-    """A task whose search, of one iteration, is over."""
+    """A task whose search is over in one iteration."""
 
     stage: str
     iteration: int
@@ -96,7 +97,7 @@ class SearchedRow:
 
 @dataclass(frozen=True, slots=True)
 class IterationRow:
-    """One search that has begun: the seconds spent on it and on finetuning before it, and whether it is finished."""
+    """One search that has started: the seconds spent on it and on finetuning before it, and whether it is finished."""
 
     stage: str
     iteration: int
@@ -107,8 +108,8 @@ class IterationRow:
 
 @dataclass(frozen=True, slots=True)
 class SearchTotals:
-    """One search as a whole: how many completions ended how (executed ones by their execution), the tokens they took,
-    and how many tasks have a program that is right on all training pairs."""
+    """One search as a whole: completions by how they ended (executed ones by their execution), the tokens they took,
+    and the number of tasks with a program that is right on all training pairs."""
 
     statuses: Mapping[str, int]
     prompt_tokens: int
@@ -120,7 +121,7 @@ Row = CompletionRow | ExecutionRow | UnsentRow | SearchedRow
 
 
 def execution_row(task: Task, code: str, execution: Execution) -> ExecutionRow:
-    """Judge an execution against the task's training pairs (test answers are not looked at)."""
+    """Judge an execution on the task's training pairs; test answers are not read."""
     train = execution.outputs[: len(task.train)]
     test = execution.outputs[len(task.train) :]
     failures = [output for output in execution.outputs if isinstance(output, Failure)]
@@ -150,18 +151,18 @@ def execution_row(task: Task, code: str, execution: Execution) -> ExecutionRow:
 
 @lru_cache(maxsize=1 << 12)
 def code_hash(code: str) -> str:
-    """Return the name of a program's text, 32 hex digits. Remembered: on its way a program is named several times."""
-    return named_anew(code)
+    """Return the name of a program, 32 hex digits. Cached: a program is named several times on its way."""
+    return uncached_code_hash(code)
 
 
-def named_anew(code: str) -> str:
-    """Return the `code_hash` of a program that is met once, as those are that are read."""
+def uncached_code_hash(code: str) -> str:
+    """Return `code_hash` without caching, for programs that are met once, as when reading an archive."""
     return hashlib.blake2b(code.encode(), digest_size=16).hexdigest()
 
 
 def encode_output(output: Output) -> tuple[str, str]:
     """Return ``(hash, text)`` of one output; a failure is a JSON object, which no canonical value is."""
-    if type(output) is int and -REMEMBERED < output < REMEMBERED:
+    if type(output) is int and -CACHED_BELOW < output < CACHED_BELOW:
         return _encode_integer(output)
     value = {"failure": _fields(output)} if isinstance(output, Failure) else output
     text = canonical_json(value)
@@ -170,7 +171,7 @@ def encode_output(output: Output) -> tuple[str, str]:
 
 @lru_cache(maxsize=1 << 16)
 def _encode_integer(output: int) -> tuple[str, str]:
-    """Remembered: the terms of sequences come again and again, and some megabytes hold them."""
+    """Cached: terms of sequences recur, and the cache takes only some megabytes."""
     text = canonical_json(output)
     return output_hash(text), text
 
@@ -187,7 +188,7 @@ def output_hash(text: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def decode_output(text: str) -> Output:
-    """Return the output that `encode_output` wrote. Remembered: many programs of a task give one and the same."""
+    """Return the output that `encode_output` wrote. Cached: many programs of a task give the same output."""
     value = json.loads(text)
     if isinstance(value, dict):
         return Failure(**value["failure"])

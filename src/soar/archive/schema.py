@@ -1,7 +1,7 @@
-"""The tables of a run's archive, as numbered migrations. Any SQLite tool reads them, but for packed texts.
+"""The tables of a run's archive, as numbered migrations. Any SQLite tool reads them, except packed texts.
 
-Knows the layout and nothing of who writes or reads; what a checksum is, `checks` knows, what is packed, `packing`. Keys
-are `soar.types.Origin` fields; a program is stored once under its hash, an output under that of its canonical JSON.
+Knows the layout, not who writes or reads it; `checks` knows checksums, `packing` packed texts. Keys are
+`soar.types.Origin` fields; a program is stored once under its hash, an output under that of its canonical JSON.
 """
 
 import sqlite3
@@ -115,23 +115,23 @@ CHECKED = 2
 """The first layout with checksums and counts."""
 
 SINCE = {"searched": 3, "tallies": 4, "codes": 5}
-"""The layout that brought a table, where it was not the first."""
+"""The layout that introduced a table, if not the first."""
 
 
 def layout(connection: sqlite3.Connection) -> int:
     """Return which layout an archive has, 0 for an empty one; `StoreError` if a newer version wrote it."""
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if not 0 <= found <= len(MIGRATIONS):
-        raise StoreError(f"the archive has layout {found}, this version knows {len(MIGRATIONS)}: update soar")
+        raise StoreError(f"the archive has layout {found}, but this version knows only {len(MIGRATIONS)}: update soar")
     return found
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the archive to the newest layout, whole or not at all; refuse one written by a newer version."""
+    """Migrate the archive to the newest layout, completely or not at all; refuse one written by a newer version."""
     if layout(connection) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
-    found = layout(connection)
+    found = layout(connection)  # read again under the lock
     for script in MIGRATIONS[found:]:
         for statement in _statements(script):
             connection.execute(statement)
@@ -145,7 +145,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """Yield a script's statements, comments and all: `executescript` would commit before the first."""
+    """Yield a script's statements one by one: `executescript` would commit before the first."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

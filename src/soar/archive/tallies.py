@@ -1,6 +1,7 @@
-"""What searches came to, kept up to date while rows are stored: completions and tokens, by task and by how they ended.
+"""Totals of searches, updated as rows are stored: completions and tokens, by task and by how completions ended.
 
-Whoever looks at a run would otherwise read all of its rows. Knows statements; knows neither threads nor transactions.
+Without them, watching a run would mean reading all of its rows. Knows statements; knows neither threads nor
+transactions.
 """
 
 import sqlite3
@@ -10,10 +11,10 @@ from soar.archive.checks import checksum_sql
 from soar.errors import StoreError
 
 WAITING = "waiting"
-"""How a completion with code ends until its program has run; then its program's status is its own."""
+"""The status of a completion with code until its program has run; from then on, the program's."""
 
 Ended: TypeAlias = tuple[str, int, str, str]
-"""What completions are tallied by: stage, iteration, task, and how they ended."""
+"""The key of a tally: stage, iteration, task, and how its completions ended."""
 
 _SUMS = ("completions", "prompt_tokens", "completion_tokens", "right")
 _KEY = "stage = ? AND iteration = ? AND task_id = ? AND status = ?"
@@ -52,7 +53,7 @@ class Tallies:
     def execution(
         self, connection: sqlite3.Connection, task_id: str, code_hash: bytes, status: str, accuracy: float
     ) -> None:
-        """Note how the completions ended that wait for a program: it has been stored."""
+        """Move the completions that wait for a program to its status: its execution has been stored."""
         sql = (
             "SELECT stage, iteration, COUNT(*), SUM(prompt_tokens), SUM(completion_tokens) FROM completions"
             " WHERE task_id = ? AND code_hash = ? GROUP BY stage, iteration"
@@ -63,7 +64,7 @@ class Tallies:
             self.add((stage, iteration, task_id, status), count, prompts, texts, right)
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Add to what is stored; `StoreError` where that is damaged: its new checksum would make it true."""
+        """Add to the stored tallies; `StoreError` if one is damaged, which its new checksum would make look intact."""
         added = [(ended, sums) for ended, sums in self._added.items() if any(sums)]
         for ended, sums in added:
             if connection.execute(_ADD, (*ended, *sums)).rowcount != 1:
@@ -84,7 +85,7 @@ TALLIED = (
     " FROM completions c LEFT JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash"
     " GROUP BY c.stage, c.iteration, c.task_id, ended"
 )
-"""The tallies as the rows of an archive have them."""
+"""The tallies, computed from an archive's rows."""
 
 
 def tally_all(connection: sqlite3.Connection) -> None:

@@ -1,7 +1,7 @@
 """The only code that writes to a run's archive: one connection, one thread, group commits.
 
-Knows how rows become durable; does not know why they are written. What `add` returned from survives kill -9 and loss of
-power (WAL, synchronous=FULL).
+Knows how rows become durable; does not know why they are written. Once `add` returns, its rows survive kill -9 and
+power loss (WAL, synchronous=FULL).
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from soar.errors import StoreError
 from soar.files import rename_durably
 
 Write: TypeAlias = Callable[[sqlite3.Connection, Stored], None]
-"""What is done in a transaction; it notes the rows that it stored."""
+"""A write inside a transaction; it notes the rows that it stores."""
 
 Job: TypeAlias = tuple[Write, Future[None]]
 SecondsColumn: TypeAlias = Literal["seconds", "finetune_seconds"]
@@ -33,8 +33,8 @@ SecondsColumn: TypeAlias = Literal["seconds", "finetune_seconds"]
 
 @dataclass(eq=False, slots=True)
 class _Window:
-    """Rows that will be written together: what comes until the thread takes them. Its callers wait for one future: one
-    for each row would cost more than the rows."""
+    """Rows to be written together: all that arrive before the thread takes them. Their callers share one future: one
+    per row would cost more than the rows."""
 
     loop: asyncio.AbstractEventLoop
     written: "asyncio.Future[None]"
@@ -42,13 +42,13 @@ class _Window:
 
 
 class ArchiveWriter:
-    """The writing side of one archive. Rows that exist are never changed: writing one again does nothing."""
+    """The writing side of one archive. Existing rows never change: adding one again does nothing."""
 
     def __init__(self, path: Path) -> None:
         """Open or create the archive at `path`; `StoreError` if that is impossible."""
         self.path = path
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._gate = threading.Lock()
+        self._lock = threading.Lock()
         self._ended: StoreError | None = None
         self._window: _Window | None = None
         opened: Future[None] = Future()
@@ -57,86 +57,86 @@ class ArchiveWriter:
         opened.result()
 
     async def add(self, rows: Sequence[Row]) -> None:
-        """Store rows durably; returns once they are. `StoreError` when the disk refuses, or a row cannot be stored."""
+        """Store rows; return once they are durable. `StoreError` if the disk refuses or a row cannot be stored."""
         if rows:
-            # What was submitted is written also if the caller is cancelled.
+            # Submitted rows are written even if the caller is cancelled.
             await asyncio.shield(self._gather(rows))
 
     def _gather(self, rows: Sequence[Row]) -> "asyncio.Future[None]":
-        """Add rows to those that wait; return what is done when they are written."""
+        """Add rows to those that wait; return the future that is done when they are written."""
         loop = asyncio.get_running_loop()
-        with self._gate:
+        with self._lock:
             window = self._window
             if window and window.loop is loop and not window.written.done():
                 window.rows += rows
                 return window.written
         future: Future[None] = Future()
         window = _Window(loop, asyncio.wrap_future(future), list(rows))
-        self._submit(lambda connection, stored: insert(connection, stored, self._taken(window)), future, window)
+        self._submit(lambda connection, stored: insert(connection, stored, self._close_window(window)), future, window)
         return window.written
 
-    def _taken(self, window: _Window) -> Sequence[Row]:
-        """Return a window's rows; no more are added to it."""
-        with self._gate:
+    def _close_window(self, window: _Window) -> Sequence[Row]:
+        """Close a window to further rows and return those it has."""
+        with self._lock:
             if self._window is window:
                 self._window = None
             return window.rows
 
     async def begin(self, stage: str, iteration: int) -> None:
-        """Note that an iteration has begun; once is enough."""
-        await self._done(lambda connection, stored: insert_iteration(connection, stored, stage, iteration))
+        """Note that an iteration has started; repeating it does nothing."""
+        await self._write(lambda connection, stored: insert_iteration(connection, stored, stage, iteration))
 
     @asynccontextmanager
     async def timing(self, stage: str, iteration: int, column: SecondsColumn) -> AsyncIterator[None]:
-        """Add the seconds that pass meanwhile to a column of an iteration's row, also when it is interrupted."""
+        """Add the seconds spent inside to a column of an iteration's row, even if interrupted."""
         begun = time.monotonic()
         try:
             yield
         finally:
             change, spent = f"{column} = {column} + ?", (time.monotonic() - begun,)
-            await self._done(lambda connection, _: update_iteration(connection, stage, iteration, change, spent))
+            await self._write(lambda connection, _: update_iteration(connection, stage, iteration, change, spent))
 
     async def finish(self, stage: str, iteration: int) -> None:
         """Note that an iteration is finished: its answers are written."""
-        await self._done(lambda connection, _: update_iteration(connection, stage, iteration, "finished = ?", (1,)))
+        await self._write(lambda connection, _: update_iteration(connection, stage, iteration, "finished = ?", (1,)))
 
     async def add_requests(self, counts: Mapping[str, int]) -> None:
-        """Add what a model counted: requests ``issued``, ``retried`` and ``failed``."""
-        await self._done(lambda connection, stored: insert_requests(connection, stored, counts))
+        """Add a model's request counts: ``issued``, ``retried`` and ``failed``."""
+        await self._write(lambda connection, stored: insert_requests(connection, stored, counts))
 
-    async def _done(self, write: Write) -> None:
-        """Have something written; what was submitted is written also if the caller is cancelled."""
+    async def _write(self, write: Write) -> None:
+        """Submit a write and wait for it; it is done even if the caller is cancelled."""
         future: Future[None] = Future()
         self._submit(write, future)
         await asyncio.shield(asyncio.wrap_future(future))
 
     def close(self) -> None:
-        """Write what was submitted and close the file."""
+        """Finish the submitted writes and close the file."""
         self._jobs.put(None)
         self._thread.join()
 
     def _submit(self, write: Write, future: Future[None], window: _Window | None = None) -> None:
-        with self._gate:
+        with self._lock:
             if self._ended:
                 raise self._ended
             self._window = window or self._window
             self._jobs.put((write, future))
 
     def _work(self, opened: Future[None]) -> None:
-        """Commit batches until closed: the body of the thread. However it ends, nobody waits for it for ever."""
+        """Commit batches until closed: the thread's body. However it ends, nobody is left waiting."""
         batch: list[Job] = []
         ended = StoreError(f"the archive {self.path} is closed")
         try:
             with closing(_open(self.path)) as connection:
                 opened.set_result(None)
-                going = True
-                while going:
-                    batch, going = _take(self._jobs)
+                more = True
+                while more:
+                    batch, more = _next_batch(self._jobs)
                     _commit(connection, batch, self.path)
                     batch = []
         except StoreError as error:
             ended = error
-        except BaseException as error:  # noqa: BLE001 — whatever ends the thread must reach those who wait for it
+        except BaseException as error:  # noqa: BLE001 — whatever ends the thread must reach its callers
             ended = refusal(self.path, "written" if opened.done() else "opened", error)
         if not opened.done():
             opened.set_exception(ended)
@@ -144,7 +144,7 @@ class ArchiveWriter:
 
     def _end(self, batch: Sequence[Job], ended: StoreError) -> None:
         """Take no more jobs; fail those that wait and those of `batch` that are not done."""
-        with self._gate:
+        with self._lock:
             self._ended = ended
             left = list(batch)
             while not self._jobs.empty():
@@ -155,8 +155,9 @@ class ArchiveWriter:
 
 
 def _create(path: Path) -> None:
-    """Make an archive without rows. It gets its name when its tables are there: a reader may look at any moment."""
+    """Create an archive without rows. It gets its name only once its tables exist: a reader may come at any moment."""
     aside = path.with_name(path.name + ".tmp")
+    # Left by a process that was killed in this function.
     for left in (aside, aside.with_name(aside.name + "-journal")):
         left.unlink(missing_ok=True)
     with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
@@ -183,8 +184,8 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _take(jobs: "queue.SimpleQueue[Job | None]") -> tuple[list[Job], bool]:
-    """Return all jobs that wait, at least one, and whether more may come."""
+def _next_batch(jobs: "queue.SimpleQueue[Job | None]") -> tuple[list[Job], bool]:
+    """Wait for a job; return all that are queued, and whether more may come."""
     batch: list[Job] = []
     job = jobs.get()
     while job is not None:
@@ -207,7 +208,7 @@ def _commit(connection: sqlite3.Connection, batch: Sequence[Job], path: Path) ->
             write(connection, stored)
         stored.write(connection)
         connection.execute("COMMIT")
-    except Exception as error:  # noqa: BLE001 — a row that cannot be stored ends its batch, not the thread
+    except Exception as error:  # noqa: BLE001 — a row that cannot be stored fails its batch, not the thread
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         for _, future in batch:

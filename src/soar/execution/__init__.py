@@ -1,5 +1,5 @@
-"""Executing untrusted programs: `open_sandbox` opens confined workers here, `confirm` runs a program once more,
-alone."""
+"""Executing untrusted programs: `open_sandbox` opens confined workers on this machine, `confirm` runs a program once
+more, alone."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,14 +25,13 @@ def open_sandbox(
     signature: str = "transform(x)",
     stop_at_failure: bool = False,
 ) -> ConfinedSandbox:
-    """Return a sandbox, to be used with ``with`` or ``async with``: `workers` processes (None: one per core), each
-    program with `cpu_seconds` of CPU per input and `memory_mb` of memory beyond what Python and NumPy need.
+    """Return a sandbox for use with ``with`` or ``async with``: `workers` processes (None: one per core), which give
+    each program `cpu_seconds` of CPU time per input and `memory_mb` of memory beyond what Python and NumPy need.
 
-    `level` "full" refuses to start (`SandboxError`) where a canary can write a file, open a socket, fork or kill;
-    "weak" runs programs all the same, with whatever of the confinement works. `codec` says what values are: "json", any
-    JSON value of exact types (tuples come back for lists), or that of a built-in domain. `signature` is the function
-    that a program must define, as a call. `stop_at_failure`: the inputs after the first that fails are not run, and
-    fail too.
+    `level` "full" refuses to start (`SandboxError`) if a canary can write a file, open a socket, fork or kill; "weak"
+    runs programs anyway, with whatever confinement works. `codec` says what values are: "json", any JSON value of exact
+    types (lists come back as tuples), or the codec of a built-in domain. `signature` is the function that a program
+    must define, as a call. `stop_at_failure`: the inputs after the first that fails are not run, and fail too.
     """
     if level not in LEVELS:
         raise ConfigError(f"unknown sandbox level {level!r}: choose one of {', '.join(LEVELS)}")
@@ -50,9 +49,9 @@ def open_sandbox(
 
 
 async def confirm(executor: Executor, code: str, inputs: Sequence[Value], execution: Execution) -> Execution:
-    """Run a program again in a process of its own; return what it did there, marked if that is not what it did before.
+    """Run a program again in its own process; return that execution, marked nondeterministic if its outputs differ.
 
-    What only one of the two runs gave is no output: a program that differs is nondeterministic, and no solution.
+    An output that only one of the two runs gave does not count: a nondeterministic program solves nothing.
     """
     again = await executor.run(code, inputs, alone=True)
     return replace(again, nondeterministic=again.outputs != execution.outputs)

@@ -1,4 +1,4 @@
-"""The built-in codecs by name. Imported by name too, since nothing here knows a domain."""
+"""The built-in codecs by name. They are imported by name too, since this package knows no domain."""
 
 import importlib
 from typing import cast

@@ -1,4 +1,4 @@
-"""Where programs run and within which limits, as a configuration says it. Knows settings; runs nothing."""
+"""Where programs run and within which limits, from the configuration. Knows settings; runs nothing."""
 
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from soar.settings import FREE, Positive, Section
 
 class Limits(Section):
     """Limits of one program: CPU seconds per input, memory in MB. `stop_at_failure`: the inputs after the first that
-    fails are not run and count as failed; cheaper where a program that fails somewhere is of no use."""
+    fails are not run and count as failed; cheaper if a program that fails anywhere is useless."""
 
     cpu_seconds: float = Field(default=1.0, gt=0)
     memory_mb: Positive = 512
@@ -25,7 +25,7 @@ class Local:
     """Programs run on this machine (``executor.kind = "local"``)."""
 
     class Settings(Section):
-        """`workers` None: one per core. `level` "weak" runs programs also where they cannot be fully confined."""
+        """`workers` None: one per core. `level` "weak" runs programs even if they cannot be fully confined."""
 
         workers: Positive | None = Field(default=None, json_schema_extra=FREE)
         level: str = "full"

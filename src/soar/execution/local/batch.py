@@ -1,7 +1,7 @@
 """Jobs, and what a worker's records and its end mean for them.
 
-Knows verdicts; knows neither processes nor event loops. Believes of a worker's bytes only what is well-formed and in
-order: a record about a program that is not the running one ends the reading.
+Knows verdicts; knows neither processes nor event loops. Trusts a worker's bytes only while they are well-formed and in
+order: a record about any program but the running one ends the reading.
 """
 
 import json
@@ -17,15 +17,15 @@ from soar.execution.local import wire
 from soar.types import Execution, Failure, Output, Stage
 
 ATTEMPTS = 7
-"""How often a program's worker may be lost through no fault of its own before that is said."""
+"""How often a program may lose its worker through no fault of its own before it is given up."""
 
 TIMED_OUT = (-signal.SIGVTALRM, -signal.SIGXCPU, -signal.SIGPROF)
-OWN_FAULT = {
+SELF_INFLICTED = {
     *TIMED_OUT,
     *(-number for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)),
     *(-number for number in (signal.SIGTRAP, signal.SIGSYS, signal.SIGXFSZ, signal.SIGPIPE)),
 }
-"""Signals that a program can bring on itself. It may send itself no other (`calls`), so others came from outside."""
+"""Signals that a program can bring on itself. It cannot send itself any other (`calls`), so those came from outside."""
 
 _FRAME = re.compile(r'File "<program>", line (\d{1,9}) in (.{1,100})')
 STAGES: dict[str, Stage] = {"load": "load", "run": "run", "result": "result"}
@@ -35,8 +35,8 @@ STAGES: dict[str, Stage] = {"load": "load", "run": "run", "result": "result"}
 class Job:
     """One program to run on the inputs of one task.
 
-    `outputs` grows input by input; `attempts` counts workers that were lost under it through no fault that is known,
-    `losses` the inputs that ended a worker. `doubted`: it was judged once beside one that left a trace.
+    `outputs` grows input by input; `attempts` counts workers lost under it through no known fault of its own, `losses`
+    the inputs that ended a worker. `doubted`: it was judged once in a worker where a trace was found.
     """
 
     code: bytes
@@ -56,7 +56,7 @@ class Job:
         self.finish(Execution(tuple(self.outputs), self.cpu_seconds))
 
     def fill(self, failure: Failure) -> None:
-        """Give every input that has no output yet this failure, and hand over the execution."""
+        """Give every input without an output this failure, and hand over the execution."""
         self.outputs += [failure] * (self.count - len(self.outputs))
         self.complete()
 
@@ -64,20 +64,20 @@ class Job:
 class Batch:
     """The jobs of one worker, and how far it has come."""
 
-    def __init__(self, jobs: Sequence[Job], codec: Codec, endured: int) -> None:
-        """`endured`: how many inputs may cost a worker its life before the others are not tried any more."""
+    def __init__(self, jobs: Sequence[Job], codec: Codec, max_losses: int) -> None:
+        """`max_losses`: how many inputs of a job may end a worker before the rest are not tried."""
         self.jobs = list(jobs)
-        self._endured = endured
+        self._max_losses = max_losses
         self._read = codec.read
         self._reader = wire.RecordReader()
         self._began = [len(job.outputs) for job in jobs]
         self._place = 0
-        self._later: list[Job] = []
+        self._to_rerun_alone: list[Job] = []
         self._judged_jobs: list[tuple[Job, Callable[[], object]]] = []
         self._stopped = self._garbled = False
 
     def request(self, cpu_seconds: float, slice_seconds: float) -> bytes:
-        """Return these jobs as a request, inputs that several share only once."""
+        """Return these jobs as a request; inputs that several share are included once."""
         places: dict[bytes, int] = {}
         programs = [(places.setdefault(job.inputs, len(places)), len(job.outputs), job.code) for job in self.jobs]
         alone = len(self.jobs) == 1 and self.jobs[0].alone
@@ -120,13 +120,13 @@ class Batch:
         elif kind == wire.ALONE and not job.alone:
             job.alone = True
             self._restart(job)
-            self._later.append(job)
+            self._to_rerun_alone.append(job)
             self._place += 1
         else:
             raise wire.Malformed("a record out of order")
 
     def _next(self, job: Job, settle: Callable[[], object]) -> None:
-        """Note that a job has been judged. In company that counts once the worker was found clean after it."""
+        """Note that a job has been judged. In a shared worker that counts once the worker is found clean afterwards."""
         self._place += 1
         if job.alone:
             settle()
@@ -138,8 +138,8 @@ class Batch:
         for _, settle in judged:
             settle()
 
-    def _doubtful(self) -> list[Job]:
-        """Return the jobs whose verdicts do not count, to be run again: beside others once more, then alone."""
+    def _restart_unsettled(self) -> list[Job]:
+        """Return the jobs whose verdicts do not count, to be run again: once more in a shared worker, then alone."""
         jobs = [job for job, _ in self._judged_jobs]
         for job in jobs:
             self._restart(job)
@@ -154,29 +154,33 @@ class Batch:
     @property
     def settled(self) -> bool:
         """Whether every job has been handed over, though the worker may not have ended yet."""
-        return self._place >= len(self.jobs) and not self._later and not self._judged_jobs
+        return self._place >= len(self.jobs) and not self._to_rerun_alone and not self._judged_jobs
 
     def ended(self, end: dict[str, Any]) -> list[Job]:
-        """Return the jobs to run again after the worker's end, having settled the one that it ended under."""
-        later = [*self._doubtful(), *self._later]
+        """Settle the job that the worker ended under; return the jobs to run again."""
+        later = [*self._restart_unsettled(), *self._to_rerun_alone]
         if self._place >= len(self.jobs):
             return later
         job, rest = self.jobs[self._place], self.jobs[self._place + 1 :]
-        told = len(job.outputs) > self._began[self._place]
+        reported = len(job.outputs) > self._began[self._place]
         if self._stopped and not end["killed"]:
-            again = self._lost_input(job, None) if told else [job]
-        elif end["killed"] == "stopped" or (not end["killed"] and end["code"] < 0 and end["code"] not in OWN_FAULT):
+            again = self._lost_input(job, None) if reported else [job]
+        elif end["killed"] == "stopped" or (
+            not end["killed"] and end["code"] < 0 and end["code"] not in SELF_INFLICTED
+        ):
             again = self._lost_worker(job)
         else:
-            failure = fate(end, job.code)
+            failure = failure_at_end(end, job.code)
             if self._garbled and end["code"] == 0:
-                failure = Failure("Crash", "the process wrote what is no result", failure.line, failure.source_line)
+                failure = Failure(
+                    "Crash", "the process wrote something other than results", failure.line, failure.source_line
+                )
             again = self._judged(job, failure)
         return [*later, *again, *rest]
 
     def _judged(self, job: Job, failure: Failure) -> list[Job]:
-        """Settle the input that a worker died under. In company it may have been a neighbour's doing, and which
-        input it was is unknown: the program runs again alone."""
+        """Settle the input that a worker died under. In a shared worker a neighbour may have caused it, and which input
+        it was is unknown, so the program runs again alone."""
         if not job.alone:
             self._restart(job)
             job.alone = True
@@ -187,7 +191,7 @@ class Batch:
         return self._lost_input(job, failure)
 
     def _lost_input(self, job: Job, failure: Failure | None) -> list[Job]:
-        """Note the failure of the input that ended a worker (None: it is noted already); go on with the next."""
+        """Note the failure of the input that ended a worker (None: already noted); continue with the next."""
         if failure is not None:
             job.outputs.append(failure)
         job.losses += 1
@@ -195,17 +199,16 @@ class Batch:
         last = job.outputs[-1]
         if len(job.outputs) == job.count:
             job.complete()
-        elif job.losses >= self._endured and isinstance(last, Failure):
-            inputs = f"{job.losses} inputs" if job.losses > 1 else "an input"
-            message = f"not run: {inputs} before ended the process ({last.message})"
+        elif job.losses >= self._max_losses and isinstance(last, Failure):
+            inputs = f"{job.losses} earlier inputs" if job.losses > 1 else "an earlier input"
+            message = f"not run: {inputs} ended the process ({last.message})"
             job.fill(Failure(last.type, message[:240], last.line, last.source_line, last.stage))
         else:
             return [job]
         return []
 
     def _lost_worker(self, job: Job) -> list[Job]:
-        """Run a job again whose worker was lost, alone from the second time on. The others have nothing to do with
-        it."""
+        """Run a job again whose worker was lost, alone from the second loss on. The other jobs are not to blame."""
         self._restart(job)
         job.attempts += 1
         job.alone = job.alone or job.attempts > 1
@@ -214,12 +217,12 @@ class Batch:
     def lost(self) -> list[Job]:
         """Return the jobs to run again after the zygote was lost."""
         running, rest = self.jobs[self._place : self._place + 1], self.jobs[self._place + 1 :]
-        again = [*self._doubtful(), *self._later]
+        again = [*self._restart_unsettled(), *self._to_rerun_alone]
         return [*again, *(each for job in running for each in self._lost_worker(job)), *rest]
 
 
 def read_failure(payload: bytes) -> Failure:
-    """Return the failure in a record; `Malformed` where it is none."""
+    """Return the failure in a record; `Malformed` if it holds none."""
     try:
         kind, message, line, source, stage = json.loads(payload)
         if type(kind) is str and type(message) is str and type(line) in (int, type(None)) and stage in STAGES:
@@ -231,22 +234,23 @@ def read_failure(payload: bytes) -> Failure:
 
 
 def _clean(text: Any) -> Any:
-    """Return text without half characters, which no file could store."""
+    """Return text without lone surrogates, which no file could store."""
     return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
 
 
-def fate(end: dict[str, Any], code: bytes) -> Failure:
-    """Return the failure of a program that its worker ended under, with the line it was in where that is known."""
+def failure_at_end(end: dict[str, Any], code: bytes) -> Failure:
+    """Return the failure of the program that was running when its worker ended, with the line it was in if known."""
     frames = _FRAME.findall(end["trace"][end["trace"].rfind("most recent call first") :])
     line = int(frames[0][0]) if frames else None
     lines = code.decode("utf-8", "replace").split("\n") if line else []
     source = lines[line - 1].strip()[:160] if line and line <= len(lines) else None
+    # Without a frame of the program, only the worker's own `_load` shows that it was loading.
     loading = frames[-1][1] == "<module>" if frames else " in _load" in end["trace"]
     stage: Stage = "load" if loading else "run"
     if end["killed"] in ("cpu", "wall") or end["code"] in TIMED_OUT:
         return Failure("Timeout", "too much CPU time, in a call that could not be interrupted", line, source, stage)
     if end["killed"] == "output":
-        return Failure("TooMuchOutput", "wrote more than a worker may", line, source, stage)
+        return Failure("TooMuchOutput", "wrote more than a worker may write", line, source, stage)
     return Failure("Crash", f"the process ended with {_ending(end['code'])}", line, source, stage)
 
 

@@ -1,4 +1,4 @@
-"""Many programs through a sandbox: results in the order of the programs, a bounded number under way."""
+"""Runs many programs through a sandbox: results in the order of the programs, a bounded number in flight."""
 
 import asyncio
 from collections import deque

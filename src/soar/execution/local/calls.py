@@ -1,7 +1,7 @@
 """The system calls that a worker may make, as a seccomp filter. Knows two architectures and the BPF they share.
 
-Everything that is not listed fails with EPERM, which a program sees as a PermissionError; a foreign architecture is
-killed. Imported by the zygote, so standard library only.
+Any other call fails with EPERM, which a program sees as a PermissionError; a call of a foreign architecture kills the
+process. Imported by the zygote, so standard library only.
 """
 
 import platform
@@ -51,18 +51,19 @@ ALLOWED: dict[str, tuple[int, int]] = {
 WRITE, OPENAT, FUTEX, TGKILL = (1, 64), (257, 56), (202, 98), (234, 131)
 READ, SETITIMER = (0, 63), (38, 103)
 RAISED = (4, 6, 7, 8, 11, 27)
-"""Signals that a process may send itself: SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV to end as it would have, SIGPROF
-for the timer. With no other can it stop itself, or look as if it had been killed from outside."""
+"""Signals that a process may send itself: SIGILL, SIGABRT, SIGBUS, SIGFPE and SIGSEGV to crash as it otherwise would,
+SIGPROF for the timer. Others would let it stop itself, or look as if it had been killed from outside."""
 
 ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 MORE_THAN_READING = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000
 """O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE."""
 
-_LOAD, _AND, _EQUAL, _AT_LEAST, _BITS, _GIVE = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
+_LOAD, _AND, _EQUAL, _AT_LEAST, _BITS, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _EPERM, _EINTR = 0x00050000 | 1, 0x00050000 | 4
 _FIRST_ARGUMENT, _SECOND_ARGUMENT, _THIRD_ARGUMENT = 16, 24, 32
 _X32 = 0x40000000
+"""The bit in the numbers of x32 calls, which report the same architecture as those of x86-64."""
 
 Step = tuple[int, int, int, int]
 """One BPF instruction: code, how far to jump if true, if false, constant."""
@@ -74,33 +75,33 @@ def supported() -> bool:
 
 
 def bpf(pid: int, *, write_to: tuple[int, int], open_files: bool) -> bytes:
-    """Return the filter of the process `pid`: the allowed calls, writing to descriptors `write_to` (first and last),
-    reading files if `open_files`, ending itself by a signal, never waiting for anything."""
+    """Return the filter of the process `pid`. It permits the allowed calls, writing to descriptors `write_to` (first
+    and last), opening files to read if `open_files`, and ending itself by a signal; it permits no waiting."""
     architecture, column = ARCHITECTURES[platform.machine()]
-    steps: list[Step] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, architecture), (_GIVE, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
+    steps: list[Step] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, 0)]
     if column == 0:
-        steps += [(_AT_LEAST, 0, 1, _X32), (_GIVE, 0, 0, _KILL)]
+        steps += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _KILL)]
     first, last = write_to
     steps += [(_EQUAL, 0, 5, WRITE[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_AT_LEAST, 0, 2, first)]
-    steps += [(_AT_LEAST, 1, 0, last + 1), (_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EPERM)]
-    # Reading from what was there before could wait for ever. A real timer's signal would look like one from outside.
+    steps += [(_AT_LEAST, 1, 0, last + 1), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _EPERM)]
+    # Reading an inherited descriptor could block for ever. A real-time timer's signal would look like one from outside.
     steps += [(_EQUAL, 0, 5, READ[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_AT_LEAST, 0, 2, first)]
-    steps += [(_AT_LEAST, 1, 0, last + 1), (_GIVE, 0, 0, _EPERM), (_GIVE, 0, 0, _ALLOW)]
+    steps += [(_AT_LEAST, 1, 0, last + 1), (_RETURN, 0, 0, _EPERM), (_RETURN, 0, 0, _ALLOW)]
     steps += [(_EQUAL, 0, 4, SETITIMER[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 1, 0, 0)]
-    steps += [(_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EPERM)]
+    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _EPERM)]
     for numbers in ALLOWED.values():
-        steps += [(_EQUAL, 0, 1, numbers[column]), (_GIVE, 0, 0, _ALLOW)]
-    # A worker has one thread, so a wait on a futex is a deadlock. Interrupted at once it spins instead, and CPU time
-    # ends it like any other endless loop. 1 and 10 are FUTEX_WAKE and FUTEX_WAKE_BITSET.
+        steps += [(_EQUAL, 0, 1, numbers[column]), (_RETURN, 0, 0, _ALLOW)]
+    # A worker has one thread, so a wait on a futex is a deadlock. Interrupted at once (EINTR), it spins instead, and
+    # CPU time ends it like any other endless loop. 1 and 10 are FUTEX_WAKE and FUTEX_WAKE_BITSET.
     steps += [(_EQUAL, 0, 6, FUTEX[column]), (_LOAD, 0, 0, _SECOND_ARGUMENT), (_AND, 0, 0, 0x7F)]
-    steps += [(_EQUAL, 1, 0, 1), (_EQUAL, 0, 1, 10), (_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EINTR)]
+    steps += [(_EQUAL, 1, 0, 1), (_EQUAL, 0, 1, 10), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _EINTR)]
     count = len(RAISED)
     steps += [(_EQUAL, 0, 5 + count, TGKILL[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 0, count + 2, pid)]
     steps.append((_LOAD, 0, 0, _THIRD_ARGUMENT))
     steps += [(_EQUAL, count - place, 0, number) for place, number in enumerate(RAISED)]
-    steps += [(_GIVE, 0, 0, _EPERM), (_GIVE, 0, 0, _ALLOW)]
+    steps += [(_RETURN, 0, 0, _EPERM), (_RETURN, 0, 0, _ALLOW)]
     if open_files:
         steps += [(_EQUAL, 0, 4, OPENAT[column]), (_LOAD, 0, 0, _THIRD_ARGUMENT), (_BITS, 1, 0, MORE_THAN_READING)]
-        steps += [(_GIVE, 0, 0, _ALLOW), (_GIVE, 0, 0, _EPERM)]
-    steps.append((_GIVE, 0, 0, _EPERM))
+        steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _EPERM)]
+    steps.append((_RETURN, 0, 0, _EPERM))
     return b"".join([struct.pack("HBBI", *step) for step in steps])

@@ -1,6 +1,6 @@
-"""What a confined worker must be unable to do, tried in one before any program runs.
+"""Tries in a worker, before any program runs, what a confined process must be unable to do.
 
-Knows the attempts; being refused is the good outcome. Imported by the zygote, so standard library only.
+Knows the attempts; each should be refused. Imported by the zygote, so standard library only.
 """
 
 import errno
@@ -17,7 +17,7 @@ def _fork() -> None:
         os._exit(0)
 
 
-def _write_descriptor() -> None:
+def _open_pipe() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     os.close(writing)
@@ -29,7 +29,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
     "read /etc/passwd": lambda: os.open("/etc/passwd", os.O_RDONLY),
     "read the supervisor's environment": lambda: os.open("/proc/self/environ", os.O_RDONLY),
     "open a socket": socket.socket,
-    "open a pipe": _write_descriptor,
+    "open a pipe": _open_pipe,
     "fork": _fork,
     "signal another process": lambda: os.kill(1, 0),
     "change its priority": lambda: os.nice(1),
@@ -38,7 +38,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
 
 
 def possible() -> list[str]:
-    """Return what this process could do of what it must not; [] proves its confinement."""
+    """Return the forbidden things that this process could do; [] proves its confinement."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     done = []
     for name, attempt in ATTEMPTS.items():

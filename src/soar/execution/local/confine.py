@@ -17,7 +17,7 @@ CAPABILITY_VERSION_3 = 0x20080522
 LANDLOCK_CREATE, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT = 444, 445, 446
 READ_FILE, READ_DIR = 1 << 2, 1 << 3
 FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15}
-"""How many file rights Landlock's versions know; from version 5 on there are 16."""
+"""How many file rights each version of Landlock knows; from version 5 on there are 16."""
 
 SIGKILL = 9
 
@@ -38,19 +38,19 @@ def _libc() -> ctypes.CDLL:
     return _Libc.handle
 
 
-def _why() -> str:
+def _errno_text() -> str:
     return os.strerror(ctypes.get_errno())
 
 
 def _prctl(option: int, *values: int) -> None:
-    # Variadic: every value must be passed as wide as the kernel reads it.
+    # prctl is variadic: every value must be passed as wide as the kernel reads it.
     arguments = [ctypes.c_ulong(value) for value in (*values, 0, 0, 0, 0)[:4]]
     if _libc().prctl(ctypes.c_int(option), *arguments) != 0:
-        raise Unavailable(f"prctl({option}): {_why()}")
+        raise Unavailable(f"prctl({option}): {_errno_text()}")
 
 
 def become_nobody(readable: Iterable[str]) -> None:
-    """As root, become `NOBODY` for good, unless nobody could then read the `readable` folders."""
+    """As root, become `NOBODY` for good, unless that user cannot read the `readable` folders."""
     if os.geteuid() != 0:
         return
     os.seteuid(NOBODY)
@@ -65,18 +65,18 @@ def become_nobody(readable: Iterable[str]) -> None:
 
 
 def isolate() -> None:
-    """Gain no privilege any more, hold no capability, be no target of ptrace, die with the parent."""
+    """Gain no further privileges, drop all capabilities, forbid ptrace, die with the parent."""
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     if _libc().capset(header, (ctypes.c_uint32 * 6)()) != 0:
-        raise Unavailable(f"capset: {_why()}")
+        raise Unavailable(f"capset: {_errno_text()}")
     _prctl(PR_SET_DUMPABLE, 0)
     die_with_parent()
 
 
 def die_with_parent() -> None:
-    """Be killed when the parent ends. Lost on fork and on a change of user, so asked for again after each."""
+    """Ask to be killed when the parent ends. A fork or a change of user cancels this, so call it again after each."""
     _prctl(PR_SET_PDEATHSIG, SIGKILL)
 
 
@@ -89,18 +89,19 @@ def landlock_version() -> int:
 
 
 def file_rules(readable: Iterable[str]) -> int:
-    """Return a descriptor of the rules that forbid all files but reading below `readable`, for `restrict_files`."""
+    """Return a descriptor of rules that permit reading below `readable` and no other file access, for
+    `restrict_files`."""
     version = landlock_version()
     if version < 1:
         raise Unavailable("this kernel has no Landlock")
     rights = (1 << FILE_RIGHTS.get(version, 16)) - 1
-    both_network_rights = 3
+    both_network_rights = 3  # binding and connecting TCP sockets, which Landlock knows from version 4 on
     handled = struct.pack("QQ", rights, both_network_rights) if version >= 4 else struct.pack("Q", rights)
     ruleset = _libc().syscall(
         ctypes.c_long(LANDLOCK_CREATE), handled, ctypes.c_size_t(len(handled)), ctypes.c_uint32(0)
     )
     if ruleset < 0:
-        raise Unavailable(f"Landlock: {_why()}")
+        raise Unavailable(f"Landlock: {_errno_text()}")
     try:
         for path in readable:
             _allow_reading(ruleset, path)
@@ -111,9 +112,9 @@ def file_rules(readable: Iterable[str]) -> int:
 
 
 def restrict_files(rules: int) -> None:
-    """Put this process and its children under rules for files for good."""
+    """Put this process and its children under file rules for good."""
     if _libc().syscall(ctypes.c_long(LANDLOCK_RESTRICT), ctypes.c_int(rules), ctypes.c_uint32(0)) != 0:
-        raise Unavailable(f"Landlock: {_why()}")
+        raise Unavailable(f"Landlock: {_errno_text()}")
 
 
 def _allow_reading(ruleset: int, path: str) -> None:
@@ -133,7 +134,7 @@ def _allow_reading(ruleset: int, path: str) -> None:
             ctypes.c_uint32(0),
         )
         if added != 0:
-            raise Unavailable(f"Landlock rule for {path}: {_why()}")
+            raise Unavailable(f"Landlock rule for {path}: {_errno_text()}")
     finally:
         os.close(handle)
 
@@ -141,9 +142,9 @@ def _allow_reading(ruleset: int, path: str) -> None:
 def limit(memory_bytes: int, cpu_seconds: int) -> None:
     """Set the limits of a worker: address space, CPU time, stack, files, no new process, no core dump.
 
-    CPU time ends with SIGXCPU, and for who ignores that with SIGKILL a second later.
+    Exceeding the CPU time brings SIGXCPU and, if that is ignored, SIGKILL a second later.
     """
-    wanted = {
+    limits = {
         resource.RLIMIT_AS: memory_bytes,
         resource.RLIMIT_STACK: 64 << 20,
         resource.RLIMIT_FSIZE: 0,
@@ -151,7 +152,7 @@ def limit(memory_bytes: int, cpu_seconds: int) -> None:
         resource.RLIMIT_NPROC: 0,
         resource.RLIMIT_CORE: 0,
     }
-    for name, value in wanted.items():
+    for name, value in limits.items():
         hard = resource.getrlimit(name)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(name, (bound, bound))

@@ -1,9 +1,9 @@
-"""Whether a program left a trace that the next one in its worker could notice.
+"""Tells whether a program left a trace that the next one in its worker could notice.
 
-Knows modules, classes, containers and settings of the interpreter, ours among them; compares identities, so a lying
-``__eq__`` deceives nobody. A glance after every program takes in what programs reach by their names; a look, taken now
-and then since it costs a hundred times as much, all modules and classes and what they hold. Runs in the worker beside
-the programs, hence the builtins bound here before any program can replace them.
+Knows modules, classes, containers and the interpreter's settings, our own included; compares identities, so a lying
+``__eq__`` fools nobody. A glance after every program covers what programs reach by name. A look covers all modules and
+classes and what they hold; it costs a hundred times as much, so it is taken only now and then. Runs in the worker
+beside the programs, so it binds builtins here before any program can replace them.
 """
 
 import abc
@@ -27,17 +27,17 @@ from soar.execution.local import words
 _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
 _CONTAINERS = (dict, list, set, np.ndarray)
 _GROWING = frozenset(["_cache", "_cache2", "_template_cache", "__warningregistry__"])
-"""Caches that grow as they should; `forget` empties those that a program could have poisoned."""
+"""Caches that may grow; `forget` empties those that a program could have poisoned."""
 
-_OF_A_PROCESS = frozenset(["threading"])
-"""Modules that note which process they are in, anew after every fork."""
+_PER_PROCESS = frozenset(["threading"])
+"""Modules that record their process, anew after every fork."""
 
 _RUN_FOR_PROGRAMS = frozenset("numpy scipy soar builtins sys warnings copyreg re _collections_abc contextlib".split())
-"""Packages that are looked into, to what their names stand for, besides the modules that programs share."""
+"""Packages whose values are watched too, besides the modules that programs share."""
 
 
 class Guard:
-    """The state of what programs share, as it was when this was made."""
+    """A snapshot of what programs share, to compare against later."""
 
     def __init__(self, modules: Iterable[ModuleType], ours: Iterable[ModuleType], classes: Iterable[type]) -> None:
         modules, ours = list(modules), list(ours)
@@ -47,7 +47,7 @@ class Guard:
         near = [builtins, sys, warnings, *modules, *ours]
         self._near, self._far = words.Words(), words.Words()
         _watch(self._near, near, _classes_of(near, loose))
-        loaded = [module for name, module in sys.modules.items() if name not in _OF_A_PROCESS]
+        loaded = [module for name, module in sys.modules.items() if name not in _PER_PROCESS]
         everything = {id(module): module for module in (*loaded, *near) if isinstance(module, ModuleType)}
         inner = {*_RUN_FOR_PROGRAMS, *(module.__name__.partition(".")[0] for module in modules)}
         held = _watch(self._far, everything.values(), loose)
@@ -62,32 +62,32 @@ class Guard:
         self._far.seal()
 
     def clean(self) -> bool:
-        """Return whether all that programs reach by name is as it was."""
+        """Return whether all that programs reach by name is unchanged: a glance."""
         return len(self._modules) == self._loaded and self._near.unchanged()
 
     def spotless(self) -> bool:
-        """Return whether everything is as it was, also what is far from programs."""
+        """Return whether everything is unchanged, including what programs do not reach by name: a look."""
         return self.clean() and self._far.unchanged() and _settings() == self._settings
 
     def forget(self) -> None:
-        """Empty the caches in which an object of a program's own class may answer for another's key."""
+        """Empty the caches in which an object of one program's class may match another program's key."""
         for clear in self._forget:
             clear()
 
     def traces(self) -> list[str]:
-        """Return what is not as it was, in words, for those who want to know why a program did not count."""
+        """Return the labels of what changed, to explain why a verdict did not count."""
         settings = [] if _settings() == self._settings else ["settings"]
         return sorted({*self._near.changed(), *self._far.changed(), *settings})
 
 
 def _classes_of(modules: Iterable[ModuleType], loose: list[type]) -> list[type]:
-    """Return the classes in modules, and those of what is in them."""
+    """Return the classes in modules, and the classes of their values."""
     found = {id(each) for module in modules for value in vars(module).values() for each in (value, type(value))}
     return [kind for kind in loose if id(kind) in found]
 
 
 def _watch(watch: words.Words, modules: Iterable[ModuleType], classes: Iterable[type]) -> list[tuple[str, Any]]:
-    """Watch the names of modules and classes; return, each with its place, what they stand for."""
+    """Watch the names in modules and classes; return their values, each with its place."""
     held = []
     for module in modules:
         watch.add(module.__name__, vars(module))
@@ -100,8 +100,8 @@ def _watch(watch: words.Words, modules: Iterable[ModuleType], classes: Iterable[
 
 
 def _watch_held(watch: words.Words, held: list[tuple[str, Any]], inner: set[str]) -> None:
-    """Watch what is held: containers and what they hold in turn, things' own attributes, functions that programs run
-    or that judge them, and their cells."""
+    """Watch values: containers and, in turn, their contents, objects' own attributes, functions that programs run or
+    that judge them, and those functions' cells."""
     seen: set[int] = {id(sys.modules)}
     while held:
         place, thing = held.pop()
@@ -130,7 +130,7 @@ def _watch_held(watch: words.Words, held: list[tuple[str, Any]], inner: set[str]
 def _settings() -> list[Any]:
     context = decimal.getcontext()
     return [
-        # Counts every class registered with an abstract one.
+        # Changes with every class registered with an abstract one.
         abc.get_cache_token(),
         sys.getrecursionlimit(),
         sys.get_int_max_str_digits(),
@@ -152,7 +152,7 @@ def seed() -> None:
 
 
 def make_entropy_fixed() -> None:
-    """Have NumPy's generators without a seed start from the same entropy, where this NumPy lets us."""
+    """Make NumPy's unseeded generators start from the same entropy, if this NumPy allows it."""
     from numpy.random import bit_generator
 
     if hasattr(bit_generator, "randbits"):

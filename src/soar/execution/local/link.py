@@ -1,4 +1,4 @@
-"""One zygote as its supervisor holds it: started, greeted, sent requests, ended.
+"""The supervisor's side of one zygote: starts it, waits for its greeting, sends requests, ends it.
 
 Knows processes and frames, not programs. Bound to no event loop, so a sandbox may outlive one.
 """
@@ -28,31 +28,31 @@ START_SECONDS = 120.0
 RECEIVED = 1 << 18
 
 
-_OWN_FAULT = (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGABRT, -signal.SIGSYS)
+_SELF_INFLICTED = (-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGABRT, -signal.SIGSYS)
 
 
 class Lost(Exception):
-    """The zygote is gone, or has said something that no zygote says."""
+    """The zygote is gone, or broke the protocol."""
 
 
 class Killed(SandboxError):
-    """The zygote was killed from outside while it started; another may fare better."""
+    """The zygote was killed from outside while it started; another attempt may succeed."""
 
 
-_SHORT = {
-    errno.EMFILE: "too few file descriptors (ulimit -n is {files}): raise it, ulimit -n 1024",
-    errno.ENFILE: "the system has no file descriptor left: close programs that hold many",
+_SHORTAGES = {
+    errno.EMFILE: "too few file descriptors (ulimit -n is {files}): raise the limit, `ulimit -n 1024`",
+    errno.ENFILE: "the system has no file descriptors left: close programs that hold many",
     errno.EAGAIN: "no more processes are allowed (ulimit -u, or the container's limit): raise it, or lower"
     " executor.workers",
     errno.ENOMEM: "not enough memory to start a process: free some, or lower executor.workers",
 }
-"""What the machine is short of when a process cannot be started, and what to do."""
+"""What the machine lacks when a process cannot be started, and what to do."""
 
 
-def short_of(error: OSError) -> SandboxError:
-    """Return what an error of the operating system means for a sandbox that starts."""
+def start_error(error: OSError) -> SandboxError:
+    """Return the error for a sandbox whose process the operating system could not start."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    said = _SHORT.get(error.errno or 0, f"{error}").format(files=files)
+    said = _SHORTAGES.get(error.errno or 0, f"{error}").format(files=files)
     return SandboxError(f"the sandbox's process could not be started: {said}")
 
 
@@ -63,12 +63,12 @@ class Zygote:
         refuse_other_systems()
         self._buffer = bytearray()
         self.ending = False
-        """Whether the end of a worker that nobody waits for is still to be received."""
+        """Whether the end of an abandoned worker has yet to be received."""
         with contextlib.ExitStack() as opened:
             try:
                 self._start(settings, opened)
             except OSError as error:
-                raise short_of(error) from None
+                raise start_error(error) from None
             opened.pop_all()
 
     def _start(self, settings: dict[str, Any], opened: contextlib.ExitStack) -> None:
@@ -88,7 +88,7 @@ class Zygote:
             )
         text = json.dumps(settings).encode()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            # Who is gone already is asked why where its greeting is waited for.
+            # If it is gone already, waiting for its greeting finds out why.
             self._socket.sendall(struct.pack("<I", len(text)) + text)
         self._socket.setblocking(False)
 
@@ -98,10 +98,10 @@ class Zygote:
         return self._process.pid
 
     def greeting(self) -> dict[str, Any]:
-        """Wait for the zygote to say how it is confined; `SandboxError` if it does not come up."""
+        """Wait for the zygote to say how it is confined; `SandboxError` if it does not start."""
         self._socket.settimeout(START_SECONDS)
         try:
-            while (frame := self._cut()) is None:
+            while (frame := self._next_frame()) is None:
                 data = self._socket.recv(RECEIVED)
                 if not data:
                     raise Lost
@@ -128,7 +128,7 @@ class Zygote:
 
     async def receive(self) -> tuple[bytes, bytes]:
         """Return the next frame as (kind, content); `Lost` if the zygote is gone."""
-        while (frame := self._cut()) is None:
+        while (frame := self._next_frame()) is None:
             try:
                 data = self._socket.recv(RECEIVED)
             except BlockingIOError:
@@ -142,12 +142,12 @@ class Zygote:
         return frame
 
     async def finish(self) -> None:
-        """Receive what is left of a worker that nobody waits for any more."""
+        """Receive what an abandoned worker still has to say."""
         while self.ending:
             self.ending = (await self.receive())[0] != b"e"
 
     async def _readable(self) -> None:
-        # Not `loop.sock_recv`: cancelled at the wrong moment it loses what it has read, and a zygote outlives its loop.
+        # Not `loop.sock_recv`: cancelled at the wrong moment it loses data, and a zygote outlives its loop.
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
         loop.add_reader(self._socket, lambda: ready.done() or ready.set_result(None))
@@ -157,7 +157,7 @@ class Zygote:
             loop.remove_reader(self._socket)
 
     def kill(self) -> None:
-        """End the zygote, and with it its worker; a second time does nothing."""
+        """End the zygote and its worker; a second call does nothing."""
         if self._errors.closed:
             return
         self._socket.close()
@@ -167,7 +167,7 @@ class Zygote:
         self._process.wait()
         self._errors.close()
 
-    def _cut(self) -> tuple[bytes, bytes] | None:
+    def _next_frame(self) -> tuple[bytes, bytes] | None:
         if len(self._buffer) < wire.FRAME.size:
             return None
         kind, size = wire.FRAME.unpack_from(self._buffer)
@@ -184,8 +184,8 @@ class Zygote:
             self.kill()
             said = content.decode("utf-8", "replace")[:500]
             number = re.search(r"\[Errno (\d+)\]", said)
-            if number and int(number[1]) in _SHORT:
-                raise short_of(OSError(int(number[1]), said))
+            if number and int(number[1]) in _SHORTAGES:
+                raise start_error(OSError(int(number[1]), said))
             raise SandboxError(f"the sandbox could not confine itself: {said}")
         return json.loads(content)
 
@@ -193,22 +193,22 @@ class Zygote:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
         code = self._process.returncode
-        if code is not None and code < 0 and code not in _OWN_FAULT:
+        if code is not None and code < 0 and code not in _SELF_INFLICTED:
             self.kill()
             return Killed(
                 f"the sandbox's process was killed by signal {-code} ({signal.Signals(-code).name}) while it started,"
-                " again and again: the memory killer (free memory, or lower executor.workers) or somebody did it"
+                " again and again, by the OOM killer (free memory, or lower executor.workers) or by somebody"
             )
         self._errors.seek(0)
         said = self._errors.read().decode("utf-8", "replace").strip().split("\n")[-1][:300]
         self.kill()
-        return SandboxError(f"the sandbox's process ended while starting ({said or 'it said nothing'})")
+        return SandboxError(f"the sandbox's process ended while starting ({said or 'it printed nothing'})")
 
 
 def refuse_other_systems() -> None:
-    """Raise `SandboxError` where programs cannot be confined by any means that this package knows."""
+    """Raise `SandboxError` on systems where this package cannot confine programs: all but Linux."""
     if sys.platform != "linux":
         raise SandboxError(
-            f"programs are confined by Linux (Landlock, seccomp); this is {platform.system() or sys.platform}."
+            f"programs can be confined only on Linux (Landlock, seccomp); this is {platform.system() or sys.platform}."
             " Run soar in a Linux container or virtual machine"
         )

@@ -1,6 +1,6 @@
-"""The supervisor: takes programs from many tasks of one event loop and has confined workers run them in batches.
+"""The supervisor: takes programs from many tasks of one event loop and runs them in batches in confined workers.
 
-Knows queues and zygotes; what records mean is `batch`'s. Expected outputs are unknown here.
+Knows queues and zygotes; `batch` knows what records mean. Expected outputs are unknown here.
 """
 
 import asyncio
@@ -25,34 +25,34 @@ MAX_WAITING = 4096
 MAX_REMEMBERED = 1024
 MAX_PACKED = 512
 FORKS_PER_SLICE = 300
-"""A worker's time slice in costs of a fork that does nothing. Copying the pages that programs touch costs about as
-much again, so forking takes below 1 % of the time."""
+"""A worker's time slice, in costs of an empty fork. Copying the pages that programs touch costs about as much again, so
+forking takes less than 1 % of the time."""
 
 MIN_SLICE = 0.1
 FORKS_REPAID = 20
-"""How many times the cost of its fork a worker's programs should take, where there are enough of them."""
+"""How much work a worker should get if enough programs wait, in costs of its fork."""
 
-PATIENCE = 5
-"""How many costs of a fork a worker waits for more programs, where too few are there to be worth one: a search brings
-them a few at a time."""
+FORKS_WAITED = 5
+"""How long a worker waits for more programs, in costs of a fork, if too few wait to be worth one: a search submits them
+a few at a time."""
 
-LATEST = 0.02
-"""What the latest program weighs in the mean CPU time of a program."""
+AVERAGE_WEIGHT = 0.02
+"""Weight of the latest program in the moving average of CPU time per program."""
 
-ENDURED_LOSSES = 2
-"""How many inputs of one program may cost a worker its life before the others are not tried any more."""
+MAX_LOSSES = 2
+"""How many inputs of one program may end a worker before the rest are not tried."""
 
 RESTARTS = 50
 STARTS = 3
-"""How often a zygote that is killed while the sandbox opens is started again."""
+"""How often a zygote is started in all if it is killed while the sandbox opens."""
 
 FIRST_DELAY = 0.1
-"""Seconds that a program waits whose worker was lost a second time, twice as long each further time: what kills, a
-shortage of memory say, kills many at once, and is over after a while."""
+"""Seconds that a program waits after losing its second worker, doubled with each further loss: what kills workers, such
+as a memory shortage, kills many at once and passes."""
 
 
 _KILLED = (
-    f"a program's process was killed from outside {ATTEMPTS} times (the memory killer? an operator?):"
+    f"a program's process was killed from outside {ATTEMPTS} times (by the OOM killer? by an operator?):"
     " give the machine more memory, or lower executor.workers or memory_mb"
 )
 _Key = tuple[str, bytes, bool]
@@ -85,7 +85,7 @@ class ConfinedSandbox:
             "stop_at_failure": stop_at_failure,
         }
         self._cpu_seconds = cpu_seconds
-        self._endured = 1 if stop_at_failure else ENDURED_LOSSES
+        self._max_losses = 1 if stop_at_failure else MAX_LOSSES
         self._zygotes: list[Zygote] = []
         self._idle_zygotes: list[Zygote] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -98,9 +98,9 @@ class ConfinedSandbox:
     def _reset(self) -> None:
         """Forget everything that belongs to an event loop."""
         self._waiting: deque[Job] = deque()
-        self._lone: deque[Job] = deque()
+        self._waiting_alone: deque[Job] = deque()
         self._running: dict[_Key, list[asyncio.Future[Execution]]] = {}
-        self._work_there, self._room = asyncio.Event(), asyncio.Event()
+        self._work_ready, self._room = asyncio.Event(), asyncio.Event()
 
     def __enter__(self) -> Self:
         try:
@@ -110,15 +110,15 @@ class ConfinedSandbox:
                         self._greet(zygote.greeting())
                         break
                     except Killed as error:
-                        zygote = self._instead_of(zygote, attempt, error)
+                        zygote = self._replacement(zygote, attempt, error)
                 self._idle_zygotes.append(zygote)
         except BaseException:
             self._kill_all()
             raise
         return self
 
-    def _instead_of(self, killed: Zygote, attempt: int, error: Killed) -> Zygote:
-        """Return another zygote for one that was killed while it started; raise the error after the last try."""
+    def _replacement(self, killed: Zygote, attempt: int, error: Killed) -> Zygote:
+        """Return a new zygote for one that was killed while it started; raise the error after the last attempt."""
         self._drop(killed)
         if attempt == STARTS - 1:
             raise error
@@ -138,7 +138,7 @@ class ConfinedSandbox:
                         self._greet(await zygote.greeting_async())
                         break
                     except Killed as error:
-                        zygote = self._instead_of(zygote, attempt, error)
+                        zygote = self._replacement(zygote, attempt, error)
                 self._idle_zygotes.append(zygote)
         except BaseException:
             self._kill_all()
@@ -158,7 +158,7 @@ class ConfinedSandbox:
         self._kill_all()
 
     async def run(self, code: str, inputs: Sequence[Value], *, alone: bool = False) -> Execution:
-        """Execute a program on every input; see `soar.protocols.Executor`. Waits while too many others do."""
+        """Execute a program on every input; see `soar.protocols.Executor`. Waits while too many programs are queued."""
         self._attach()
         while len(self._waiting) >= MAX_WAITING:
             self._room.clear()
@@ -166,8 +166,8 @@ class ConfinedSandbox:
         return await self.submit(code, inputs, alone=alone)
 
     def submit(self, code: str, inputs: Sequence[Value], *, alone: bool = False) -> asyncio.Future[Execution]:
-        """Return the execution to come; whoever submits sees to it that not too many wait. The same program on the same
-        inputs, running or finished a moment ago, is not run twice."""
+        """Return a future of the execution; the caller limits how many wait. The same program on the same inputs is not
+        run again while it runs or shortly after."""
         self._attach()
         answer: asyncio.Future[Execution] = asyncio.get_running_loop().create_future()
         key = (code, self._packed_inputs(inputs), alone)
@@ -185,8 +185,8 @@ class ConfinedSandbox:
 
     @property
     def achieved(self) -> str:
-        """The level that programs really run at: ``full``, ``full without files`` (no Landlock: a program can open
-        nothing at all), or ``weak``; the level asked for, before the first zygote is up."""
+        """The level at which programs actually run: ``full``, ``full without files`` (no Landlock: a program can open
+        nothing at all), or ``weak``; before the first zygote is up, the requested level."""
         if not self.hello:
             return self.level
         if self.hello["open"]:
@@ -194,12 +194,12 @@ class ConfinedSandbox:
         return "full" if self.hello["landlock"] else "full without files"
 
     def zygote_pids(self) -> list[int]:
-        """Return the process ids of the zygotes, for those who measure or disturb them."""
+        """Return the process ids of the zygotes, for measurements and tests."""
         return [zygote.pid for zygote in self._zygotes]
 
     def _packed_inputs(self, inputs: Sequence[Value]) -> bytes:
-        """Return the inputs as bytes; those of a task come with each of its programs, so they are kept for a while,
-        unless they could change meanwhile."""
+        """Return the inputs as bytes. They are cached unless mutable, since each program of a task comes with the same
+        ones."""
         same = tuple(map(id, inputs))
         if same in self._packed:
             return self._packed[same][0]
@@ -215,7 +215,8 @@ class ConfinedSandbox:
         code, inputs, alone = key
 
         def finish(execution: Execution) -> None:
-            self._program_seconds += LATEST * (max(execution.cpu_seconds, 1e-5) - self._program_seconds)
+            # Never 0, since `_worth_a_fork` divides by the mean.
+            self._program_seconds += AVERAGE_WEIGHT * (max(execution.cpu_seconds, 1e-5) - self._program_seconds)
             self._known[key] = execution
             if len(self._known) > MAX_REMEMBERED:
                 self._known.popitem(last=False)
@@ -231,12 +232,12 @@ class ConfinedSandbox:
         return Job(code.encode("utf-8", "surrogatepass"), inputs, count, alone, finish, fail)
 
     def _put(self, job: Job, *, front: bool = False) -> None:
-        queue = self._lone if job.alone else self._waiting
+        queue = self._waiting_alone if job.alone else self._waiting
         queue.appendleft(job) if front else queue.append(job)
-        self._work_there.set()
+        self._work_ready.set()
 
     def _attach(self) -> None:
-        """Serve the running event loop, and no other that was served before."""
+        """Serve the running event loop in place of any earlier one."""
         loop = asyncio.get_running_loop()
         if self._loop is loop and self._tasks:
             return
@@ -251,7 +252,7 @@ class ConfinedSandbox:
         try:
             while True:
                 batch = None
-                batch = Batch(await self._next_jobs(), self._codec, self._endured)
+                batch = Batch(await self._next_jobs(), self._codec, self._max_losses)
                 try:
                     zygote = zygote or await self._zygote()
                     again = await self._serve(zygote, batch)
@@ -263,9 +264,9 @@ class ConfinedSandbox:
                     again = []
                     for job in batch.jobs:
                         job.fail(error)
-                self._again(again)
+                self._requeue(again)
         finally:
-            # The loop ends. A zygote whose worker has nothing left to say can serve the next one.
+            # The loop is ending. A zygote whose worker has nothing left to report can serve the next loop.
             if zygote is not None and batch is not None and not batch.settled:
                 self._drop(zygote)
             elif zygote is not None and zygote in self._zygotes:
@@ -273,56 +274,58 @@ class ConfinedSandbox:
                 self._idle_zygotes.append(zygote)
 
     async def _next_jobs(self) -> list[Job]:
-        """Return what one worker runs next: one job that must be alone, or a fair share of those that may share."""
-        await self._jobs_there()
-        if not self._lone and len(self._waiting) < self._worthwhile():
-            await asyncio.sleep(PATIENCE * self.hello.get("fork_seconds", 0.0))
-            await self._jobs_there()
-        if self._lone:
-            return [self._lone.popleft()]
+        """Return what one worker runs next: one job that must run alone, or a fair share of the others."""
+        await self._wait_for_jobs()
+        if not self._waiting_alone and len(self._waiting) < self._worth_a_fork():
+            await asyncio.sleep(FORKS_WAITED * self.hello.get("fork_seconds", 0.0))
+            await self._wait_for_jobs()
+        if self._waiting_alone:
+            return [self._waiting_alone.popleft()]
         jobs = [self._waiting.popleft() for _ in range(self._share())]
         if len(self._waiting) < MAX_WAITING:
             self._room.set()
         return jobs
 
-    async def _jobs_there(self) -> None:
-        while not self._lone and not self._waiting:
-            self._work_there.clear()
-            await self._work_there.wait()
+    async def _wait_for_jobs(self) -> None:
+        while not self._waiting_alone and not self._waiting:
+            self._work_ready.clear()
+            await self._work_ready.wait()
 
     def _share(self) -> int:
         """Return how many of the waiting programs the next worker takes. Shares shrink with what is left, so that all
         workers end at about the same time, but not below what is worth a fork."""
         waiting = len(self._waiting)
         shrinking = -(-waiting // (2 * self.workers - 1))
-        return min(MAX_BATCH, max(shrinking, min(self._worthwhile(), waiting)))
+        return min(MAX_BATCH, max(shrinking, min(self._worth_a_fork(), waiting)))
 
-    def _worthwhile(self) -> int:
-        """Return how many programs, by what they took lately, are worth a fork."""
+    def _worth_a_fork(self) -> int:
+        """Return how many programs, at their recent mean CPU time, are worth a fork."""
         return math.ceil(FORKS_REPAID * self.hello.get("fork_seconds", 0.0) / self._program_seconds)
 
-    def _again(self, jobs: Sequence[Job]) -> None:
-        """Queue jobs again, before those that have not been tried; give up on those that have lost too much."""
+    def _requeue(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs again, ahead of untried ones; give up on those that have lost too many workers."""
         for job in reversed(jobs):
             if job.attempts >= ATTEMPTS and self.achieved == "weak":
-                # Here it may well have killed itself, and one program must not end the rest.
+                # At this level it may well have killed itself, and one program must not stop the rest.
                 job.fill(Failure("Crash", _KILLED))
             elif job.attempts >= ATTEMPTS:
                 job.fail(SandboxError(_KILLED))
             elif job.attempts > 1:
-                # Kept for as long as there is a loop to wait in.
+                # The loop's timer holds the job, so it lasts no longer than the loop.
                 delay = FIRST_DELAY * 2 ** (job.attempts - 2)
                 asyncio.get_running_loop().call_later(delay, partial(self._put, job, front=True))
             else:
                 self._put(job, front=True)
 
     async def _serve(self, zygote: Zygote, batch: Batch) -> list[Job]:
-        """Have a batch run in one worker; return the jobs to run again."""
+        """Run a batch in one worker; return the jobs to run again."""
         slice_seconds = max(MIN_SLICE, FORKS_PER_SLICE * self.hello["fork_seconds"])
         calls = max(job.count - len(job.outputs) for job in batch.jobs) + 1
+        # More than the worker's own limit for a call (`worker.Alarm`), so that the worker acts first and says where it
+        # was.
         call = self._cpu_seconds * 1.5 + 0.75
         most = (slice_seconds if len(batch.jobs) > 1 else 0.0) + calls * call
-        # Who runs alone says something after each call; loading and the first one come together.
+        # A program alone reports after each call; loading and the first call come in one report.
         silent = 2 * call if batch.jobs[0].alone else most
         await zygote.send(wire.ORDER.pack(most, silent) + batch.request(self._cpu_seconds, slice_seconds))
         while True:
@@ -334,7 +337,7 @@ class ConfinedSandbox:
             batch.feed(content)
 
     async def _zygote(self) -> Zygote:
-        """Return a zygote that nobody uses, or start one, again where it is killed while starting."""
+        """Return an idle zygote or start one, again if it is killed while starting."""
         for attempt in range(RESTARTS):
             fresh = not self._idle_zygotes
             zygote = self._started() if fresh else self._idle_zygotes.pop()
@@ -358,12 +361,12 @@ class ConfinedSandbox:
         return zygote
 
     def _greet(self, hello: dict[str, Any]) -> None:
-        """Note how a zygote is confined; `SandboxError` where that is less than the level asks for."""
+        """Note how a zygote is confined; `SandboxError` if that is less than the level requires."""
         self.hello = hello
         if hello["open"] and self.level == "full":
             raise SandboxError(
                 f"programs could still {', '.join(hello['open'])} here ({hello['reason'] or 'for an unknown reason'});"
-                ' set executor.level = "weak" to run them all the same, on a machine you can afford to lose'
+                ' set executor.level = "weak" to run them anyway, on a machine you can afford to lose'
             )
 
     def _drop(self, zygote: Zygote | None) -> None:
@@ -380,7 +383,7 @@ class ConfinedSandbox:
 
 
 def _immutable(inputs: Sequence[Value]) -> bool:
-    """Return whether values that can be packed cannot be changed: of these, lists and dicts cannot be hashed."""
+    """Return whether packable values are immutable: of these, only lists and dicts cannot be hashed."""
     try:
         hash(tuple(inputs))
     except TypeError:

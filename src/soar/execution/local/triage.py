@@ -1,9 +1,9 @@
-"""Which programs may share a worker with others, read off their compiled code.
+"""Decides from compiled code which programs may share a worker with others.
 
 Knows names, constants and opcodes. A program alters what others see only through an attribute it stores, a name that
-leads to shared state, a name made at run time, code that runs after its time, or a module that brings one of these. Who
-could use any of them gets a process of its own. Sharing saves time and nothing else, so in doubt a program runs alone;
-`guard` checks afterwards what slipped through, and the kernel's confinement holds for both.
+leads to shared state, a name made at run time, code that runs after its turn, or a module that offers one of these. A
+program that could use any of them gets its own process. Sharing only saves time, so in doubt a program runs alone;
+`guard` catches what slips through, and the kernel's confinement holds for both.
 """
 
 import dis
@@ -20,14 +20,14 @@ IMPORTABLE = frozenset(
     " itertools math numbers numpy numpy.lib.stride_tricks numpy.linalg numpy.random numpy.typing operator random re"
     " scipy scipy.ndimage statistics string typing".split()
 )
-"""Modules that programs of one worker share: preloaded, and without state that names outside `SHUNNED` reach."""
+"""Modules that programs of one worker share: preloaded, and without state that a name outside `SHUNNED` reaches."""
 
 SHUNNED = frozenset(
     # Names made at run time, code made from text, the interpreter.
     "__import__ attrgetter breakpoint compile delattr dir eval exec exit format format_map formatter Formatter getattr"
     " get_field get_value globals help input license locals credits copyright methodcaller open quit setattr Template"
     " vars vformat check_unused_args convert_field"
-    # Frames, classes and functions from behind.
+    # The insides of frames, classes and functions.
     " mro register cell_contents fget fset fdel tb_frame tb_next"
     # What sets attributes of whatever it is given, makes classes from dicts, or evaluates text.
     " ABCMeta ForwardRef cached_property clear_overloads dataclass_transform final get_overloads get_type_hints"
@@ -45,7 +45,7 @@ SHUNNED = frozenset(
 )
 
 UNSETTABLE = frozenset("aligned dtype strides writeable".split())
-"""Attributes of arrays whose assignment makes them look at other memory, or at the same as something else."""
+"""Array attributes whose assignment makes an array view other memory, or memory that something else holds."""
 
 PRIVATE_ALLOWED = frozenset(
     "__abs__ __add__ __and__ __annotations__ __bool__ __call__ __classcell__ __classdict__ __contains__ __doc__"
@@ -54,8 +54,8 @@ PRIVATE_ALLOWED = frozenset(
     " __post_init__ __pow__ __qualname__ __radd__ __repr__ __rmul__ __rsub__ __setitem__ __slots__"
     " __static_attributes__ __str__ __sub__ __truediv__ __type_params__ __xor__".split()
 )
-"""Special names that a program in company may use. ``__eq__`` and ``__hash__`` are none: a key of a shared cache that
-lies about them answers for another program's key. What copies, finalises, or describes memory is none either."""
+"""Special names that a program may use in a shared worker. Not ``__eq__`` and ``__hash__``: a key that lies about them
+matches another program's key in a shared cache. Nor names that copy, finalise, or describe memory."""
 
 _REFLECTING = re.compile(r"__|\b(?:f|gi|cr|ag|tb|co|func)_")
 """Text that could become the name of an attribute of a frame, a generator, a traceback, code or a function."""
@@ -68,12 +68,13 @@ _IMPORT = _OP["IMPORT_NAME"]
 _EXTENDED = _OP["EXTENDED_ARG"]
 _STORE, _DELETE, _MATCH_CLASS = _OP["STORE_ATTR"], _OP["DELETE_ATTR"], _OP["MATCH_CLASS"]
 _CATCHES, _BUILDS_CLASS = _OP["PUSH_EXC_INFO"], _OP["LOAD_BUILD_CLASS"]
+# CO_GENERATOR; CO_COROUTINE, CO_ITERABLE_COROUTINE and CO_ASYNC_GENERATOR.
 _GENERATOR, _ASYNCHRONOUS = 0x20, 0x80 | 0x100 | 0x200
 
 
-class Look(NamedTuple):
-    """What a program's code says: whether it must run alone, whether it may draw random numbers, whether it makes
-    classes, and what code that is the `same` has in common: its names and its operations."""
+class Traits(NamedTuple):
+    """What a program's code shows: whether it must run alone, may draw random numbers, makes classes; and its `kin`,
+    the names and operations that all code that is the `same` has in common."""
 
     alone: bool
     random: bool
@@ -81,9 +82,9 @@ class Look(NamedTuple):
     kin: tuple[frozenset[str], bytes]
 
 
-def look(code: CodeType, shunned: frozenset[str]) -> Look:
-    """Return what there is to know of a program before it runs; `shunned` is what `shunned_names` found."""
-    codes, texts = _unfolded(code)
+def traits_of(code: CodeType, shunned: frozenset[str]) -> Traits:
+    """Return a program's traits before it runs; `shunned` comes from `shunned_names`."""
+    codes, texts = _flattened(code)
     operations = [each.co_code for each in codes]
     raw = b"".join(operations)
     names = frozenset(chain.from_iterable([each.co_names for each in codes]))
@@ -92,7 +93,7 @@ def look(code: CodeType, shunned: frozenset[str]) -> Look:
         not names.isdisjoint(shunned)
         or ("__" in " ".join(names) and not PRIVATE_ALLOWED.issuperset([name for name in names if name[:2] == "__"]))
         or not _named_by(_IMPORT, raw, parts) <= IMPORTABLE
-        or _stores_badly(_named_by(_STORE, raw, parts) | _named_by(_DELETE, raw, parts), names)
+        or _stores_shared(_named_by(_STORE, raw, parts) | _named_by(_DELETE, raw, parts), names)
         or _REFLECTING.search("\n".join(texts)) is not None
         or (_MATCH_CLASS in raw and any(_MATCH_CLASS in each[::2] for each in operations))
         or any(_outlives(each, done) for each, done in parts)
@@ -100,13 +101,13 @@ def look(code: CodeType, shunned: frozenset[str]) -> Look:
         or ("__annotations__" in names and any(map(_names_fields, codes)))
     )
     random = not names.isdisjoint(("random", "numpy.random", "samples"))
-    return Look(alone, random, _BUILDS_CLASS in raw, (names, raw))
+    return Traits(alone, random, _BUILDS_CLASS in raw, (names, raw))
 
 
-def _unfolded(code: CodeType) -> tuple[list[CodeType], list[str]]:
-    """Return this code with all that it holds, and the texts in their constants."""
+def _flattened(code: CodeType) -> tuple[list[CodeType], list[str]]:
+    """Return this code and all code nested in it, and the texts in their constants."""
     codes, texts = [code], []
-    for each in codes:  # grows meanwhile
+    for each in codes:  # grows in the loop
         for item in each.co_consts:
             if type(item) is CodeType:
                 codes.append(item)
@@ -116,9 +117,9 @@ def _unfolded(code: CodeType) -> tuple[list[CodeType], list[str]]:
 
 
 def _named_by(operation: int, raw: bytes, parts: list[tuple[CodeType, bytes]]) -> set[str]:
-    """Return the names that an operation is applied to, anywhere in a program; of modules, the dotted ones."""
+    """Return the names that an operation is applied to, anywhere in a program; modules with dotted names."""
     found: set[str] = set()
-    # Arguments are among these bytes too: what is not there is not there, and what is there may be one of them.
+    # These bytes include arguments: an operation that is absent is not used, one that is present may be an argument.
     if operation in raw:
         for code, operations in parts:
             if operation in operations:
@@ -126,18 +127,17 @@ def _named_by(operation: int, raw: bytes, parts: list[tuple[CodeType, bytes]]) -
     return found
 
 
-def _stores_badly(stored: set[str], names: frozenset[str]) -> bool:
-    """Return whether one of the attributes that are stored or deleted may be another's."""
+def _stores_shared(stored: set[str], names: frozenset[str]) -> bool:
+    """Return whether an attribute that is stored or deleted may belong to something shared."""
     if not stored:
         return False
-    # A dataclass makes code of its fields' names.
+    # A dataclass generates code from its fields' names.
     fields = "name" in stored and "dataclasses" in names
     return fields or not UNSETTABLE.isdisjoint(stored) or any(name[:2] == "__" for name in stored)
 
 
 def _outlives(code: CodeType, operations: bytes) -> bool:
-    """Return whether code may go on when it is thrown away, in the time of the next program, having been suspended for
-    ever."""
+    """Return whether code, left suspended, may run on when it is discarded, during the next program's turn."""
     return bool(code.co_flags & _ASYNCHRONOUS or (code.co_flags & _GENERATOR and _CATCHES in operations))
 
 
@@ -154,14 +154,14 @@ def _read(constant: object, texts: list[str]) -> None:
 
 
 def _makes_class(code: CodeType) -> bool:
-    """Return whether ``type`` is used for more than asking one thing for its type: with three arguments, or handed on,
-    it makes classes whose special methods no name in the code shows."""
+    """Return whether ``type`` is used for more than asking one object's type: with three arguments, or passed on, it
+    makes classes whose special methods no name in the code shows."""
     steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
     return any(step.argval == "type" and not _asks(steps[place + 1 :]) for place, step in enumerate(steps))
 
 
 def _asks(steps: list[dis.Instruction]) -> bool:
-    """Return whether what was just loaded is called with one argument, worked out without a jump."""
+    """Return whether what was just loaded is called with one argument that is computed without a jump."""
     depth = 0
     for place, step in enumerate(steps):
         if step.opname == "PUSH_NULL" and place == 0:
@@ -175,8 +175,8 @@ def _asks(steps: list[dis.Instruction]) -> bool:
 
 
 def _names_fields(code: CodeType) -> bool:
-    """Return whether ``__annotations__`` is used for more than annotating names, or not by the compiler itself. A
-    dataclass makes code of what it finds there."""
+    """Return whether ``__annotations__`` is used other than by the compiler to annotate names. A dataclass generates
+    code from what it finds there."""
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("CACHE", "EXTENDED_ARG")]
     for place, step in enumerate(steps):
         if step.argval == "__annotations__":
@@ -189,8 +189,8 @@ def _names_fields(code: CodeType) -> bool:
 
 
 def same(one: CodeType, other: CodeType) -> bool:
-    """Return whether two programs are the same code, wherever it stands in its text. A constant is told by its type
-    too, and by its text, since 0.0 equals -0.0."""
+    """Return whether two programs are the same code, wherever it is in their texts. Constants are compared by type and
+    repr, since 0.0 equals -0.0."""
     return (
         one.co_code == other.co_code
         and one.co_names == other.co_names
@@ -212,7 +212,7 @@ def _calling(code: CodeType) -> tuple:
 
 
 def _operands(code: CodeType, operation: int) -> set[str]:
-    """Return the names that an operation is applied to in this code; of modules, the dotted ones."""
+    """Return the names that an operation is applied to in this code; modules with dotted names."""
     raw = code.co_code
     operations, arguments = raw[::2], raw[1::2]
     found = set()
@@ -229,21 +229,21 @@ def _operands(code: CodeType, operation: int) -> set[str]:
 
 def shunned_names(modules: Iterable[ModuleType], classes: Iterable[type]) -> frozenset[str]:
     """Return the names that lead from `modules` and from objects of `classes` to shared state: other modules, private
-    things, open containers, and what functions, frames and generators say of themselves."""
+    names, exposed containers, and what functions, frames and generators reveal of themselves."""
     found: set[str] = {*SHUNNED}
     for module in modules:
         for name, value in vars(module).items():
             if isinstance(value, ModuleType):
-                found |= {name} if _stray(name, value) else set()
+                found |= {name} if _is_stray(name, value) else set()
             elif name[:2] != "__" and (name[:1] == "_" or isinstance(value, dict | list | set | bytearray)):
                 found.add(name)
     for kind in classes:
-        found |= {name for name, value in _members(kind).items() if _inside(name, value)}
+        found |= {name for name, value in _members(kind).items() if _is_internal(name, value)}
     return frozenset(found - _OF_NAMED_TUPLES)
 
 
-def _stray(name: str, value: ModuleType) -> bool:
-    """Return whether a module stands where nobody would look for it, or may not be shared."""
+def _is_stray(name: str, value: ModuleType) -> bool:
+    """Return whether a module may not be shared, or is bound to a name that is not its own."""
     if value.__name__ not in IMPORTABLE:
         return True
     return name != value.__name__.rpartition(".")[2]
@@ -253,7 +253,7 @@ def _members(kind: type) -> Mapping[str, object]:
     return type.__dict__["__dict__"].__get__(kind)
 
 
-def _inside(name: str, value: object) -> bool:
+def _is_internal(name: str, value: object) -> bool:
     if name[:1] == "_":
         return name[:2] != "__"
     return isinstance(value, GetSetDescriptorType | MemberDescriptorType | property) and bool(_INTERNAL.match(name))
@@ -265,7 +265,7 @@ def shared_modules() -> list[ModuleType]:
 
 
 def all_classes() -> list[type]:
-    """Return every class there is."""
+    """Return every class in the process."""
     found: dict[type, None] = {}
     waiting: list[type] = [object]
     while waiting:

@@ -1,4 +1,4 @@
-"""One worker from its fork to its end, as its zygote sees it: what it writes is passed on, what it may not do ends it.
+"""Watches one worker for its zygote, from fork to end: relays what it writes, ends it when it oversteps a limit.
 
 Knows processes, pipes and clocks, not programs. Imported by the zygote, so standard library only.
 """
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 TICK, MAX_TICK = 0.005, 0.1
-"""How long the zygote lets a worker run before it looks after it: little at first, then longer and longer, since each
-look costs two processes a start from cold, unless the worker writes much."""
+"""Seconds between the zygote's looks at a worker, first and at most: short at first, then doubling, since each look
+costs two processes a cold start; short again while the worker writes much."""
 
-MUCH = 1 << 15
+BUSY_BYTES = 1 << 15
 LAST_WORDS = 0.02
-"""Seconds that a worker has to say where it is before it is killed."""
+"""Seconds that a worker gets to write its traceback before it is killed."""
 
 STILL_SECONDS, STILL_LOOKS = 2.0, 10
-"""How long, and at how many looks in a row, a worker is found waiting or stopped before it is ended. Nothing that a
-program may do waits. One that only gets no CPU time on a busy machine is ready to run, which the kernel tells apart."""
+"""How long, and at how many looks in a row, a worker must be found waiting or stopped before it is ended. No permitted
+call waits, and the kernel reports a worker that merely gets no CPU time on a busy machine as ready to run."""
 
 IDLE_SECONDS = 30.0
-"""How long a worker may do nothing where the kernel does not say why."""
+"""How long a worker may do nothing if the kernel does not say why."""
 
 PIPE_BYTES = 1 << 18
 MAX_TRACE, MAX_TRACED = 4096, 1 << 18
@@ -42,33 +42,33 @@ class Watch:
         self._moved, self._waits = time.monotonic(), 0
 
     def until_end(self, cpu: float, silent: float) -> dict[str, Any]:
-        """Pass results on until the worker has ended, by itself or because it used more than `cpu` seconds, or `silent`
-        ones without a word, stood still or wrote too much."""
+        """Relay results until the worker ends, by itself or because it used more than `cpu` seconds, or `silent` ones
+        without a word, stood still or wrote too much."""
         killed, tick = "", TICK
         while True:
             signal.sigtimedwait({signal.SIGCHLD}, tick)
             pid, status, usage = os.wait4(self._pid, os.WNOHANG)
             drained = self._drain()
-            tick = TICK if drained > MUCH else min(2 * tick, MAX_TICK)
+            tick = TICK if drained > BUSY_BYTES else min(2 * tick, MAX_TICK)
             if pid:
                 break
-            standing = self._standing(drained)
+            stall = self._stall(drained)
             if not killed:
                 over = self._used > cpu or self._used - self._heard > silent
                 much = self._relayed > MAX_RELAYED or self._traced > MAX_TRACED
-                killed = "cpu" if over else "output" if much else standing
+                killed = "cpu" if over else "output" if much else stall
                 if killed:
                     self._kill()
         code = os.waitstatus_to_exitcode(status)
         seconds = usage.ru_utime + usage.ru_stime
         if code == -signal.SIGKILL and not killed and seconds > cpu:
-            # The kernel's limit, which stands behind ours; it knows no other signal for who ignores the first.
+            # The kernel's limit, the backstop to ours: it sends SIGKILL to a process that ignores SIGXCPU.
             killed = "cpu"
         return {"code": code, "killed": killed, "trace": self._trace.decode("utf-8", "replace"), "cpu": seconds}
 
-    def _standing(self, drained: int) -> str:
-        """Note what the worker has done since the last look; return "wall" if it has been waiting for too long, and
-        "stopped" if somebody stopped it."""
+    def _stall(self, drained: int) -> str:
+        """Note what the worker has done since the last look; return "wall" if it has waited too long, "stopped" if
+        somebody stopped it."""
         now = _cpu_seconds(self._pid)
         if drained:
             self._heard = now
@@ -83,14 +83,14 @@ class Watch:
         return ""
 
     def _kill(self) -> None:
-        """Ask the worker where it is, then kill it."""
+        """Ask the worker for its traceback, then kill it."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGUSR1)
             time.sleep(LAST_WORDS)
             os.kill(self._pid, signal.SIGKILL)
 
     def _drain(self) -> int:
-        """Read what lies in the pipes without waiting; return how many bytes."""
+        """Read what is in the pipes without waiting; return the number of bytes."""
         before = self._relayed + self._traced
         while data := _read(self._results):
             self._relayed += len(data)
@@ -108,7 +108,7 @@ class Watch:
 
 def _cpu_seconds(pid: int) -> float:
     """Return the CPU seconds of a child so far."""
-    # How the kernel numbers the CPU clock of a process: the pid inverted, 3 bits of kind.
+    # The kernel's number for a process's CPU clock: the inverted pid, then 3 bits for the kind of clock.
     try:
         return time.clock_gettime((~pid << 3) | 2)
     except OSError:
@@ -116,7 +116,8 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _state(pid: int) -> str:
-    """Return the kernel's letter for what a child is doing (R: runs or would, S: waits, T: stopped), "" if unknown."""
+    """Return the kernel's letter for what a child is doing (R: running or ready to, S: waiting, T: stopped), "" if
+    unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
     except OSError:

@@ -1,7 +1,7 @@
-"""How supervisor, zygote and worker talk: frames on a socket, a request of programs, records of what they did.
+"""How supervisor, zygote and worker talk: frames on a socket, requests with programs, records of what they did.
 
-Knows bytes alone. Whatever a worker sends is read totally: an error here is a `Malformed`, never a surprise. Imported
-on both sides, so it needs the standard library only, and binds builtins before any program can replace them.
+Knows only bytes. Whatever a worker sends is either read or `Malformed`; no other error can occur. Imported on both
+sides, so it needs only the standard library, and binds builtins before any program can replace them.
 """
 
 import json
@@ -15,8 +15,8 @@ from soar.codec import Codec
 
 FRAME = struct.Struct("<cI")
 ORDER = struct.Struct("<dd")
-"""What the zygote itself reads of a request: the most CPU seconds that its worker may use, in all and between two
-things that it says."""
+"""What the zygote itself reads of a request: the CPU seconds that its worker may use, in all and between two
+reports."""
 
 _JOB = struct.Struct("<ddBHH")
 _SET = struct.Struct("<H")
@@ -26,20 +26,20 @@ _RECORD = struct.Struct("<BHHI")
 _CPU = struct.Struct("<d")
 
 VALUE, JSON, FAILURE, UNLOADED, ALONE, SAME, DONE, STOP, CLEAN = range(1, 10)
-"""Kinds of records: an output (an input may also be `JSON`, where the codec cannot carry it), a failure; a failure to
-load, which holds for all inputs; run this program alone; the same code as an earlier program of the batch; all said
-about a program; the worker ends; no program so far has left a trace, so what was said of them counts."""
+"""Kinds of records: an output (an input may also be `JSON`, if the codec cannot carry it); a failure; a failure to
+load, which holds for all inputs; run this program alone; the same code as an earlier program of the batch; a program is
+done; the worker ends; no program so far has left a trace, so their verdicts count."""
 
 MAX_RECORD = 1 << 20
 MAX_INPUTS = 1 << 16
 
 
 class Malformed(Exception):
-    """Bytes that nothing of ours has written."""
+    """Bytes that this protocol never produces."""
 
 
 Record = tuple[int, int, int, bytes]
-"""One thing a worker says: its kind, the place of the program in the request, that of the input, and the content."""
+"""One report of a worker: its kind, the program's place in the request, the input's place, and the content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def pack_inputs(values: Sequence[object], codec: Codec) -> bytes:
 
 
 def unpack_inputs(data: bytes, codec: Codec) -> list[Callable[[], object]]:
-    """Return for each input in what `pack_inputs` made a function that gives it anew at each call."""
+    """Return, for each input that `pack_inputs` packed, a function that returns a fresh one at each call."""
     (count,) = _SET.unpack_from(data)
     at, found = _SET.size, []
     for _ in range(count):
@@ -122,13 +122,13 @@ def pack_seconds(seconds: float) -> bytes:
 
 
 class RecordReader:
-    """Cuts a worker's bytes into records as they come."""
+    """Splits a worker's bytes into records as they arrive."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[Record]:
-        """Return the records that are whole now; `Malformed` where they are none of ours."""
+        """Return the records that are now complete; `Malformed` if one claims too many bytes."""
         data = self._rest + data
         at, end, found = 0, len(data), []
         while (begin := at + _RECORD.size) <= end:

@@ -1,9 +1,9 @@
 """Where in memory the interpreter keeps what programs share, and whether a word of it has changed.
 
-Knows how CPython lays out dicts, lists and functions, and checks that knowledge against the objects themselves: what is
-laid out otherwise on another version is compared item by item, which is slower and no less strict. Reading memory
-costs a tenth of asking the objects: no reference is counted, so no page that a fork shares is copied. Knows no
-program and no module. Runs beside the programs, hence the builtins bound here.
+Knows how CPython lays out dicts, lists and functions, and checks that knowledge against the objects themselves: what
+another version lays out differently is compared item by item, which is slower and no less strict. Reading memory costs
+a tenth of asking the objects: no reference is counted, so no page that a fork shares is copied. Knows no program and no
+module. Runs beside the programs, so it binds builtins here.
 """
 
 import ctypes
@@ -19,22 +19,21 @@ _AFTER_HEADER = 16
 """Bytes before an object's own fields: its reference count, which changes all the time, and its type."""
 
 _USED, _VERSION, _KEYS, _VALUES = 16, 24, 32, 40
-"""A dict's number of items, its version, its table, and the array of values that instances of one class have
-instead."""
+"""A dict's number of items, its version, its table, and the array that holds the values instead for instances of one
+class."""
 
 _TABLE_HEADER, _LOG_INDEX_BYTES = 32, 9
 _SIZE, _ITEMS = 16, 24
 _FUNCTION_FIELDS = range(4, 8)
-"""Which fields of a function are its code, its defaults, those by keyword, and its closure. Before them stand globals,
-builtins and two names, which do not change."""
+"""The fields of a function that are its code, defaults, keyword defaults and closure. Globals, builtins and two names
+precede them and do not change."""
 
 _MOST_ARRAY_BYTES = 1 << 16
 _MOST_SHARED_KEYS = 64
 
 
 def _has_versions() -> bool:
-    """Return whether a dict has a version that no dict ever had before, anew whenever it changes (PEP 509; CPython to
-    3.12)."""
+    """Return whether each change gives a dict a version that no dict ever had before (PEP 509; CPython up to 3.12)."""
     tried: dict[object, object] = {number: object() for number in range(9)}
     found = {_word(id(tried) + _VERSION)}
     for change in (lambda: tried.update({3: 1}), lambda: tried.pop(4), lambda: tried.setdefault("x", 1), tried.clear):
@@ -45,7 +44,7 @@ def _has_versions() -> bool:
 
 
 class Words:
-    """Objects to watch: `add` notes how each is now, `changed` tells which is no longer so."""
+    """Objects to watch: `add` and `seal` record how they are, `changed` tells which have changed."""
 
     def __init__(self) -> None:
         self._addresses: list[int] = []
@@ -53,12 +52,12 @@ class Words:
         self._labels: list[tuple[int, str]] = []
         self._slow: list[tuple[str, Any, object]] = []
         self._kept: list[Any] = []
-        self._all = self._fewer = _Noted([])
+        self._all = self._fewer = _Snapshot([])
 
     def add(self, label: str, thing: Any, omit: Collection[str] = ()) -> None:
         """Watch a dict (but for the keys in `omit`), a list, a set, an array, a function or a cell."""
         self._labels.append((len(self._addresses), label))
-        # Kept alive, or something new could lie where an old value lay, and look like it.
+        # Kept alive, or a new object could take an old value's address and look like it.
         self._kept += [thing, *_items(thing)]
         found = _places(thing, omit)
         if found is not None:
@@ -68,7 +67,7 @@ class Words:
             self._slow.append((label, thing, _state(thing)))
 
     def add_slots(self, label: str, thing: Any) -> None:
-        """Watch the slots that a thing's classes name."""
+        """Watch the slots that an object's classes define."""
         slots = [
             value
             for kind in type(thing).__mro__
@@ -85,17 +84,17 @@ class Words:
             self._quick += places
 
     def seal(self) -> None:
-        """Note how all is now. What is added later is watched from the next time on."""
-        self._all, self._fewer = _Noted(self._addresses), _Noted(self._quick)
+        """Record how everything is now. What is added later is watched from the next `seal` on."""
+        self._all, self._fewer = _Snapshot(self._addresses), _Snapshot(self._quick)
 
     def unchanged(self) -> bool:
-        """Return whether everything is as it was. Where no dict has been touched that is seen by fewer words."""
+        """Return whether everything is unchanged. If no dict has been touched, fewer words suffice to tell."""
         return (self._fewer.unchanged() or self._all.unchanged()) and all(
             _state(thing) == then for _, thing, then in self._slow
         )
 
     def changed(self) -> set[str]:
-        """Return the labels of what is not as it was."""
+        """Return the labels of what has changed."""
         found = {label for label, thing, then in self._slow if _state(thing) != then}
         starts = [start for start, _ in self._labels]
         for place in self._all.changed():
@@ -106,17 +105,17 @@ class Words:
         return len(self._addresses)
 
 
-class _Noted:
-    """Words of memory, as they were when this was made."""
+class _Snapshot:
+    """Words of memory and what they held when this was made."""
 
     def __init__(self, addresses: list[int]) -> None:
         first = min(addresses, default=0)
         count = (max(addresses, default=0) - first) // WORD + 1
-        # One array over all the memory between: nothing is allocated, and only what is asked for is ever read.
+        # One array spans all the memory between: nothing is allocated, and only the given addresses are ever read.
         whole = (ctypes.c_uint64 * count).from_address(first) if addresses else (ctypes.c_uint64 * 1)()
         self._memory = np.frombuffer(memoryview(whole), np.uint64)
         self._memory.setflags(write=False)
-        # In the order of memory: read in any other, words lie too far apart for the processor's caches.
+        # In the order of addresses: in any other, successive words are too far apart for the processor's caches.
         self._order = np.argsort(addresses)
         self._at = ((np.array(addresses, np.int64) - first) // WORD)[self._order]
         self._then = self._memory[self._at].tobytes()
@@ -125,12 +124,13 @@ class _Noted:
         return self._memory[self._at].tobytes() == self._then
 
     def changed(self) -> np.ndarray:
-        """Return which of the addresses, by their place in the list, hold something else."""
+        """Return the places, in the list of addresses, of those that hold something else."""
         return self._order[self._memory[self._at] != np.frombuffer(self._then, np.uint64)]
 
 
 def _is_combined(thing: Any) -> bool:
-    """Return whether an object is a dict with its values in its own table: only these are known to note each change."""
+    """Return whether an object is a dict with its values in its own table: only these are known to change their version
+    with every change."""
     return isinstance(thing, dict) and not _word(id(thing) + _VALUES)
 
 
@@ -146,14 +146,14 @@ def _items(thing: Any) -> tuple:
 
 
 def _state(thing: Any) -> object:
-    """Return what says whether an object is as it was: the identities of what it holds, or its data."""
+    """Return an object's state, for comparison: the identities of what it holds, or its data."""
     if type(thing) is np.ndarray:
         return thing.tobytes() if thing.nbytes <= _MOST_ARRAY_BYTES else thing.shape
     return tuple(map(id, _items(thing)))
 
 
 def _places(thing: Any, omit: Collection[str]) -> list[int] | None:
-    """Return the addresses of the words that say what an object holds, None where they are not where we expect."""
+    """Return the addresses of the words that say what an object holds, None if they are not where we expect."""
     if isinstance(thing, dict):
         return _dict_places(thing, omit)
     if isinstance(thing, list):
@@ -188,8 +188,7 @@ def _dict_places(thing: dict, omit: Collection[str]) -> list[int] | None:
 
 
 def _values_of(first: int, entries: int, width: int, thing: dict) -> range:
-    """Return where the values of a table's entries are, each `width` words with the value last; none if they are
-    not."""
+    """Return where a table's values are if its entries are `width` words with the value last; an empty range if not."""
     places = range(first + WORD * (width - 1), first + WORD * width * entries, WORD * width)
     held = [each for each in _read(places) if each]
     return places if held == list(map(id, dict.values(thing))) else range(0)

@@ -1,7 +1,7 @@
-"""What happens inside a worker: programs one after the other, each judged by what it returns for each input.
+"""Runs programs inside a worker, one after the other, and reports what each returns for each input.
 
-Runs confined, together with the programs it runs, so what it writes is decoded by the supervisor and never believed.
-Knows no expected output. Builtins are bound here before any program can replace them.
+Runs confined, in one process with the programs, so the supervisor decodes what it writes and never trusts it. Knows no
+expected output. Builtins are bound here before any program can replace them.
 """
 
 import faulthandler
@@ -22,22 +22,25 @@ NAME = "<program>"
 RESULTS, TRACES = 3, 4
 PRINTABLE = 1 << 20
 MAX_MESSAGE, MAX_LINE = 240, 160
-AGAIN = 0.1
-IN_COMPANY = 0.25
-"""Which part of its time a call has in company. What takes longer runs again alone, with all of its time: it may have
-been kept from its work by what a neighbour left, and an endless loop costs a quarter more, not twice as much."""
+REPEAT_SECONDS = 0.1
+SHARED_PART = 0.25
+"""The part of its CPU time that a call gets in a shared worker. What takes longer runs again alone, with all of its
+time: something a neighbour left may have slowed it, and an endless loop costs only a quarter more, not twice as
+much."""
 
 SLACK = 0.05
-"""By which part of its time a call may take longer in company, so that not every call sets the timers anew. Who runs
-alone might have touched them."""
+"""The part of its time by which a call may exceed it in a shared worker, so that not every call must reset the timers.
+A program that runs alone might have touched them."""
 
 LOOK_SECONDS = 0.25
-"""CPU time between two looks at everything. A look takes one or two milliseconds, and what it finds costs all
-programs since the last one another run."""
+"""CPU time between two looks at everything. A look takes one or two milliseconds; if it finds a trace, all programs
+since the last one run again."""
 
-ENDURED = 3
+MAX_TIMEOUTS = 3
 ENOUGH_WRITTEN = 16 << 20
-ENOUGH_UNTOLD = 1 << 16
+"""Bytes after which no further program starts: well before the zygote ends the worker (`watch.MAX_RELAYED`)."""
+
+MAX_UNSENT = 1 << 16
 _dumps, _write, _exit = json.dumps, os.write, os._exit
 _setitimer, _cpu, _clock = signal.setitimer, time.process_time, time.monotonic
 _PROF, _VIRTUAL = signal.ITIMER_PROF, signal.ITIMER_VIRTUAL
@@ -47,7 +50,7 @@ _nothing = ModuleType("program")
 
 
 class Timeout(BaseException):
-    """Raised in a program when its CPU time is over; no `Exception`, so that few programs swallow it."""
+    """Raised in a program when its CPU time is over; not an `Exception`, so that few programs swallow it."""
 
 
 class TooMuchOutput(Exception):
@@ -55,7 +58,7 @@ class TooMuchOutput(Exception):
 
 
 class Sink:
-    """Standard output that counts and forgets."""
+    """Standard output that counts and discards."""
 
     encoding = "utf-8"
     closed = False
@@ -84,9 +87,10 @@ class Sink:
 
 
 class Alarm:
-    """The CPU time of one call. Raises `Timeout` in the program when it is over and again while that is swallowed; at
-    the third time calls `give_up`, which does not return. Inside C code, where Python cannot be interrupted, the second
-    timer ends the process by its signal, and the traceback that faulthandler wrote says where."""
+    """The limit on one call's CPU time. Raises `Timeout` in the program when it is over and again while that is
+    swallowed; the third time it calls `give_up`, which does not return. Inside C code, where Python cannot be
+    interrupted, the second timer ends the process by its signal, and the traceback that faulthandler wrote says
+    where."""
 
     def __init__(self, seconds: float, slack: float, give_up: "Callable[[Alarm], NoReturn]") -> None:
         self.seconds = seconds
@@ -101,19 +105,19 @@ class Alarm:
         faulthandler.register(signal.SIGPROF, file=TRACES, all_threads=False, chain=True)
 
     def start(self) -> None:
-        """Count from here, or from so little earlier that the call still has its time."""
+        """Start counting, or keep timers set so recently that the call still has its time."""
         self.fired, self.line = 0, None
         self.armed = True
-        # Real time, which a process reads without a system call. Of CPU time no more has passed, so that a call
-        # has its time all the same.
+        # Wall-clock time, which is read without a system call. No more CPU time than that has passed, so a call still
+        # has its time.
         now = _clock()
         if now >= self._fresh_until:
-            _setitimer(_PROF, self.seconds + self._slack, AGAIN)
+            _setitimer(_PROF, self.seconds + self._slack, REPEAT_SECONDS)
             _setitimer(_VIRTUAL, self.seconds * 1.5 + 0.5)
             self._fresh_until = now + self._slack
 
     def stop(self) -> None:
-        """Raise nothing any more. The timers run on until the next start: cheaper, and still a limit on us."""
+        """Stop raising. The timers keep running until the next start: cheaper, and they still limit our own code."""
         self.armed = False
 
     def _fire(self, number: int, frame: Any) -> None:
@@ -124,7 +128,7 @@ class Alarm:
         self.fired += 1
         if self.fired == 1:
             self.line = _line_in(frame)
-        if self.fired >= ENDURED:
+        if self.fired >= MAX_TIMEOUTS:
             self._give_up(self)
         raise Timeout
 
@@ -153,18 +157,18 @@ class Worker:
         self._guard = watch
         self._shunned = shunned
         self._sink = sink
-        seconds, slack = (1.0, 0.0) if request.alone else (IN_COMPANY, SLACK)
+        seconds, slack = (1.0, 0.0) if request.alone else (SHARED_PART, SLACK)
         self._alarm = Alarm(request.cpu_seconds * seconds, slack, self._give_up)
         self._unpacked: dict[int, list[Any]] = {}
         self._ran: dict[tuple, list[tuple[int, CodeType]]] = {}
         self._place, self._index, self._source, self._stage = 0, 0, "", "load"
         self._spoilt = self._failed = False
         self._looked = 0.0
-        self._written, self._untold = 0, b""
+        self._written, self._unsent = 0, b""
 
     def work(self) -> None:
-        """Run programs until all are done, the time slice is over, or one has left a trace. What is said of a program
-        in company counts once a look at everything, after it, has found nothing."""
+        """Run programs until all are done, the time slice is over, or one has left a trace. In a shared worker a
+        verdict counts once a later look at everything has found nothing."""
         alone = self._request.alone
         for place, (inputs, first, code) in enumerate(self._request.programs):
             if place and (_cpu() > self._request.slice_seconds or self._written > ENOUGH_WRITTEN):
@@ -175,8 +179,8 @@ class Worker:
             self._run(inputs, first)
             clean = alone or self._guard.clean()
             if not clean:
-                self._untold = self._note(wire.ALONE)
-            self._tell()
+                self._unsent = self._note(wire.ALONE)
+            self._flush()
             if self._spoilt or not clean or (_cpu() > self._looked + LOOK_SECONDS and not self._spotless()):
                 break
         if not alone:
@@ -191,33 +195,33 @@ class Worker:
         return False
 
     def _run(self, inputs: int, first: int) -> None:
-        """Run one program on its inputs from `first` on; what is to be said of it is then untold."""
+        """Run one program on its inputs from `first` on; its records are then unsent."""
         begun = _cpu()
         code = self._guarded("load", lambda: compile(self._source, NAME, "exec", dont_inherit=True))
         if code is None:
             return
-        look = triage.look(code, self._shunned)
-        if look.alone and not self._request.alone:
-            self._untold = self._note(wire.ALONE)
+        traits = triage.traits_of(code, self._shunned)
+        if traits.alone and not self._request.alone:
+            self._unsent = self._note(wire.ALONE)
             return
-        kin = self._ran.setdefault((inputs, first, *look.kin), [])
+        kin = self._ran.setdefault((inputs, first, *traits.kin), [])
         for place, earlier in kin:
             if triage.same(code, earlier):
-                self._untold = self._note(wire.SAME, place)
+                self._unsent = self._note(wire.SAME, place)
                 return
-        if look.random or self._request.alone:
+        if traits.random or self._request.alone:
             guard.seed()
         loaded: Any = [self._guarded("load", lambda: _load(code, self._signature))]
         if loaded[0] is not None:
             self._call(loaded[0], self._inputs(inputs)[first:], first, begun)
         if not self._request.alone:
-            self._leave(loaded, look.classes)
+            self._leave(loaded, traits.classes)
         if not self._failed:
             kin.append((self._place, code))
 
     def _leave(self, loaded: list[Any], classes: bool) -> None:
-        """Throw away what a program in company has made, in its own time: not in that of the next one."""
-        said = self._untold
+        """Discard what a program in a shared worker has made, in its own time, not in that of the next one."""
+        said = self._unsent
 
         def leave() -> None:
             loaded.clear()
@@ -229,7 +233,7 @@ class Worker:
         self._guarded("run", leave)
         if self._failed and not failed:
             said = self._note(wire.ALONE)
-        self._untold = said
+        self._unsent = said
 
     def _inputs(self, place: int) -> list[Any]:
         if place not in self._unpacked:
@@ -237,32 +241,32 @@ class Worker:
         return self._unpacked[place]
 
     def _call(self, transform: Any, values: list[Any], first: int, begun: float) -> None:
-        """Call the program on each input. One that runs alone tells each result before the next call, which may be the
-        last; in company they are told together, and one that dies is run again."""
+        """Call the program on each input. Alone, each result is sent before the next call, which may be the last; in a
+        shared worker they are sent together, and a program that dies runs again."""
         for index, fresh in enumerate(values, first):
-            if self._request.alone or len(self._untold) > ENOUGH_UNTOLD:
-                self._tell()
+            if self._request.alone or len(self._unsent) > MAX_UNSENT:
+                self._flush()
             self._index = index
             self._sink.left = PRINTABLE
             value = fresh()
             encoded = self._guarded("run", lambda: self._result(transform, value))  # noqa: B023
             if encoded is not None:
-                self._untold += wire.pack_record(wire.VALUE, self._place, index, encoded)
+                self._unsent += wire.pack_record(wire.VALUE, self._place, index, encoded)
             elif self._pending[:1] == _ALONE:
-                self._untold = self._pending
+                self._unsent = self._pending
                 return
             else:
-                self._untold += self._pending
+                self._unsent += self._pending
                 if self._stop_at_failure:
                     self._skip(range(index + 1, first + len(values)))
                     break
-        self._untold += wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun))
+        self._unsent += wire.pack_record(wire.DONE, self._place, 0, wire.pack_seconds(_cpu() - begun))
 
     def _skip(self, indices: range) -> None:
         """Note that inputs were not run."""
         failure = _failure("NotRun", "an earlier input failed (sandbox.stop_at_failure)", None, "run", "")
         for index in indices:
-            self._untold += wire.pack_record(wire.FAILURE, self._place, index, failure)
+            self._unsent += wire.pack_record(wire.FAILURE, self._place, index, failure)
 
     def _result(self, transform: Any, value: Any) -> bytes:
         result = transform(value)
@@ -270,7 +274,8 @@ class Worker:
         return self._encode(result)
 
     def _guarded(self, stage: str, step: Callable[[], Any]) -> Any:
-        """Return what a step gives within its CPU time, or None after its failure is noted (or, at loading, said)."""
+        """Return what a step returns within its CPU time, or None with its failure in `_pending` (at loading, also
+        unsent)."""
         alarm = self._alarm
         self._stage, self._pending, self._no_memory = stage, b"", False
         failure = result = None
@@ -282,7 +287,7 @@ class Worker:
                 failure = self._described(error)
             alarm.stop()
         except BaseException:  # noqa: BLE001
-            # A timeout that fell between two steps of ours, or an exception that could not be described.
+            # A timeout between two statements of ours, or an exception that could not be described.
             alarm.stop()
             failure = failure or _failure("Exception", "an exception that cannot be shown", None, stage, self._source)
         if alarm.fired:
@@ -295,7 +300,7 @@ class Worker:
         crowded = not self._request.alone and (alarm.fired or self._no_memory)
         self._pending = self._note(wire.ALONE) if crowded else self._record(failure)
         if stage == "load":
-            self._untold += self._pending
+            self._unsent += self._pending
         return None
 
     def _record(self, failure: bytes) -> bytes:
@@ -303,7 +308,7 @@ class Worker:
         return wire.pack_record(kind, self._place, self._index, failure)
 
     def _described(self, error: BaseException) -> bytes:
-        """Return an exception as a failure: type, message, and the last line of the program that it passed."""
+        """Return an exception as a failure: type, message, and the innermost line of the program."""
         if isinstance(error, Invalid):
             return _failure("InvalidOutput", str(error), None, "result", "")
         if isinstance(error, TooMuchOutput | TooLarge):
@@ -323,18 +328,18 @@ class Worker:
         return _failure(_name(error), _message(error), line, self._stage, self._source)
 
     def _give_up(self, alarm: Alarm) -> NoReturn:
-        """Say that the running program takes too long and will not stop, and end the process under it."""
+        """Report that the running program takes too long and will not stop, and end the process."""
         alarm.stop()
         if self._request.alone:
-            self._untold += self._record(alarm.failure(self._stage, self._source))
+            self._unsent += self._record(alarm.failure(self._stage, self._source))
         else:
-            self._untold = self._note(wire.ALONE)
-        self._tell()
+            self._unsent = self._note(wire.ALONE)
+        self._flush()
         self._send(self._note(wire.STOP))
         _exit(0)
 
-    def _tell(self) -> None:
-        said, self._untold = self._untold, b""
+    def _flush(self) -> None:
+        said, self._unsent = self._unsent, b""
         self._send(said)
 
     def _send(self, data: bytes) -> None:
@@ -346,6 +351,7 @@ class Worker:
         return wire.pack_record(kind, self._place, index)
 
 
+# The name must stay: in a traceback it tells `batch` that a program was loading.
 def _load(code: Any, signature: str) -> Any:
     """Return the function of the signature, a call such as ``"transform(x)"``, that a program defines."""
     module = ModuleType("program")
@@ -363,7 +369,7 @@ def _name(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    """Return an exception's text; it is the program's code that makes it, and may fail or run for ever."""
+    """Return an exception's text; the program's own code makes it, and may fail or run for ever."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001

@@ -1,7 +1,7 @@
 """The confined process that forks a worker per request. The supervisor runs this file as a script.
 
-It passes bytes on: requests to the worker it forks, what the worker writes to the supervisor. It never parses, compiles
-or unpickles anything that comes from a program. Standard library only, and what programs share, preloaded.
+It relays bytes: requests to the worker it forks, the worker's output to the supervisor. It never parses, compiles or
+unpickles anything that comes from a program. Standard library only, besides what programs share, which it preloads.
 """
 
 import contextlib
@@ -27,11 +27,12 @@ from typing import Any
 RESULTS, TRACES = 3, 4
 FAILED = 70
 OUR_FRAMES = 20
-"""How deep a worker stands when it calls a program, about: a program may recurse as deep as anywhere else."""
+"""About how deep a worker's own stack is when it calls a program; the recursion limit is raised by as much, so that a
+program may recurse as deep as anywhere else."""
 
 RARE_COLLECTIONS = (20_000, 20, 20)
-"""Thresholds of the garbage collector. A program makes few cycles before its worker ends, and as many collections as by
-default would cost some per cent of its time."""
+"""Thresholds of the garbage collector. A program makes few cycles before its worker ends, and collecting as often as by
+default would cost a few per cent of its time."""
 
 CANARIES = 5
 """How many workers may be killed from outside while they try the confinement."""
@@ -42,8 +43,8 @@ THREADS = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NU
 PIPE_BYTES = 1 << 18
 
 
-def _as_package(codec: str) -> None:
-    """Make this folder and the module of the codec importable here, without running what their packages import for the
+def _stub_packages(codec: str) -> None:
+    """Make this folder and the codec's module importable here, without what their packages import for the
     supervisor."""
     root = Path(__file__).resolve().parents[2]
     for package in ("soar", "soar.execution", "soar.execution.local", *_parents(codec)):
@@ -58,7 +59,7 @@ def _parents(module: str) -> list[str]:
 
 
 def main() -> None:
-    """Confine this process, prove it, say so, and serve requests until the supervisor is gone."""
+    """Confine this process, prove it, report it, and serve requests until the supervisor is gone."""
     null = os.open(os.devnull, os.O_RDWR)
     channel = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 10)
     for handle in (0, 1, 2):
@@ -66,7 +67,7 @@ def main() -> None:
     settings = json.loads(_receive(channel) or b"{}")
     os.environ.clear()
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    # Python's handler would raise in the program what somebody sent to the process.
+    # Python's handler would raise KeyboardInterrupt in the program, though somebody sent it to the process.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         serve = prepare(settings, channel)
@@ -77,9 +78,9 @@ def main() -> None:
 
 
 def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
-    """Preload, confine, prove and say so; return what serves requests from then on."""
-    gc.set_threshold(0)  # nothing here is garbage, and looking for it is a fifth of the start
-    _as_package(settings["codec"])
+    """Preload, confine, prove it and report it; return the function that then serves requests."""
+    gc.set_threshold(0)  # nothing here is garbage, and looking for it would take a fifth of the start
+    _stub_packages(settings["codec"])
     codec: Any = importlib.import_module(settings["codec"])
     from soar.execution.local import calls, canary, confine, guard, triage, watch, wire, worker
 
@@ -100,7 +101,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     rules = None
     try:
         if settings["landlock"]:
-            # The zygote must see in /proc what its workers are doing; they must not.
+            # The zygote must see in /proc what its workers do; they must not see it.
             rules = confine.file_rules(folders)
             confine.restrict_files(confine.file_rules([*folders, "/proc"]))
             hello["landlock"] = confine.landlock_version()
@@ -119,7 +120,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     jail = Jail(confine, calls, rules, filtered=hello["seccomp"])
     zygote = Zygote(channel, memory, jail, watch.Watch)
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # or a worker's collections would write to, and so copy, the pages that it shares
     gc.set_threshold(*RARE_COLLECTIONS)
     if hello["seccomp"]:
         hello["open"] = zygote.possible(canary.possible)
@@ -138,7 +139,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
 def _preload(names: frozenset[str]) -> None:
     for name in sorted(names):
         __import__(name)
-    # What the preloaded modules load when first used, so that no program pays for it or is seen to change anything.
+    # Load what the preloaded modules load on first use, so that no program pays for it or seems to change anything.
     import numpy as np
     from scipy import ndimage
 
@@ -157,7 +158,7 @@ def _preload(names: frozenset[str]) -> None:
 
 
 def _warm_up() -> None:
-    """Have the interpreter note what it would note when a program first copies a thing or causes a warning."""
+    """Fill in advance what the interpreter would fill when a program first copies an object or causes a warning."""
     slots = importlib.import_module("copyreg")._slotnames
     triage = importlib.import_module("soar.execution.local.triage")
     for kind in triage.all_classes():
@@ -169,7 +170,7 @@ def _warm_up() -> None:
 
 
 def _refuse_threads() -> None:
-    """Raise where this process has threads: a fork has only the one that forks, and the locks of all."""
+    """Raise if this process has other threads: a fork has only the one that forks, but the locks of all."""
     count = len(os.listdir("/proc/self/task"))  # noqa: PTH208
     if count != 1:
         raise RuntimeError(f"{count} threads after NumPy and SciPy were loaded, expected 1: they ignore {THREADS}")
@@ -198,8 +199,8 @@ def _own_size() -> int:
 
 
 def _forget_project() -> list[ModuleType]:
-    """Leave only the standard library to import from; what is loaded of NumPy and SciPy finds its parts by itself.
-    Return the modules of this project, which nobody can import any more."""
+    """Leave only the standard library importable; the loaded NumPy and SciPy find their own parts. Return this
+    project's modules, which can no longer be imported."""
     keep = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     sys.path[:] = [path for path in sys.path if path in keep or path.endswith("lib-dynload") or path.endswith(".zip")]
     sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__module__", "").startswith("_frozen_")]
@@ -226,7 +227,7 @@ class Zygote:
             _send(self._channel, b"e", json.dumps(end).encode())
 
     def fork_seconds(self) -> float:
-        """Return what a worker that does nothing costs in CPU time, here and there."""
+        """Return the CPU time that an empty worker costs, here and in the worker."""
         costs, said = [], bytearray()
         for _ in range(3):
             begun = time.process_time()
@@ -244,13 +245,13 @@ class Zygote:
                 return json.loads(said)
             if end["killed"] or end["code"] != -signal.SIGKILL:
                 break
-        raise RuntimeError(f"a worker ended before it had tried its confinement: {end['trace'].strip() or end}")
+        raise RuntimeError(f"a worker ended before it had tested its confinement: {end['trace'].strip() or end}")
 
     def run(
         self, work: Callable[[], None], cpu: float, relay: Callable[[bytes], object], silent: float = math.inf
     ) -> dict[str, Any]:
-        """Fork a worker for `work`, pass on what it writes, end it when it takes too long, in all or between two things
-        that it says (CPU seconds); return how it ended."""
+        """Fork a worker for `work`, relay what it writes, end it after `cpu` CPU seconds in all or `silent` ones
+        between two reports; return how it ended."""
         results, traces = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):
             fcntl.fcntl(results[1], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -289,20 +290,23 @@ class Jail:
         self._rules, self._filtered = rules, filtered
 
     def enter(self, parent: int, results: int, traces: int, cpu: float, memory: int) -> None:
-        """Keep two descriptors and the limits; give up all else."""
+        """Keep only two descriptors, set the limits, and give up all else."""
         if self._rules is not None:
             self._confine.restrict_files(self._rules)
+        # Above both targets first, so that neither `dup2` closes what the other still needs.
         high = [fcntl.fcntl(handle, fcntl.F_DUPFD, TRACES + 1) for handle in (results, traces)]
         os.dup2(high[0], RESULTS)
         os.dup2(high[1], TRACES)
         os.closerange(TRACES + 1, 1 << 16)
         self._confine.die_with_parent()
+        # The parent may have ended before the line above could take effect.
         if os.getppid() != parent:
             os._exit(FAILED)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         faulthandler.enable(file=TRACES, all_threads=False)
         faulthandler.register(signal.SIGUSR1, file=TRACES, all_threads=False, chain=False)
         self._confine.limit(memory, math.ceil(cpu) + 1)
+        # Last, since the filter forbids most calls above.
         if self._filtered:
             bpf = self._calls.bpf(os.getpid(), write_to=(1, TRACES), open_files=self._rules is not None)
             self._confine.restrict_calls(bpf)
@@ -318,11 +322,11 @@ def _send(channel: int, kind: bytes, data: bytes) -> None:
 
 
 def _receive(channel: int) -> bytes | None:
-    header = _exactly(channel, 4)
-    return None if header is None else _exactly(channel, struct.unpack("<I", header)[0])
+    header = _read_exactly(channel, 4)
+    return None if header is None else _read_exactly(channel, struct.unpack("<I", header)[0])
 
 
-def _exactly(channel: int, size: int) -> bytes | None:
+def _read_exactly(channel: int, size: int) -> bytes | None:
     data = bytearray()
     while len(data) < size:
         part = os.read(channel, min(size - len(data), 1 << 20))
