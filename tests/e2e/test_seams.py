@@ -179,7 +179,7 @@ def test_examples_are_short():
         (["finetune.trainer=math:pi", "stages.0.iterations=2"], "finetune.trainer 'math:pi' cannot be opened"),
         (["executor.kind=math:pi"], "executor.kind 'math:pi' cannot be opened with its settings"),
         (["executor.level=none"], "choose one of full, weak"),
-        (["lm.backend=embedded", "lm.model=nowhere"], "there is no config.json"),
+        (["lm.backend=embedded", "lm.model=nowhere"], "holds no config.json"),
         (["learning.deduplicate=embeddings", "stages.0.iterations=2"], 'learning.deduplicate = "embeddings" needs'),
         (["learning.replay=5", "stages.0.iterations=2"], "holds no replay.jsonl.gz: set it to 0"),
         (["lm.model=nowhere:nothing"], "scripted model 'nowhere:nothing' cannot be imported"),

@@ -1,4 +1,4 @@
-"""What a caller on an event loop waits for while a thread of a model decodes. Knows loops and queues, no model."""
+"""A caller on an event loop that waits while a model's thread decodes. Knows loops and queues, no model."""
 
 import asyncio
 import time
@@ -9,14 +9,14 @@ from soar.types import Completion
 
 @dataclass(eq=False)
 class Request:
-    """One caller's wish. `arrived` gets ``(index, completion)``, or an error that ends it."""
+    """One call of `generate`. `arrived` receives ``(index, completion)``, or an error that ends the call."""
 
     loop: asyncio.AbstractEventLoop
     arrived: "asyncio.Queue[tuple[int, Completion] | Exception]"
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     cancelled: bool = False
 
     def put(self, item: tuple[int, Completion] | Exception) -> None:
-        """Hand something to the caller, who may be gone with his loop."""
+        """Hand an item to the caller, unless the call was cancelled or its loop is closed."""
         if not self.cancelled and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self.arrived.put_nowait, item)

@@ -1,7 +1,7 @@
-"""A language model whose answers are written down or computed: for tests, demonstrations and dry runs.
+"""A language model whose completions are listed or computed: for tests, demonstrations and dry runs.
 
-The same prompt, seed and weights give the same answer, whoever asks and whenever. Learns nothing by itself: that
-weights change its answers is up to the function that gives them.
+The same prompt, seed and weights give the same completion, whoever asks and whenever. It learns nothing: whether
+weights change the completions is up to the function that returns them.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ Reply: TypeAlias = Callable[..., "str | Completion"]
 
 
 class Scripted:
-    """Answers by a pure function of the prompt's text and the seed, or with one of given replies, chosen by the seed.
+    """Answers by a pure function of the prompt's text and the seed, or with one of several replies, chosen by the seed.
 
     `model` is such a function, a sequence of replies, ``"package.module:function"``, or a JSONL file of
     ``{"text": …}`` (with ``"finish_reason"``, if it is not "stop"). Tokens are counted as words between white space.
 
-    `latency_seconds` passes before each completion. `context_characters` bounds the prompt, `failing` names the calls
-    of `generate` (the first is 0) that break off with `EndpointError` after half of their completions.
+    `latency_seconds` passes before each completion. `context_characters` bounds the prompt; `failing` lists the calls
+    of `generate` (the first is 0) that fail with `EndpointError` after half of their completions.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Scripted:
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
-        """Yield one completion per seed, in their order; each depends on the prompt and its own seed only."""
+        """Yield one completion per seed, in order; each depends on the prompt and its own seed alone."""
         if not self.fits(prompt, sampling.max_new_tokens):
             raise PromptTooLong(f"the prompt has more than the {self._context} characters allowed")
         call, text = self._issued, prompt_text(prompt)
@@ -63,7 +63,7 @@ class Scripted:
         for index, seed in enumerate(seeds):
             if call in self._failing and 2 * index >= len(seeds):
                 self._failed += 1
-                raise EndpointError(f"call {call} was told to fail after {index} of {len(seeds)} completions")
+                raise EndpointError(f"call {call} is scripted to fail after {index} of {len(seeds)} completions")
             await asyncio.sleep(self._latency)
             yield index, _completion(self._reply(text, seed), text)
 
@@ -72,15 +72,15 @@ class Scripted:
         return {"issued": self._issued, "retried": 0, "failed": self._failed}
 
     async def close(self) -> None:
-        """Do nothing: nothing is held open."""
+        """Do nothing: there is nothing to close."""
 
 
 class Backend:
-    """The scripted model as a configuration names it (``lm.backend = "scripted"``)."""
+    """The scripted model in a configuration (``lm.backend = "scripted"``)."""
 
     class Settings(Section):
-        """`model` is a function, ``"package.module:name"``, or a JSONL file of replies. Settings of other backends are
-        passed over, so that the scripted model can stand in for any."""
+        """`model` is a function, ``"package.module:name"``, or a JSONL file of replies. Settings of other
+        backends are ignored, so that the scripted model can stand in for any of them."""
 
         model_config = ConfigDict(extra="ignore")
         model: str
@@ -97,7 +97,7 @@ class Backend:
         return {"model": self._model}
 
     def open(self, weights: Path | None) -> Scripted:
-        """Open the script, told the digest of `weights`."""
+        """Open the script with the digest of `weights`."""
         return Scripted(self._model, weights=weights)
 
 
@@ -107,8 +107,8 @@ def prompt_text(prompt: Prompt) -> str:
 
 
 def weights_digest(weights: Path) -> str:
-    """Return 16 hex digits that name the content of a folder of weights: of its manifest (which holds the hashes of the
-    rest) if it has one, else of all its files."""
+    """Return 16 hex digits that identify the content of a folder of weights: a digest of its manifest, which holds the
+    hashes of the rest, or without one of all its files."""
     manifest = weights / "manifest.json"
     files = [manifest] if manifest.is_file() else sorted(path for path in weights.rglob("*") if path.is_file())
     digest = hashlib.blake2b(digest_size=8)
@@ -137,7 +137,7 @@ def _reply_of(model: str | Path | Sequence[str] | Reply) -> Reply:
 
 
 def _with_weights(reply: Reply, digest: str) -> Callable[[str, int], "str | Completion"]:
-    """Return the reply as a function of prompt and seed, the digest passed as third argument if it takes one."""
+    """Return the reply as a function of prompt and seed; the digest is its third argument if it takes one."""
     kinds = [parameter.kind for parameter in inspect.signature(reply).parameters.values()]
     positional = sum(
         kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds
@@ -168,7 +168,7 @@ def _line(path: Path, number: int, line: str) -> Completion:
 
 
 def _completion(reply: str | Completion, prompt: str) -> Completion:
-    """Return the reply as a completion; tokens are counted where the reply does not say."""
+    """Return the reply as a completion; tokens are counted if the reply does not give their number."""
     if isinstance(reply, Completion) and reply.completion_tokens:
         return reply
     text, reason = (reply.text, reply.finish_reason) if isinstance(reply, Completion) else (reply, "stop")

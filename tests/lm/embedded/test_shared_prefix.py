@@ -68,7 +68,7 @@ def test_logits_after_ragged_prompts_are_those_of_transformers(models):
 def test_in_how_many_passes_prompts_are_read_changes_nothing(models, monkeypatch, together, asking):
     reference, model = models
     monkeypatch.setattr(reading, "GROUP_TOKENS", together)
-    monkeypatch.setattr(reading, "ASKING", asking)
+    monkeypatch.setattr(reading, "QUERY_BLOCK", asking)
     begun = [None, None, prefill(model, PROMPTS[2:])[0].first(9)]
     for prompt, found in zip(PROMPTS, prefill(model, PROMPTS, begun), strict=True):
         assert found.length == len(prompt)

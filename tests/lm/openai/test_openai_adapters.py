@@ -16,7 +16,7 @@ from soar.errors import ConfigError, EndpointError, StoreError
 from soar.files import publish
 from soar.learning.trainers.scripted import Scripted
 from soar.lm.openai import Backend
-from soar.lm.openai.adapters import Lent
+from soar.lm.openai.adapters import LoadedAdapters
 from soar.lm.openai.client import COLD_TOKENS
 from soar.method import open_backend, open_domain, open_method
 from soar.types import Message, Sampling
@@ -110,7 +110,7 @@ def test_what_a_killed_session_lent_is_taken_back_and_the_same_is_used_again(the
     with serving(behave) as behave.server:
         behave.loaded["somebody's"] = "x"
         with monkeypatch.context() as killed:
-            killed.setattr(Lent, "take_back", nothing)
+            killed.setattr(LoadedAdapters, "unload_all", nothing)
             asyncio.run(ask(backend(behave.server.url, theta0, kept).open(first)))
             (lent,) = set(behave.loaded) - {"somebody's"}
             assert asyncio.run(ask(backend(behave.server.url, theta0, kept).open(first))) == [f"{lent} 5"]
@@ -152,7 +152,7 @@ NOTED = {"probes": [PROBE], "learnt": [-1.0], "base": [-6.0], "unscaled": [-3.0]
 
 
 @pytest.mark.parametrize(
-    ("found", "reason"), [(-0.5, None), (-3.0, "what was learnt is not applied"), (-1.5, "alpha / rank")]
+    ("found", "reason"), [(-0.5, None), (-3.0, "the finetuning is not applied"), (-1.5, "alpha / rank")]
 )
 def test_an_adapter_that_the_server_applies_wrongly_is_refused(found, reason, theta0, tmp_path):
     weights = published(tmp_path / "1", "one", probe=NOTED)

@@ -126,13 +126,13 @@ def test_a_key_in_the_address_is_refused_without_being_said(url):
 
 
 def test_a_key_in_an_address_that_is_none_is_not_said():
-    with pytest.raises(ConfigError, match="no address") as caught:
+    with pytest.raises(ConfigError, match="not an address") as caught:
         Backend(Backend.Settings(model="m", base_url="user:sk-0123456789@host/v1"))
     assert "0123456789" not in str(caught.value)
 
 
 def test_a_key_in_place_of_its_variable_is_refused_without_being_said():
-    with pytest.raises(ConfigError, match="no name of a variable") as caught:
+    with pytest.raises(ConfigError, match="not the name of a variable") as caught:
         Backend(Backend.Settings(model="m", base_url="https://host/v1", api_key_env="sk-0123456789"))
     assert "0123456789" not in str(caught.value)
 

@@ -70,7 +70,7 @@ def test_the_system_text_moves_into_the_user_message(caplog, status, words):
         assert ask(server.url, 2, times=2).texts == ["100", "101"]
     assert server.bodies[-1]["messages"] == [{"role": "user", "content": "rules\n\ntask"}]
     assert len(server.bodies) == 3
-    assert said(caplog, "system message goes into the user's") == 1
+    assert said(caplog, "system message goes into the user message") == 1
     assert "min_p" in server.bodies[-1]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soar.lm.openai.refusal import read_refusal, retry_after
-from soar.lm.openai.reply import NonsenseReply, read_reply
+from soar.lm.openai.reply import UnusableReply, read_reply
 from soar.lm.openai.request import DROPPABLE
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -51,5 +51,5 @@ def test_any_refusal_can_be_read(status, body):
 
 @given(st.recursive(st.none() | st.text() | st.integers(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
 def test_json_that_is_no_reply_is_nonsense(value):
-    with pytest.raises(NonsenseReply):
+    with pytest.raises(UnusableReply):
         read_reply(json.dumps(value).encode())

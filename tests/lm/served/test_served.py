@@ -127,7 +127,7 @@ def test_an_engine_that_dies_is_started_again_and_nothing_is_lost(weights, tmp_p
     texts = use(opened(weights, kept, f"die={deaths}"))
     assert deaths.read_text() == ""
     assert texts == use(opened(weights, kept))
-    assert sum("is started again" in record.message for record in caplog.records) == 2
+    assert sum("restarting it" in record.message for record in caplog.records) == 2
     assert none_left(weights)
 
 
@@ -214,7 +214,7 @@ def test_a_process_is_told_from_a_later_one_by_its_start():
     mine = keeper.started(os.getpid())
     assert mine is not None
     assert mine == keeper.started(os.getpid())
-    assert keeper.said_by_ps(os.getpid())
+    assert keeper.started_by_ps(os.getpid())
     gone = subprocess.Popen(["sleep", "0.1"])
     assert keeper.started(gone.pid) not in (None, mine)
     gone.wait()
@@ -245,7 +245,7 @@ NOTED = {
     ("said", "reason"),
     [
         ({"logprobs": [None, -9, -9, -0.5, -0.55, -7], "answer": "I can"}, None),
-        ({"logprobs": [None, -9, -9, -3.0, -3.0, -7], "answer": "def f"}, "what was learnt is not applied"),
+        ({"logprobs": [None, -9, -9, -3.0, -3.0, -7], "answer": "def f"}, "the finetuning is not applied"),
         ({"logprobs": [None, -9, -9, -1.5, -1.5, -7], "answer": "def f"}, r"alpha / rank"),
         ({"logprobs": [None, -9, -9, -9.0, -9.0, -7], "answer": "def f"}, "other weights"),
         ({"answer": " def foo(): pass"}, None),

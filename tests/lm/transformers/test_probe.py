@@ -62,7 +62,7 @@ def change(learnt, small, share):
 
 @pytest.mark.parametrize(
     ("share", "reason"),
-    [(0.0, "what was learnt is not applied"), (RANK**-0.5, r"alpha / rank"), (2.0, "other weights")],
+    [(0.0, "the finetuning is not applied"), (RANK**-0.5, r"alpha / rank"), (2.0, "other weights")],
     ids=["the base's", "an adapter's wrong scale", "others"],
 )
 def test_other_weights_stop_the_search_and_are_named(learnt, small, share, reason):

@@ -65,7 +65,7 @@ def test_what_was_learnt_is_served_and_drawn_at_random(folder, learnt, tmp_path,
     found = asked(folder, learnt, tmp_path / "engines", 4)
     assert sum("def transform(xs):" in each.text for each in found) >= 3
     assert len({each.text for each in found}) > 1
-    assert not [record for record in caplog.records if "does not tell" in record.message]
+    assert not [record for record in caplog.records if "do not tell" in record.message]
     assert [each.text for each in asked(folder, learnt, tmp_path / "engines", 4)] == [each.text for each in found]
 
 
@@ -82,7 +82,7 @@ def lerped(folder: Path, learnt: Path, out: Path, share: float) -> Path:
 
 @pytest.mark.parametrize(
     ("share", "reason"),
-    [(0.0, "what was learnt is not applied"), (RANK**-0.5, "alpha / rank")],
+    [(0.0, "the finetuning is not applied"), (RANK**-0.5, "alpha / rank")],
     ids=["the base's", "an adapter's wrong scale"],
 )
 def test_an_engine_that_serves_other_weights_is_refused(share, reason, folder, learnt, tmp_path):

@@ -121,7 +121,7 @@ def test_out_of_memory_fewer_are_decoded_side_by_side_and_nothing_is_lost(small,
     expected = use(small, lambda lm: collect(lm, CHAT, range(20)))
 
     async def action(lm):
-        step, sizes = lm._memory.step, []
+        step, sizes = lm._model.step, []
 
         def narrow(groups, tokens):
             sizes.append(len(tokens))
@@ -129,7 +129,7 @@ def test_out_of_memory_fewer_are_decoded_side_by_side_and_nothing_is_lost(small,
                 raise torch.OutOfMemoryError("no")
             return step(groups, tokens)
 
-        lm._memory.step = narrow
+        lm._model.step = narrow
         found = await collect(lm, CHAT, range(20))
         assert max(sizes[2:]) <= 8
         return found
@@ -142,11 +142,11 @@ def test_out_of_memory_fewer_are_decoded_side_by_side_and_nothing_is_lost(small,
 
 def test_an_error_of_the_model_reaches_those_that_wait_and_the_next_request_is_served(small):
     async def action(lm):
-        step = lm._memory.step
-        lm._memory.step = lambda *_: 1 / 0
+        step = lm._model.step
+        lm._model.step = lambda *_: 1 / 0
         with pytest.raises(EndpointError, match="ZeroDivisionError"):
             await asyncio.wait_for(collect(lm, CHAT, [1]), 10)
-        lm._memory.step = step
+        lm._model.step = step
         assert len(await collect(lm, CHAT, [1])) == 1
 
     use(small, action)
@@ -167,7 +167,7 @@ def test_a_cancelled_request_gives_its_place_to_the_next(small):
 
 def test_closing_ends_what_waits_and_frees_the_model(small):
     async def action(lm):
-        model = weakref.ref(lm._memory._model)
+        model = weakref.ref(lm._model._model)
         waiting = asyncio.create_task(collect(lm, CHAT, range(64), replace(SAMPLING, max_new_tokens=400)))
         await asyncio.sleep(0.05)
         await lm.close()

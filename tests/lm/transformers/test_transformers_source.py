@@ -19,7 +19,7 @@ def test_a_model_is_a_folder_or_a_name_in_the_users_cache(small, tmp_path, monke
     (stored / "refs" / "main").write_text("abc")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     assert folder_of("some/model") == stored / "snapshots" / "abc"
-    with pytest.raises(ConfigError, match=r"neither a folder, nor a \.gguf file, nor in the cache"):
+    with pytest.raises(ConfigError, match=r"neither a folder, nor a \.gguf file, nor in the Hugging Face cache"):
         folder_of("some/other")
 
 

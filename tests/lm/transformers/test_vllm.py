@@ -74,7 +74,7 @@ def test_merged_weights_are_recognised_and_others_refused(folder, learnt, tmp_pa
     found, _ = use(backend.open(learnt))
     assert any("def transform(xs):" in each.text for each in found)
     assert not [record for record in caplog.records if "log-probabilities" in record.message]
-    with pytest.raises(StoreError, match="what was learnt is not applied"):
+    with pytest.raises(StoreError, match="the finetuning is not applied"):
         use(backend.open(lerped(folder, learnt, tmp_path / "2", 0.0)))
 
 

@@ -1,4 +1,4 @@
-"""The small models that ship with the package, or one like them: what a configuration says of them."""
+"""The small models that ship with the package, or one like them: their settings, and how they are opened."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from soar.lm.embedded.engine import Embedded
 
 SHIPPED = Path(__file__).parent / "weights"
-"""The folder of the model of ARC that comes with the package."""
+"""The folder of the shipped model for ARC."""
 
 NAMED = {"sequences": SHIPPED / "sequences"}
-"""The folders of the others, by the name of the domain that each is for."""
+"""The folders of the other shipped models, each by the name of its domain."""
 
 
 class Backend:
     """A model in this process, on the CPU (``lm.backend = "embedded"``)."""
 
     class Settings(Section):
-        """`model` is the name of a shipped one or a folder, None the shipped one of ARC."""
+        """`model` is the name of a shipped model or a folder; None is the shipped model for ARC."""
 
         model: str | None = None
 
@@ -36,7 +36,7 @@ class Backend:
         self.domain = "arc" if name is None else name if name in NAMED else None
         if not (self.folder / "config.json").is_file():
             raise ConfigError(
-                f"lm.model = {name!r}: expected {', '.join(NAMED)} or a folder with a model, there is no config.json"
+                f"lm.model = {name!r} holds no config.json: expected {', '.join(NAMED)} or a folder with a model"
             )
 
     def identity(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Jobs of decoding, and which of their samples go on with which token.
+"""Jobs to decode, and which of their samples continue with which token.
 
-Samples of a job with the same tokens so far are one branch. Knows tokens and their scores; knows nothing of how a model
-computes those or where it keeps what it has read.
+Samples of a job with the same tokens so far are one branch. Knows tokens and their scores; knows neither how a model
+computes those nor where it stores what it has read.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class Job:
 @dataclass(frozen=True)
 class Done:
     """A decoded sample, number `index` of its job: its tokens without the one that ended it, and whether it ended
-    itself ("stop") or was cut ("length")."""
+    itself ("stop") or was cut off ("length")."""
 
     job: Job
     index: int
@@ -43,12 +43,12 @@ class Done:
 
 
 Samples: TypeAlias = tuple[int, ...] | Runner
-"""Samples of a job: their numbers, or of distinct samples the place in their race."""
+"""Samples of a job: their numbers or, for distinct samples, a prefix in their race."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What has got its last token, or is cut."""
+    """Samples that have their last token, or are cut off."""
 
     samples: Samples
     tokens: tuple[int, ...]
@@ -57,16 +57,16 @@ class Ended:
 
 @dataclass(eq=False, slots=True)
 class Run:
-    """A job being decoded; `ended` is what is decoded and not handed over. Distinct samples are when all are there:
-    until then an earlier one may yet come and take the place of the last."""
+    """A job being decoded; `ended` holds the samples not handed over yet. Distinct samples are handed over together:
+    until all are there, one that arrives earlier may displace the last."""
 
     job: Job
     prefix: Prefix
     ended: list[Ended] = field(default_factory=list)
 
-    def handed_over(self) -> list[Done]:
-        """Return the samples that ended, and forget them. Where there are fewer distinct ones than wanted (min-p), they
-        are repeated."""
+    def hand_over(self) -> list[Done]:
+        """Return the samples that ended, and forget them. If min-p leaves fewer distinct ones than requested, they are
+        repeated."""
         ended, self.ended = self.ended, []
         if not self.job.distinct:
             return [
@@ -79,7 +79,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Samples of one job with the same tokens so far, and the place of these tokens in the samples' cache."""
+    """Samples of one job with the same tokens so far, and the slot of these tokens in the samples' cache."""
 
     run: Run
     slot: int
@@ -92,18 +92,18 @@ class Branch:
         return 1 if isinstance(self.samples, Runner) else len(self.samples)
 
 
-def begun(job: Job) -> Samples:
-    """Return all samples of a job that is about to begin."""
+def all_samples(job: Job) -> Samples:
+    """Return all samples of a job, before their first token."""
     return start(job.seeds[0]) if job.distinct else tuple(range(len(job.seeds)))
 
 
 Growth: TypeAlias = list[tuple[int, Samples]]
-"""The tokens that a branch goes on with, and the samples that do."""
+"""The tokens that a branch continues with, each with its samples."""
 
 
 def grow(branches: Sequence[Branch], scores: NDArray[np.float32]) -> list[Growth]:
-    """Draw what each branch goes on with, by its row of ``scores`` ``(branches, vocabulary)``; nothing for one whose
-    samples are no longer among the first of their race. Branches of one job stand together."""
+    """Draw the continuations of each branch from its row of ``scores`` ``(branches, vocabulary)``; none for a branch
+    that is no longer among the first of its race. Branches of one job are adjacent."""
     found: list[Growth] = [[] for _ in branches]
     for way, distinct in ((_drawn, False), (_raced, True)):
         places = [place for place, branch in enumerate(branches) if branch.run.job.distinct == distinct]
@@ -114,7 +114,7 @@ def grow(branches: Sequence[Branch], scores: NDArray[np.float32]) -> list[Growth
 
 
 def _drawn(branches: Sequence[Branch], scores: NDArray[np.float32]) -> Iterator[Growth]:
-    """Draw the next token of each sample by itself."""
+    """Draw the next token of each sample independently."""
     samples = [(branch, number) for branch in branches for number in _numbers(branch.samples)]
     tokens = draw(
         scores,
@@ -135,7 +135,7 @@ def _drawn(branches: Sequence[Branch], scores: NDArray[np.float32]) -> Iterator[
 
 
 def _raced(branches: Sequence[Branch], scores: NDArray[np.float32]) -> list[Growth]:
-    """Continue races: of all continuations and what has ended, those that arrive first."""
+    """Continue races: keep the first to arrive of all continuations and ended samples."""
     runs = [(run, list(members)) for run, members in groupby(branches, key=lambda branch: branch.run)]
     found: list[Growth] = [[] for _ in branches]
     for (run, _), continuations in zip(runs, race(scores, [_field(*each) for each in runs]), strict=True):
@@ -154,7 +154,7 @@ def _field(run: Run, branches: Sequence[Branch]) -> Field:
 
 
 def _numbers(samples: Samples) -> tuple[int, ...]:
-    assert not isinstance(samples, Runner), "distinct samples have no numbers before all are there"
+    assert not isinstance(samples, Runner), "distinct samples have no numbers until all are there"
     return samples
 
 

@@ -1,11 +1,12 @@
-"""How tokens are drawn: temperature and min-p; each sample by itself, or those of one job without replacement.
+"""How tokens are drawn: temperature and min-p; each sample independently, or those of one job without replacement.
 
-Without replacement it is a race (exponential race or Gumbel-top-k; Kool, van Hoof and Welling 2019, arXiv 1903.06059):
-every complete sequence arrives at an exponentially distributed time, its rate its probability, and the n that arrive
-first are n samples, each drawn from those not drawn before. A prefix arrives with the first of its sequences, so its
-rate is its probability too. One of its continuations, drawn as ever, arrives with it; each other one, as exponential
-times have no memory, later by an exponential time at its own rate. To keep at every length the n prefixes that arrive
-first is therefore exact. Random numbers are keyed by what they are drawn for: n samples are the first of m > n.
+Drawing without replacement is a race (exponential race or Gumbel-top-k; Kool, van Hoof and Welling 2019, arXiv
+1903.06059): every complete sequence arrives at an exponentially distributed time whose rate is its probability, and the
+first n to arrive are n samples, each drawn from those not drawn before. A prefix arrives with the first of its
+sequences, so its rate is its probability too. One of its continuations, drawn as usual, arrives with it; every other
+one arrives later by an exponential time at its own rate, because exponential times have no memory. Keeping the first n
+prefixes at every length is therefore exact. Random numbers are keyed by what they are drawn for: n samples are the
+first n of m > n.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +17,14 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from soar.lm.embedded.kernels import follow, mixed, pick
+from soar.lm.embedded.kernels import follow, pick, splitmix64
 
 NEVER = 1e250
-"""A time that nothing arrives after."""
+"""A time after all arrivals."""
 
 
 class Runner(NamedTuple):
-    """A prefix in a race: when it arrives, its probability, and the key of the random numbers of what follows it."""
+    """A prefix in a race: its arrival time, its probability, and the key of the random numbers for what follows it."""
 
     time: float
     rate: float
@@ -31,12 +32,12 @@ class Runner(NamedTuple):
 
 
 Continuation: TypeAlias = tuple[int, int, Runner]
-"""The place of the prefix that is continued, the token, the prefix that is one longer."""
+"""The place of the prefix that is continued, the token, and the prefix with that token."""
 
 
 def start(seed: int) -> Runner:
     """Return the empty prefix."""
-    return Runner(0.0, 1.0, int(mixed(np.uint64(seed))))
+    return Runner(0.0, 1.0, int(splitmix64(np.uint64(seed))))
 
 
 def draw(
@@ -58,7 +59,7 @@ def draw(
 
 @dataclass(frozen=True)
 class Field:
-    """The prefixes of one race, those that are complete apart, and how many sequences are wanted."""
+    """The unfinished and the complete prefixes of one race, and how many sequences to keep."""
 
     runners: Sequence[Runner]
     complete: Sequence[Runner]
@@ -68,16 +69,16 @@ class Field:
 
     @property
     def bound(self) -> float:
-        """The time after which no continuation can be among the wanted: as many arrive before."""
+        """The time after which no continuation can be among the first `wanted`: that many arrive earlier."""
         if len(self.runners) + len(self.complete) < self.wanted:
             return NEVER
         return sorted(runner.time for runner in (*self.runners, *self.complete))[self.wanted - 1]
 
 
 def race(logits: NDArray[np.float32], fields: Sequence[Field]) -> Iterator[list[Continuation]]:
-    """Yield, for each field, the continuations of its runners that may be among the wanted, at most as many, in the
-    order of the runners, whose places are counted over all fields: the rows of ``logits`` ``(runners, vocabulary)`` are
-    what follows each."""
+    """Yield, for each field, the continuations of its runners that may be among the first `wanted`, at most that many,
+    in the order of the runners. Runners are numbered over all fields, as are their rows of ``logits`` ``(runners,
+    vocabulary)``."""
     sizes = [len(field.runners) for field in fields]
     times, rates, keys = zip(*(runner for field in fields for runner in field.runners), strict=True)
     rows, tokens, (when, rate, key) = follow(

@@ -1,7 +1,7 @@
 """The small model that ships with the package, or a finetuned one in its place, as a language model.
 
-Requests of all callers wait in one line; a few threads take them in batches and decode them side by side. Knows text
-and threads; how samples are decoded together is `shared_prefix`'s.
+Requests of all callers wait in one queue; a few threads take them in batches and decode them side by side. Knows text
+and threads; `shared_prefix` decodes samples together.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ from soar.lm.request import Request
 from soar.types import Completion, Prompt, Sampling
 
 LONGEST_PROGRAM = 256
-"""The most new tokens of a completion, whatever a caller allows: no program the model knows is as long."""
+"""The most new tokens of a completion, whatever a caller allows: the model knows no program that long."""
 
 SAMPLES = 384
-"""How many samples one thread decodes side by side; more only fall out of the processor's cache."""
+"""How many samples one thread decodes side by side: more would not fit the processor's cache."""
 
 PROMPT_TOKENS = 16384
 """How many tokens of prompts one thread keeps in its cache."""
@@ -70,10 +70,10 @@ class Embedded:
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
-        """Yield one completion per seed as it is there; each depends on its own seed alone, up to rounding.
+        """Yield one completion per seed as soon as it is decoded; each depends on its own seed alone, up to rounding.
 
-        Distinct ones are drawn without replacement, and follow from the first seed: asked for more by the same first
-        seed, those come first that came before.
+        Distinct completions are drawn without replacement and follow from the first seed: a larger request with the
+        same first seed begins with the same completions.
         """
         tokens = self._tokens(prompt)
         limit = min(sampling.max_new_tokens, LONGEST_PROGRAM)
@@ -97,11 +97,11 @@ class Embedded:
             request.cancelled = True
 
     def requests(self) -> dict[str, int]:
-        """Return the calls made so far; there is nothing to retry."""
+        """Return the calls made so far; nothing is retried."""
         return {"issued": self._issued, "retried": 0, "failed": 0}
 
     async def close(self) -> None:
-        """End the threads; what is being decoded is given up."""
+        """End the threads; samples being decoded are dropped."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
@@ -114,7 +114,7 @@ class Embedded:
         return tuple(self._tokenizer.encode(prompt, add_special_tokens=False).ids)
 
     def _decode(self, decoder: SharedPrefixDecoder) -> None:
-        """Decode requests until closed: the body of one thread. An error goes to those whose requests it broke."""
+        """Decode requests until closed: the body of one thread. An error goes to callers whose requests it broke."""
         held: list[Request] = []
         while True:
             held = [request for request in held if not request.cancelled]
@@ -127,13 +127,13 @@ class Embedded:
                 decoder.drop(lambda job: job.tag.cancelled)
                 for sample in done + decoder.step():
                     self._deliver(sample)
-            except Exception as error:  # noqa: BLE001 — whatever it is, the callers must not wait for ever
+            except Exception as error:  # noqa: BLE001 — whatever it is, callers must not wait forever
                 decoder.drop(lambda _: True)
                 for request in held:
                     request.put(error)
 
     def _take(self, decoder: SharedPrefixDecoder) -> list[Job]:
-        """Return the jobs to take in now; wait for one while there is nothing to decode."""
+        """Return the jobs to admit now; wait for one if there is nothing to decode."""
         taken: list[Job] = []
         samples, prompts = decoder.active, decoder.prompt_tokens
         if samples > SAMPLES // 2:
@@ -144,19 +144,20 @@ class Embedded:
                 self._wake.wait()
             self._idle -= 1
             most = min(SAMPLES, self._share(samples))
-            for job in _alike(self._waiting):
+            for job in _by_length(self._waiting):
                 samples, prompts = samples + len(job.seeds), prompts + len(job.prompt)
                 if (decoder.active or taken) and (samples > most or prompts > PROMPT_TOKENS):
                     break
                 self._waiting.remove(job)
                 taken.append(job)
+            # A request wakes one thread; what that one leaves is passed on to the next.
             if self._waiting and self._idle:
                 self._wake.notify()
         return taken
 
     def _share(self, active: int) -> int:
-        """Return how many samples a thread that has so many may have, so that as many are left for each idle one: a
-        small search, and the end of every search, would else be one thread's."""
+        """Return how many samples a thread with `active` ones may have so that each idle thread gets as many: otherwise
+        one thread would decode a small search, and the end of every search, alone."""
         waiting = sum(len(job.seeds) for job in self._waiting)
         return -(-(active + waiting) // (1 + self._idle))
 
@@ -165,12 +166,12 @@ class Embedded:
         request: Request = done.job.tag
         text = self._tokenizer.decode(list(done.tokens), skip_special_tokens=True)
         count = len(done.tokens) + (done.finish_reason == "stop")
-        seconds = time.monotonic() - request.begun
+        seconds = time.monotonic() - request.started
         request.put((done.index, Completion(text, done.finish_reason, len(done.job.prompt), count, seconds)))
 
 
-def _alike(waiting: Sequence[Job]) -> list[Job]:
-    """Return the jobs in the order to take them: the oldest, then those whose prompts are about as long."""
+def _by_length(waiting: Sequence[Job]) -> list[Job]:
+    """Return the jobs in the order to admit them: the oldest, then by how close their prompts are in length."""
     return sorted(waiting, key=lambda job: abs(len(job.prompt) - len(waiting[0].prompt)))
 
 

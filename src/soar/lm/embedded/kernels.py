@@ -1,8 +1,7 @@
-"""What reading and decoding do beside their matrix products, compiled by numba: norms, rotation, attention, gates,
-drawing.
+"""What reading and decoding do besides matrix products, compiled by numba: norms, rotation, attention, gates, drawing.
 
-A step of decoding is many small operations, and calling them one by one costs more than they do. Knows arrays of 32-bit
-floats; knows neither models nor text. The compiled code is kept on disk: only the first use ever waits for it.
+A decoding step is many small operations, and calling them one by one costs more than computing them. Knows arrays of
+32-bit floats; knows neither models nor text. Compiled code is cached on disk: only the first use ever waits for it.
 """
 
 from typing import Any
@@ -13,21 +12,22 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+# nogil, since several threads decode at once.
 compiled: Any = numba.njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
 
 LOG2_E, LN_2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
-LEAST, MOST = np.float32(-87.0), np.float32(87.0)
+LEAST, MOST = np.float32(-87.0), np.float32(87.0)  # just inside the range of a 32-bit float's exponent
 HALF, ONE = np.float32(0.5), np.float32(1.0)
 GOLDEN, TINY, ONE_64 = np.uint64(0x9E3779B97F4A7C15), np.float64(2.0**-53), np.float64(1.0)
 RAREST = 1e-200
-"""Sequences less probable never take part in a race, but for the one that arrives with its prefix."""
+"""Sequences less probable than this never enter a race, except the one that arrives with its prefix."""
 
 C2, C3, C4, C5, C6 = (np.float32(1 / factorial) for factorial in (2, 6, 24, 120, 720))
 
 
 @compiled
 def exp(x: np.float32) -> np.float32:
-    """Return e to the power of x, held to ±87, to about a millionth: unlike the library's, it runs in vectors."""
+    """Return e to the power of x, clamped to ±87, to about a millionth: unlike the library's, it is vectorized."""
     held = min(max(x, LEAST), MOST)
     power = np.floor(held * LOG2_E + HALF)
     rest = held - power * LN_2
@@ -37,7 +37,7 @@ def exp(x: np.float32) -> np.float32:
 
 @compiled
 def normalize(hidden: Floats, weight: Floats, epsilon: float, out: Floats) -> None:
-    """Write the root-mean-square norm of each row of ``hidden`` ``(rows, width)``, times ``weight``, to ``out``."""
+    """Write each row of ``hidden`` ``(rows, width)``, divided by its root mean square, times ``weight``, to ``out``."""
     rows, width = hidden.shape
     for row in range(rows):
         total = np.float32(0)
@@ -50,7 +50,7 @@ def normalize(hidden: Floats, weight: Floats, epsilon: float, out: Floats) -> No
 
 @compiled
 def normalize_heads(states: Floats, weight: Floats, epsilon: float) -> None:
-    """Norm each head of ``states`` ``(rows, heads · size)`` as `normalize` does a row, in place; ``weight`` is
+    """Normalize each head of ``states`` ``(rows, heads · size)`` as `normalize` does a row, in place; ``weight`` is
     ``(size,)``."""
     rows, width = states.shape
     size = len(weight)
@@ -76,7 +76,7 @@ def gate(gate_up: Floats, out: Floats) -> None:
 
 
 @compiled
-def settle(states: Floats, turn: tuple[Floats, Floats], cache: tuple[Floats, Floats]) -> None:
+def rotate_and_cache(states: Floats, turn: tuple[Floats, Floats], cache: tuple[Floats, Floats]) -> None:
     """Rotate and scale the queries within ``states`` ``(tokens, (heads + 2 · kv heads) · size)`` of a prompt's last
     tokens, in place, and write their rotated keys, and their values, to the end of ``cache`` ``(kv heads, size,
     length)`` each. ``turn`` is cosine and sine ``(tokens, size / 2)`` of the tokens' positions."""
@@ -100,14 +100,14 @@ def settle(states: Floats, turn: tuple[Floats, Floats], cache: tuple[Floats, Flo
 
 
 @compiled
-def soften(scores: Floats, seen: int) -> None:
+def softmax(scores: Floats, seen: int) -> None:
     """Turn ``scores`` ``(heads, tokens, length)`` into weights that sum to one, in place: the first token sees `seen`
-    tokens, each other one more than the one before; those not seen weigh nothing."""
+    tokens, each next one sees one more; tokens not seen get weight 0."""
     heads, tokens, length = scores.shape
     for head in range(heads):
         for token in range(tokens):
             row, count = scores[head, token], seen + token
-            scale = ONE / _soften(row, count)
+            scale = ONE / _exponentiate(row, count)
             for i in range(count):
                 row[i] *= scale
             for i in range(count, length):
@@ -129,7 +129,7 @@ def attend(
     ``states`` ``(rows, (heads + 2 · kv heads) · size)`` holds queries, keys and values, not rotated; ``turn`` cosine
     and sine ``(rows, size / 2)`` of the rows' positions; ``prompt`` keys and values ``(kv heads, size, length)``;
     ``own`` keys and values ``(slots, kv heads, capacity, size)``: row i's own tokens are the first ``counts[i]`` of
-    slot ``slots[i]``, and the new one is written behind them. What is attended to goes to ``out`` ``(rows, heads ·
+    slot ``slots[i]``, and the new one is written after them. What is attended to goes to ``out`` ``(rows, heads ·
     size)``.
     """
     (cosine, sine), (keys, values), (own_keys, own_values) = turn, prompt, own
@@ -151,8 +151,8 @@ def attend(
                 at = asking * size
                 _rotate(states[row, at : at + size], cosine[row], sine[row], scale, query)
                 _score(query, keys[head], mine, count + 1, weights)
-                total = _soften(weights, length + count + 1)
-                _gather(weights, values[head], theirs, count + 1, ONE / total, out[row, at : at + size])
+                total = _exponentiate(weights, length + count + 1)
+                _weighted_sum(weights, values[head], theirs, count + 1, ONE / total, out[row, at : at + size])
 
 
 @compiled
@@ -165,10 +165,11 @@ def _rotate(state: Floats, cosine: Floats, sine: Floats, scale: np.float32, out:
 
 @compiled
 def _score(query: Floats, keys: Floats, own: Floats, count: int, scores: Floats) -> None:
-    """Write the query's products with the prompt's keys ``(size, length)`` and then with its own ``(count, size)``."""
+    """Write the query's products with the prompt's keys ``(size, length)``, then with its own ``(count, size)``."""
     size, length = keys.shape
     for i in range(length):
         scores[i] = np.float32(0)
+    # Four at a time, so that the scores are read and written a quarter as often.
     for d in range(0, size - 3, 4):
         a, b, c, e = query[d], query[d + 1], query[d + 2], query[d + 3]
         for i in range(length):
@@ -184,7 +185,7 @@ def _score(query: Floats, keys: Floats, own: Floats, count: int, scores: Floats)
 
 
 @compiled
-def _soften(scores: Floats, count: int) -> np.float32:
+def _exponentiate(scores: Floats, count: int) -> np.float32:
     """Turn the first `count` scores into weights, the largest 1, in place; return their sum."""
     top = scores[0]
     for i in range(count):
@@ -197,7 +198,7 @@ def _soften(scores: Floats, count: int) -> np.float32:
 
 
 @compiled
-def _gather(weights: Floats, values: Floats, own: Floats, count: int, scale: np.float32, out: Floats) -> None:
+def _weighted_sum(weights: Floats, values: Floats, own: Floats, count: int, scale: np.float32, out: Floats) -> None:
     """Write the weighted sum of the prompt's values ``(size, length)`` and of its own ``(count, size)``."""
     size, length = values.shape
     for d in range(size):
@@ -236,13 +237,13 @@ def pick(
 ) -> None:
     """Write to ``out`` the token at each number's place in the distribution of its row of ``logits`` ``(branches,
     vocabulary)``, without the tokens less probable than ``min_p`` times the most probable one. All others are ``(n,)``;
-    neighbours of one row, temperature and ``min_p`` share the work."""
+    neighbours with the same row, temperature and ``min_p`` share the work."""
     weights, total = np.empty(logits.shape[1], np.float32), 0.0
     for i in range(len(rows)):
         alike = i > 0 and rows[i] == rows[i - 1] and temperatures[i] == temperatures[i - 1] and min_p[i] == min_p[i - 1]
         if not alike:
             total = _weigh(logits[rows[i]], temperatures[i], min_p[i], weights)
-        out[i] = _at(numbers[i] * total, weights)
+        out[i] = _token_at(numbers[i] * total, weights)
 
 
 @compiled
@@ -254,8 +255,8 @@ def follow(
     min_p: Floats,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64]]]:
     """Return the prefixes, one token longer than ``runners``, that arrive no later than their ``bounds`` in a race of
-    sequences (`soar.lm.embedded.draw`): which row of ``logits`` ``(n, vocabulary)`` each goes on from, its token, and
-    its time, rate and key, as ``runners`` has them ``(n,)`` each. One of each row arrives with it; all rows are in
+    sequences (`soar.lm.embedded.draw`): which row of ``logits`` ``(n, vocabulary)`` each continues, its token, and
+    its time, rate and key, as ``runners`` has them ``(n,)`` each. One of each row arrives with it; rows are in
     order."""
     (times, rates, keys), size = runners, logits.shape[1]
     rows, tokens = np.empty(len(times) * size, np.int64), np.empty(len(times) * size, np.int64)
@@ -263,13 +264,13 @@ def follow(
     weights, count = np.empty(size, np.float32), 0
     for row in range(len(times)):
         total = _weigh(logits[row], temperatures[row], min_p[row], weights)
-        first = _at(_number(mixed(keys[row])) * total, weights)
+        first = _token_at(_uniform(splitmix64(keys[row])) * total, weights)
         scale, slack = rates[row] / total, bounds[row] - times[row]
         for token in range(size):
-            own, bits, late = scale * weights[token], mixed(keys[row] + np.uint64(token + 1) * GOLDEN), 0.0
+            own, bits, late = scale * weights[token], splitmix64(keys[row] + np.uint64(token + 1) * GOLDEN), 0.0
             if token != first:
-                number = _number(bits)
-                if own < RAREST or number >= own * slack:  # the latter spares a logarithm: -log(1 - x) is at least x
+                number = _uniform(bits)
+                if own < RAREST or number >= own * slack:  # the second test saves a logarithm: -log(1 - x) >= x
                     continue
                 late = -np.log(ONE_64 - number) / own
                 if late > slack:
@@ -281,8 +282,8 @@ def follow(
 
 
 @compiled
-def _at(wanted: float, weights: Floats) -> int:
-    """Return the first token at which the sum of the weights exceeds `wanted`."""
+def _token_at(wanted: float, weights: Floats) -> int:
+    """Return the first token at which the running sum of the weights exceeds `wanted`."""
     before, chosen = 0.0, 0
     for token in range(len(weights)):
         if weights[token] > 0:
@@ -298,19 +299,19 @@ def uniforms(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[n
     """Return one number in [0, 1) per seed and place, both ``(n,)``."""
     out = np.empty(len(seeds))
     for i in range(len(seeds)):
-        out[i] = _number(mixed(mixed(seeds[i]) + places[i] * GOLDEN))
+        out[i] = _uniform(splitmix64(splitmix64(seeds[i]) + places[i] * GOLDEN))
     return out
 
 
 @compiled
-def _number(bits: np.uint64) -> float:
+def _uniform(bits: np.uint64) -> float:
     """Return a number in [0, 1) made of 64 random bits."""
     return np.float64(bits >> np.uint64(11)) * TINY
 
 
 @compiled
-def mixed(state: np.uint64) -> np.uint64:
-    """Return 64 bits that look random whatever the `state` (splitmix64; Steele, Lea and Flood 2014)."""
+def splitmix64(state: np.uint64) -> np.uint64:
+    """Return 64 bits that look random for any `state` (Steele, Lea and Flood 2014)."""
     bits = state + GOLDEN
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -319,7 +320,7 @@ def mixed(state: np.uint64) -> np.uint64:
 
 @compiled
 def _weigh(logits: Floats, temperature: np.float32, min_p: np.float32, weights: Floats) -> float:
-    """Write each token's weight, that of the most probable one being 1; return their sum."""
+    """Write each token's weight, 1 for the most probable one; return their sum."""
     top = logits[0]
     for token in range(len(logits)):
         top = max(top, logits[token])

@@ -1,8 +1,8 @@
 """A small Llama or Qwen3: weights read from a folder in the usual format, and the parts of a forward pass.
 
-Made for models so small that the calls around the arithmetic cost more than the arithmetic: projections are fused,
-nothing is checked twice. Matrix products are NumPy's, all else is compiled (`kernels`). Knows arrays; knows neither
-text, nor what is kept between tokens, nor how they are drawn.
+Made for models so small that the calls cost more than the arithmetic in them: projections are fused, nothing is checked
+twice. NumPy computes the matrix products, compiled code (`kernels`) the rest. Knows arrays; knows neither text, nor
+what is kept between tokens, nor how they are drawn.
 """
 
 import json
@@ -23,7 +23,7 @@ FAMILIES = ("llama", "qwen3")
 
 @dataclass(frozen=True)
 class Layer:
-    """One decoder layer's weights, matrices as ``(from, to)``: of the two ways to hold them the faster for few rows.
+    """One decoder layer's weights, matrices as ``(from, to)``: the faster of the two layouts for few rows.
     ``qkv`` joins the three projections, ``gate_up`` the two of the gated MLP."""
 
     attention_norm: Floats
@@ -74,7 +74,7 @@ def load_llama(folder: Path) -> Llama:
     try:
         return Llama(
             embedding=tensors["embed_tokens.weight"],
-            head=_turned(tensors.get("lm_head.weight", tensors["embed_tokens.weight"])),
+            head=_transposed(tensors.get("lm_head.weight", tensors["embed_tokens.weight"])),
             norm=tensors["norm.weight"],
             layers=tuple(_layer(tensors, f"layers.{index}.") for index in range(config["num_hidden_layers"])),
             frequencies=(_theta(config) ** (-np.arange(0, head_size, 2) / head_size)).astype(np.float32),
@@ -97,22 +97,22 @@ def _layer(tensors: Mapping[str, Floats], prefix: str) -> Layer:
     attention, mlp = f"{prefix}self_attn.", f"{prefix}mlp."
     return Layer(
         attention_norm=tensors[f"{prefix}input_layernorm.weight"],
-        qkv=_turned(*(tensors[f"{attention}{name}_proj.weight"] for name in "qkv")),
-        out=_turned(tensors[f"{attention}o_proj.weight"]),
+        qkv=_transposed(*(tensors[f"{attention}{name}_proj.weight"] for name in "qkv")),
+        out=_transposed(tensors[f"{attention}o_proj.weight"]),
         query_norm=tensors.get(f"{attention}q_norm.weight"),
         key_norm=tensors.get(f"{attention}k_norm.weight"),
         mlp_norm=tensors[f"{prefix}post_attention_layernorm.weight"],
-        gate_up=_turned(tensors[f"{mlp}gate_proj.weight"], tensors[f"{mlp}up_proj.weight"]),
-        down=_turned(tensors[f"{mlp}down_proj.weight"]),
+        gate_up=_transposed(tensors[f"{mlp}gate_proj.weight"], tensors[f"{mlp}up_proj.weight"]),
+        down=_transposed(tensors[f"{mlp}down_proj.weight"]),
     )
 
 
-def _turned(*matrices: Floats) -> Floats:
+def _transposed(*matrices: Floats) -> Floats:
     """Return matrices ``(to, from)``, as files hold them, joined as one ``(from, to)``."""
     return np.ascontiguousarray(np.concatenate(matrices).T)
 
 
-def turns(model: Llama, positions: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def rotations(model: Llama, positions: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Return cosine and sine of the rotary embedding at some positions, each ``(*positions, head size / 2)``."""
     angles = positions[..., None].astype(np.float32) * model.frequencies
     return np.cos(angles), np.sin(angles)
@@ -132,8 +132,8 @@ def project(model: Llama, layer: Layer, hidden: Floats) -> Floats:
 
 
 def finish(model: Llama, layer: Layer, hidden: Floats, attended: Floats) -> None:
-    """Turn a layer's input ``hidden`` ``(tokens, width)`` into its output, in place, with what attention gave,
-    ``(tokens, heads · head size)``."""
+    """Turn a layer's input ``hidden`` ``(tokens, width)`` into its output, in place, given what attention
+    returned, ``(tokens, heads · head size)``."""
     hidden += attended @ layer.out
     gate_up = _normalized(model, hidden, layer.mlp_norm) @ layer.gate_up
     gated = np.empty((len(hidden), gate_up.shape[1] // 2), np.float32)

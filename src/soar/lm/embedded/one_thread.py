@@ -1,8 +1,8 @@
-"""NumPy's matrix products on one thread, for as long as somebody asks for that.
+"""Holds NumPy's matrix products to one thread for as long as anyone needs that.
 
-Decoding has its own threads. In so small products several more would wait for each other longer than they compute. How
-many there are is a setting of the whole process, which its holders share: the first one changes it, the last one puts
-it back.
+Decoding has its own threads, and in products this small several more would wait for each other longer than they
+compute. Their number is a setting of the whole process that all holders share: the first one changes it, the last one
+restores it.
 """
 
 import threading
@@ -18,7 +18,7 @@ _limits: threadpool_limits | None = None
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold the process's matrix products to one thread. From several threads at a time, in any order."""
+    """Hold the process's matrix products to one thread. Holders may overlap, in any threads and order."""
     global _holders, _limits
     with _lock:
         _holders += 1

@@ -1,7 +1,7 @@
-"""Prompts that were read lately, so that what a new one begins like is not read again.
+"""A cache of recently read prompts: a new prompt that begins like one of them is read only from where they differ.
 
-The prompts of a search say the same of a task again and again: to sample, and then once for each parent. Knows token
-ids and what a model has made of them; several threads may ask at the same time.
+The prompts of a search repeat their task: for sampling, and then for each parent (two thirds of all prompt tokens).
+Knows token ids and what a model has made of them; several threads may use it at the same time.
 """
 
 import threading
@@ -13,10 +13,10 @@ from soar.lm.embedded.llama import Llama
 from soar.lm.embedded.prefill import Cache, Prefix, prefill
 
 KEPT_TOKENS = 16384
-"""How many tokens of prompts are kept: those of eighty tasks or so."""
+"""How many tokens of prompts are kept: those of about eighty tasks."""
 
 SHORTEST = 48
-"""How many tokens two prompts must begin with in common for the second to be read from there on."""
+"""How many tokens the common beginning of two prompts must have for the second to reuse it."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class _Known:
 
 
 class Prefixes:
-    """The prompts read last, by what they begin with; of those that begin alike, the first."""
+    """The most recently used prompts, by their first tokens; of those that begin alike, the first one read."""
 
     def __init__(self, model: Llama) -> None:
         self._model = model
@@ -35,16 +35,17 @@ class Prefixes:
         self._lock = threading.Lock()
 
     def read(self, prompts: Sequence[tuple[int, ...]]) -> list[Prefix]:
-        """Return what each prompt leaves behind."""
-        begun = [self._begun(prompt) for prompt in prompts]
-        found = prefill(self._model, prompts, begun)
-        for prompt, known, prefix in zip(prompts, begun, found, strict=True):
+        """Return each prompt's keys, values and logits."""
+        known_starts = [self._known_start(prompt) for prompt in prompts]
+        # Without the lock, so that threads read at once; two may read the same prompt, and `_keep` keeps one.
+        found = prefill(self._model, prompts, known_starts)
+        for prompt, known, prefix in zip(prompts, known_starts, found, strict=True):
             if known is None:
                 self._keep(_Known(prompt, prefix))
         return found
 
-    def _begun(self, prompt: tuple[int, ...]) -> Cache | None:
-        """Return what is known of a prompt's first tokens, None where no known prompt begins like it."""
+    def _known_start(self, prompt: tuple[int, ...]) -> Cache | None:
+        """Return the keys and values of a prompt's first tokens, None if no known prompt begins like it."""
         with self._lock:
             known = self._known.get(prompt[:SHORTEST])
             if known is None:
@@ -53,7 +54,7 @@ class Prefixes:
         return known.prefix.first(common(known.prompt, prompt))
 
     def _keep(self, known: _Known) -> None:
-        """Keep a prompt unless one that begins alike is there, and forget those not asked for longest."""
+        """Keep a prompt unless one that begins alike is kept, and forget the least recently used ones."""
         begin = known.prompt[:SHORTEST]
         with self._lock:
             if len(begin) < SHORTEST or begin in self._known:
@@ -65,7 +66,7 @@ class Prefixes:
 
 
 def common(known: Sequence[int], prompt: Sequence[int]) -> int:
-    """Return how many tokens two prompts begin with in common; at least the last one of `prompt` is to be read."""
+    """Return how many tokens of two prompts' common beginning can be reused: never the last one of `prompt`."""
     for place, (a, b) in enumerate(zip(known, prompt[:-1], strict=False)):
         if a != b:
             return place

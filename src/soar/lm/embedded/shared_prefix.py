@@ -1,8 +1,8 @@
-"""Decoding many samples of many prompts at once; what samples have in common is computed once and kept once.
+"""Decodes many samples of many prompts at once; what samples have in common is computed once and stored once.
 
-Samples of one prompt share its cache, and those of one job whose tokens are the same so far are one branch, which grows
-as one until they draw different tokens. New jobs join between any two tokens, finished samples leave. Knows token ids;
-knows neither text nor threads. How tokens are drawn is `draw`'s; what is compiled is in `kernels`.
+Samples of one prompt share its cache. Samples of one job with the same tokens so far are one branch, which grows as one
+until they draw different tokens. New jobs join between any two tokens, finished samples leave. Knows token ids; knows
+neither text nor threads. `draw` draws the tokens; compiled code is in `kernels`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soar.lm.embedded import kernels
-from soar.lm.embedded.branches import Branch, Done, Ended, Growth, Job, Run, begun, grow
-from soar.lm.embedded.llama import Llama, finish, logits, project, turns
+from soar.lm.embedded.branches import Branch, Done, Ended, Growth, Job, Run, all_samples, grow
+from soar.lm.embedded.llama import Llama, finish, logits, project, rotations
 from soar.lm.embedded.prefill import Prefix
 from soar.lm.embedded.prefixes import Prefixes
 from soar.lm.embedded.tensors import Floats
 
 SLOTS = 64
-"""By how many samples the cache of samples' own tokens grows."""
+"""By how many slots the cache of samples' own tokens grows."""
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What is the same in all layers of a step: for each branch the sine and cosine of its position, its place in the
-    cache and how many tokens stand there; and for each prompt which branches are its samples'."""
+    """What all layers of a step share: for each branch the cosine and sine of its position, its slot in the cache and
+    how many tokens are there; and for each prompt the branches of its samples."""
 
     turn: tuple[Floats, Floats]
     slots: NDArray[np.int64]
@@ -35,10 +35,10 @@ class _Step:
 
 
 class SharedPrefixDecoder:
-    """A batch of samples in the course of being decoded. Use from one thread. A prompt's branches stand together."""
+    """A batch of samples being decoded. Use from one thread. A prompt's branches are adjacent."""
 
     def __init__(self, model: Llama, end: int, prefixes: Prefixes | None = None) -> None:
-        """Decode with a model until token `end`; `prefixes` are the prompts it has read, for several decoders."""
+        """Decode with a model until token `end`; `prefixes`, the prompts it has read, may be shared by decoders."""
         self._model = model
         self._prefixes = prefixes or Prefixes(model)
         self._end = end
@@ -58,14 +58,14 @@ class SharedPrefixDecoder:
         return sum(prefix.length for _, prefix in _groups(self._branches))
 
     def drop(self, unwanted: Callable[[Job], bool]) -> None:
-        """Give up the jobs that are `unwanted`."""
+        """Drop the jobs that are `unwanted`."""
         self._free += [branch.slot for branch in self._branches if unwanted(branch.run.job)]
         self._branches = [branch for branch in self._branches if not unwanted(branch.run.job)]
 
     def admit(self, jobs: Sequence[Job]) -> list[Done]:
         """Read the jobs' prompts, each distinct one once, and draw every sample's first token.
 
-        Returns the samples that are finished by that token.
+        Returns the samples that this token finishes.
         """
         if not jobs:
             return []
@@ -77,30 +77,30 @@ class SharedPrefixDecoder:
         longest = max(job.max_new_tokens for job in jobs)
         if longest > columns:
             self._enlarge(places, longest)
-        fresh = [Branch(run, self._place(), begun(run.job)) for run in runs]
+        fresh = [Branch(run, self._free_slot(), all_samples(run.job)) for run in runs]
         grown, done = self._grow(fresh, np.stack([run.prefix.logits for run in runs]))
         self._branches += grown
         return done
 
     def step(self) -> list[Done]:
-        """Decode one more token of every sample and return the samples that it finished."""
+        """Decode one more token of every sample and return the samples that it finishes."""
         if not self._branches:
             return []
-        model, step = self._model, self._begin()
+        model, step = self._model, self._prepare()
         hidden = model.embedding[[branch.tokens[-1] for branch in self._branches]]
         for index, own in enumerate(self._own):
             _layer(model, index, hidden, step, own)
         self._branches, done = self._grow(self._branches, logits(model, hidden))
         return done
 
-    def _begin(self) -> _Step:
+    def _prepare(self) -> _Step:
         counts = np.array([len(branch.tokens) - 1 for branch in self._branches])
         lengths = np.array([branch.run.prefix.length for branch in self._branches])
         slots = np.array([branch.slot for branch in self._branches])
-        return _Step(turns(self._model, lengths + counts), slots, counts, list(_groups(self._branches)))
+        return _Step(rotations(self._model, lengths + counts), slots, counts, list(_groups(self._branches)))
 
     def _grow(self, branches: Sequence[Branch], scores: Floats) -> tuple[list[Branch], list[Done]]:
-        """Draw the next token of every sample; return the branches that go on, and the samples that it finished."""
+        """Draw the next token of every sample; return the branches that continue, and the samples that it finishes."""
         growths = [
             self._unfinished(branch, growth) for branch, growth in zip(branches, grow(branches, scores), strict=True)
         ]
@@ -109,17 +109,18 @@ class SharedPrefixDecoder:
         copies: list[tuple[int, int, int]] = []
         for branch, growth in zip(branches, growths, strict=True):
             for number, (token, samples) in enumerate(growth):
-                slot = self._place() if number else branch.slot
+                # The first continuation takes over the branch's slot, each other one gets a copy.
+                slot = self._free_slot() if number else branch.slot
                 grown.append(Branch(branch.run, slot, samples, (*branch.tokens, token)))
                 if number:
                     copies.append((branch.slot, slot, len(branch.tokens)))
         self._copy(copies)
         going = {branch.run for branch in grown}
         runs = dict.fromkeys(branch.run for branch in branches)
-        return grown, [done for run in runs if not (run.job.distinct and run in going) for done in run.handed_over()]
+        return grown, [done for run in runs if not (run.job.distinct and run in going) for done in run.hand_over()]
 
     def _unfinished(self, branch: Branch, growth: Growth) -> Growth:
-        """Leave to a branch's run what the new tokens end, and return the rest."""
+        """Hand to a branch's run the samples that the new tokens end, and return the rest."""
         going: Growth = []
         for token, samples in growth:
             if token == self._end:
@@ -131,27 +132,27 @@ class SharedPrefixDecoder:
         return going
 
     def _copy(self, copies: Sequence[tuple[int, int, int]]) -> None:
-        """Copy between places of the samples' cache: from where, to where, how many tokens."""
+        """Copy between slots of the samples' cache: from which, to which, how many tokens."""
         if copies:
             sources, targets, counts = (np.array(each) for each in zip(*copies, strict=True))
             for cache in chain.from_iterable(self._own):
                 kernels.copy(cache, sources, targets, counts)
 
-    def _place(self) -> int:
-        """Return a free place in the samples' cache, which grows where there is none."""
+    def _free_slot(self) -> int:
+        """Return a free slot in the samples' cache, which grows if there is none."""
         if not self._free:
             there, _, columns, _ = self._own[0][0].shape
             self._enlarge(there + SLOTS, columns)
         return self._free.pop()
 
     def _enlarge(self, places: int, columns: int) -> None:
-        """Have so many places in the samples' cache, each for so many tokens."""
+        """Enlarge the samples' cache to `places` slots of `columns` tokens each."""
         self._free += range(len(self._own[0][0]), places)
         self._own = [(_larger(keys, places, columns), _larger(values, places, columns)) for keys, values in self._own]
 
 
 def _groups(branches: Sequence[Branch]) -> Iterator[tuple[slice, Prefix]]:
-    """Yield each prompt with the branches that are its samples'."""
+    """Yield each prompt with the branches of its samples."""
     start = 0
     for _, members in groupby(branches, key=lambda branch: id(branch.run.prefix)):
         found = list(members)
@@ -167,7 +168,7 @@ def _larger(cache: Floats, rows: int, columns: int) -> Floats:
 
 
 def _layer(model: Llama, index: int, hidden: Floats, step: _Step, own: tuple[Floats, Floats]) -> None:
-    """Turn ``hidden`` ``(rows, width)``, one new token per row, into what one layer makes of it, in place."""
+    """Replace ``hidden`` ``(rows, width)``, one new token per row, by one layer's output, in place."""
     layer = model.layers[index]
     states = project(model, layer, hidden)
     attended = np.empty((len(hidden), model.heads * model.head_size), np.float32)

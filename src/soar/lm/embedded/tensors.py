@@ -1,4 +1,4 @@
-"""The tensors of a safetensors file, as arrays of 32-bit floats. Knows the format's names of types, and no model."""
+"""Reads the tensors of a safetensors file as arrays of 32-bit floats. Knows the format's type names, and no model."""
 
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 def read_tensors(path: Path) -> dict[str, Floats]:
-    """Return all tensors of a file by name; `EndpointError` where it cannot be read, or holds values that are not
-    finite or no floats."""
+    """Return all tensors of a file by name; `EndpointError` if it cannot be read, or holds values that are not finite
+    or not floats."""
     try:
         found = deserialize(path.read_bytes())
     except (OSError, SafetensorError) as error:
@@ -32,7 +32,7 @@ def read_tensors(path: Path) -> dict[str, Floats]:
 
 
 def _floats(path: Path, name: str, stored: dict[str, Any]) -> Floats:
-    """Return one tensor as the file tells it: ``dtype``, ``shape`` and ``data``, its bytes."""
+    """Return one tensor of a file, `stored` as ``dtype``, ``shape`` and ``data``, its bytes."""
     kind = stored["dtype"]
     if kind not in TYPES:
         raise EndpointError(

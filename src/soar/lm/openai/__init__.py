@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class Backend:
-    """A server that somebody else runs (``lm.backend = "openai"``). It is never told to stop."""
+    """A server that somebody else runs (``lm.backend = "openai"``) and that SOAR never stops."""
 
     class Settings(Section):
-        """`base_url` ends in /v1; `model` is a name that the server knows; `api_key_env` names the variable with the
-        key. `weights` are the same model's files (a folder, a .gguf file, a name in the cache of Hugging Face): with
-        them what a search has found is learnt, and lent to the server as an adapter. It must load those at run time
-        and see the run directory (vLLM: --enable-lora, VLLM_ALLOW_RUNTIME_LORA_UPDATING=1).
+        """`base_url` ends in /v1; `model` is a name that the server knows; `api_key_env` names the environment variable
+        that holds the key. `weights` are the same model's files (a folder, a .gguf file, a name in the Hugging Face
+        cache): with them SOAR finetunes the model and has the server load the adapter. The server must load adapters at
+        run time and see the run directory (vLLM: --enable-lora, VLLM_ALLOW_RUNTIME_LORA_UPDATING=1).
 
-        Times in seconds: `deadline_seconds` of one request, `give_up_seconds` of all repeats of one."""
+        Times in seconds: `deadline_seconds` for one request, `give_up_seconds` for all retries of one."""
 
         model: str
         base_url: str = Field(json_schema_extra=FREE)
@@ -43,20 +43,20 @@ class Backend:
 
     @cached_property
     def folder(self) -> Path | None:
-        """The folder of the model's files, None where none are named."""
+        """The folder of the model's files, None if `weights` is not set."""
         from soar.lm.transformers.source import folder_of
 
         return None if self._settings.weights is None else folder_of(self._settings.weights)
 
     def identity(self) -> dict[str, str]:
-        """Return the name that the server knows the model by, and a hash of its files where they are named."""
+        """Return the server's name for the model and, if `weights` is set, a hash of its files."""
         from soar.lm.transformers.source import fingerprint
 
         name, weights = self._settings.model, self._settings.weights
         return {"model": name} if weights is None else {"model": name, "weights_sha256": fingerprint(weights)}
 
     def keep_in(self, folder: Path) -> None:
-        """Keep what is found out about the server in a folder; refuse one that could not serve what will be learnt."""
+        """Keep findings about the server in a folder; refuse a server that could not serve the finetuned model."""
         from soar.lm.openai.adapters import refuse_without_adapters
 
         self._kept = folder
@@ -64,8 +64,8 @@ class Backend:
             refuse_without_adapters(self._settings.base_url, self._settings.api_key_env)
 
     def open(self, weights: Path | None) -> "OpenAICompatible | WithAdapter":
-        """Connect to the server; `weights` are lent to it as an adapter. `StoreError` where they have none."""
-        from soar.lm.openai.adapters import Lent, WithAdapter, name_of
+        """Connect to the server, which loads the adapter of `weights`. `StoreError` if they have none."""
+        from soar.lm.openai.adapters import LoadedAdapters, WithAdapter, name_of
 
         settings = self._settings
         learnt = Learnt(f"{settings.model} at {settings.base_url}", kept=self._kept)
@@ -74,4 +74,4 @@ class Backend:
         client = OpenAICompatible(name, settings.base_url, settings.api_key_env, limits=limits, learnt=learnt)
         if weights is None:
             return client
-        return WithAdapter(client, weights, Lent(settings.base_url, settings.api_key_env, self._kept))
+        return WithAdapter(client, weights, LoadedAdapters(settings.base_url, settings.api_key_env, self._kept))

@@ -1,8 +1,7 @@
-"""What was learnt, lent as an adapter to a server that somebody else runs: loaded under a name of its own, looked at,
-asked for, taken back.
+"""Adapters on a server that somebody else runs: loaded under a name of their own, checked, used, unloaded.
 
-Knows the two requests that do it (vLLM's ``load_lora_adapter`` and ``unload_lora_adapter``). The server is never told
-to stop, and no adapter is touched that is not on record as ours.
+Knows the two requests for this (vLLM's ``load_lora_adapter`` and ``unload_lora_adapter``). Never stops the server, and
+touches no adapter that is not on record as ours.
 """
 
 import asyncio
@@ -31,23 +30,23 @@ SECONDS = 300.0
 
 
 class WithAdapter:
-    """A connection to a server that has been lent an adapter. `client` asks for the model by the adapter's name."""
+    """A connection to a server that loads an adapter. `client` asks for the model by the adapter's name."""
 
-    def __init__(self, client: OpenAICompatible, weights: Path, lent: "Lent") -> None:
-        self._client, self._weights, self._lent = client, weights, lent
+    def __init__(self, client: OpenAICompatible, weights: Path, adapters: "LoadedAdapters") -> None:
+        self._client, self._weights, self._adapters = client, weights, adapters
         self._ready: asyncio.Task[None] | None = None
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
-        """Return False for what the server has refused as too long before; otherwise only it knows."""
+        """Return False for a prompt that the server has refused as too long; otherwise only the server knows."""
         return self._client.fits(prompt, max_new_tokens)
 
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
-        """Yield completions as `soar.lm.openai.client.OpenAICompatible` does, once the adapter is there."""
+        """Yield completions as `soar.lm.openai.client.OpenAICompatible` does, once the adapter is loaded."""
         if self._ready is None:
-            self._ready = asyncio.create_task(self._lent.lend(self._weights))
-        await asyncio.shield(self._ready)
+            self._ready = asyncio.create_task(self._adapters.load(self._weights))
+        await asyncio.shield(self._ready)  # a caller that is cancelled must not cancel what all callers wait for
         async with aclosing(self._client.generate(prompt, seeds, sampling)) as found:
             async for item in found:
                 yield item
@@ -57,45 +56,45 @@ class WithAdapter:
         return self._client.requests()
 
     async def close(self) -> None:
-        """Take the adapter back and close all connections."""
+        """Unload the adapter and close all connections."""
         if self._ready is not None:
             self._ready.cancel()
             await asyncio.gather(self._ready, return_exceptions=True)
-            await self._lent.take_back()
+            await self._adapters.unload_all()
         await self._client.close()
 
 
-class Lent:
-    """The adapters that a server has of us, on record in a file in `kept` (None: for this session only)."""
+class LoadedAdapters:
+    """Our adapters on a server, on record in a file in `kept` (None: for this session only)."""
 
     def __init__(self, base_url: str, api_key_env: str | None, kept: Path | None) -> None:
         self._url, self._key = base_url, read_key(api_key_env, base_url)
         self._file = kept / FILE if kept else None
         self._names: list[str] = self._read().get(base_url, [])
 
-    async def lend(self, weights: Path) -> None:
-        """Have the server load the adapter of published weights, and no other of ours; look whether it answers by it.
+    async def load(self, weights: Path) -> None:
+        """Have the server load the adapter of published weights and unload all others of ours; check how it answers.
 
-        `EndpointError` where the server does not load it, `StoreError` where it answers by something else.
+        `EndpointError` if the server does not load it, `StoreError` if it answers with other weights.
         """
         name = name_of(weights)
         async with open_client(self._url, self._key) as opened:
             client = opened.with_options(timeout=SECONDS)
             await self._unload(client, [each for each in self._names if each != name])
-            self._note([name])
+            self._note([name])  # before it is loaded: a session killed in between leaves nothing off the record
             path = str((weights / "adapter").resolve())
             try:
                 await client.post(LOAD, body={"lora_name": name, "lora_path": path}, cast_to=str)
             except openai.APIError as error:
-                if "already" not in str(error):  # lent by an earlier session that was killed
+                if "already" not in str(error):  # loaded by an earlier session that was killed
                     raise EndpointError(
-                        f"{self._url} does not load the adapter {path}: {error}. It must see this folder, and take"
-                        " adapters of this rank (vLLM: --enable-lora --max-lora-rank)"
+                        f"{self._url} does not load the adapter {path}: {error}. It must see this folder and"
+                        " accept adapters of this rank (vLLM: --enable-lora --max-lora-rank)"
                     ) from None
             await refuse_other_weights(client, name, weights)
 
-    async def take_back(self) -> None:
-        """Have the server unload what it has of us."""
+    async def unload_all(self) -> None:
+        """Have the server unload all adapters of ours."""
         async with open_client(self._url, self._key) as opened:
             await self._unload(opened.with_options(timeout=SECONDS), self._names)
         self._note([])
@@ -105,9 +104,9 @@ class Lent:
             try:
                 await client.post(UNLOAD, body={"lora_name": name}, cast_to=str)
             except openai.APIStatusError:
-                pass  # it has been started anew since, and does not know the name
+                pass  # it was restarted in the meantime and does not know the name
             except openai.APIError as error:
-                logger.warning("%s was not reached to unload the adapter %s: %s", self._url, name, error)
+                logger.warning("cannot reach %s to unload the adapter %s: %s", self._url, name, error)
 
     def _note(self, names: list[str]) -> None:
         self._names = names
@@ -122,22 +121,22 @@ class Lent:
 
 
 def name_of(weights: Path) -> str:
-    """Return the name that an adapter is lent by: of its number and its content, so that none is taken for another.
+    """Return the name to load an adapter under: its number and a hash, so that none is mistaken for another.
 
-    `StoreError` if the weights were not published, or have no adapter.
+    `StoreError` if the weights were not published or have no adapter.
     """
     try:
         digest = hashlib.sha256((weights / MANIFEST).read_bytes()).hexdigest()[:12]
     except OSError as error:
         raise StoreError(f"{weights} holds no published weights: {error}") from None
     if not (weights / "adapter").is_dir():
-        raise StoreError(f"{weights} holds no adapter/: a server that one does not own can be given nothing else")
+        raise StoreError(f"{weights} holds no adapter/: a server that somebody else runs takes nothing else")
     return f"soar-{weights.name}-{digest}"
 
 
 def refuse_without_adapters(base_url: str, api_key_env: str | None) -> None:
-    """Raise `ConfigError` where a server does not load adapters at run time: asked to load nothing, one that does says
-    what is missing, others know no such request. `EndpointError` where it cannot be asked."""
+    """Raise `ConfigError` if a server does not load adapters at run time. It is asked to load nothing: one that loads
+    adapters says what is missing, others do not know the request. `EndpointError` if it cannot be asked."""
     key = read_key(api_key_env, base_url)
     with openai.OpenAI(base_url=base_url, api_key=key or "none", max_retries=1, timeout=20.0) as client:
         try:
@@ -147,11 +146,11 @@ def refuse_without_adapters(base_url: str, api_key_env: str | None) -> None:
                 return
             if error.status_code in (404, 405, 501):
                 raise ConfigError(
-                    f"{base_url} does not load adapters at run time (status {error.status_code}), so it could not"
-                    " search with what is learnt: start vLLM with --enable-lora and the environment variable"
-                    ' VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, or take lm.backend = "served", which starts an engine with'
-                    " what was learnt, or learn nothing (iterations = 1 in every stage)"
+                    f"{base_url} does not load adapters at run time (status {error.status_code}), so it cannot"
+                    " serve the finetuned model: start vLLM with --enable-lora and the environment variable"
+                    ' VLLM_ALLOW_RUNTIME_LORA_UPDATING=1, or set lm.backend = "served", which starts an engine with'
+                    " the finetuned model, or do not finetune (iterations = 1 in every stage)"
                 ) from None
-            raise EndpointError(f"{base_url} cannot be asked whether it loads adapters: {error}") from None
+            raise EndpointError(f"cannot ask {base_url} whether it loads adapters: {error}") from None
         except openai.APIError as error:
-            raise EndpointError(f"{base_url} cannot be asked whether it loads adapters: {error}") from None
+            raise EndpointError(f"cannot ask {base_url} whether it loads adapters: {error}") from None

@@ -1,8 +1,8 @@
 """Any OpenAI-compatible server as a language model, through the openai client, whatever the server leaves out.
 
-Knows how long to wait, what to ask again and when to give up. Requests are made in `request`, replies and refusals read
-in `reply` and `refusal`; `learnt` remembers what a server does not take. Servers differ silently: many ignore n, refuse
-min_p, load hidden defaults, stall in mid-body.
+Decides how long to wait, what to retry and when to give up. `request` makes requests, `reply` and `refusal` read what
+comes back, `learnt` remembers what a server does not accept. Servers differ silently: many ignore n, refuse min_p, load
+hidden defaults, stall in mid-body.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from soar.errors import EndpointError, PromptTooLong, SoarError
 from soar.lm.openai.learnt import COLD_ANSWERS, Learnt
 from soar.lm.openai.rate import Rate
 from soar.lm.openai.refusal import OVERLOADED, TRANSIENT, Refusal, read_refusal, retry_after
-from soar.lm.openai.reply import NonsenseReply, Reply, completions, read_reply
-from soar.lm.openai.request import check_address, open_client, prompt_name, read_key
+from soar.lm.openai.reply import Reply, UnusableReply, completions, read_reply
+from soar.lm.openai.request import check_address, open_client, prompt_key, read_key
 from soar.types import Completion, Message, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
@@ -29,21 +29,21 @@ logger = logging.getLogger(__name__)
 NOTICE_SECONDS = 30.0
 """The shortest time between two warnings about an endpoint that does not answer."""
 FIRST_CONTACT_SECONDS = 60.0
-"""How long an endpoint is waited for that has never answered anything: more likely it is not there at all."""
+"""How long to wait for an endpoint that has never answered: most likely there is none."""
 MAX_WAIT_SECONDS = 30.0
-"""The longest wait between two attempts, unless the server asks for a longer one."""
+"""The longest wait between two attempts, unless the server asks for more."""
 CROWDED = frozenset({429, 503, 529})
-"""Refusals that say that there are too many requests."""
+"""Statuses that mean too many requests."""
 COLD, COLD_TOKENS = "Write a sentence about a river.", 24
-"""What is asked for to see whether temperature acts: short, and said in many ways where it is drawn at random."""
+"""The prompt that shows whether temperature acts: its completions are short, and differ if drawn at random."""
 SAME_ANSWERS = 8
-"""How often in a row the same error, or the same nonsense, is taken for one that may pass: about a minute."""
+"""How many identical errors or unusable replies in a row end a request: by then a minute has passed."""
 
 
 class _Transient(Exception):
-    """An attempt that failed in a way that may pass; `wait` is what the server asked for, in seconds.
+    """A failed attempt that may succeed later; `wait` is the pause that the server asked for, in seconds.
 
-    `suspect`: it will not pass if it comes back word for word.
+    `suspect`: it is permanent if it comes back word for word.
     """
 
     def __init__(self, cause: str, wait: float | None = None, *, suspect: bool = False) -> None:
@@ -52,16 +52,16 @@ class _Transient(Exception):
 
 
 class _Unreachable(_Transient):
-    """No connection, or one that was cut."""
+    """No connection, or one that broke."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How hard an endpoint is asked, and how long it is waited for.
+    """How many requests to send an endpoint at once, and how long to wait for it.
 
-    At most `concurrency` requests are on their way at once, fewer where the server refuses so many. An attempt that is
-    not complete after `deadline_seconds` counts as lost, however much has arrived; a request that keeps failing is
-    given up `give_up_seconds` after its first failure. Waits between attempts begin at `backoff_seconds` and double.
+    At most `concurrency` requests are in flight, fewer if the server refuses that many. An attempt that is not complete
+    after `deadline_seconds` counts as lost, however much has arrived; a request that keeps failing is given up
+    `give_up_seconds` after its first failure. Waits between attempts start at `backoff_seconds` and double.
     """
 
     concurrency: int = 64
@@ -71,11 +71,11 @@ class Limits:
 
 
 class OpenAICompatible:
-    """Holds a connection to one endpoint, for one event loop.
+    """A connection to one endpoint, for one event loop.
 
-    `base_url` ends in ``/v1``; `api_key_env` names the variable with the key (a dummy key is sent without one). What
-    keeps failing is given up earlier than its `limits` say if the endpoint has never answered (after
-    `FIRST_CONTACT_SECONDS`), and after `SAME_ANSWERS` of the same error. `learnt` is what is known of the endpoint,
+    `base_url` ends in ``/v1``; `api_key_env` names the variable with the key (without one, a dummy key is sent). A
+    request that keeps failing is given up earlier than `limits` says if the endpoint has never answered (after
+    `FIRST_CONTACT_SECONDS`), and after `SAME_ANSWERS` identical errors. `learnt` is what is known of the endpoint,
     `reached` whether it has answered before.
     """
 
@@ -94,25 +94,25 @@ class OpenAICompatible:
         self._key = read_key(api_key_env, base_url)
         self._client = open_client(base_url, self._key)
         self._rate, self._limits = Rate(limits.concurrency), limits
-        self._crowded = False
+        self._warned_crowded = False
         self._learnt = learnt or Learnt(base_url)
         self._too_long: set[str] = set()
         self._counts = {"issued": 0, "retried": 0, "failed": 0}
         self._not_before = self._next_notice = 0.0
         self._reached, self._troubled = reached, False
-        self._looked = False
+        self._checked_temperature = False
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
-        """Return False for what the server has refused as too long before; otherwise only the server knows."""
-        return prompt_name(prompt, max_new_tokens) not in self._too_long
+        """Return False for a prompt that the server has refused as too long; otherwise only the server knows."""
+        return prompt_key(prompt, max_new_tokens) not in self._too_long
 
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncGenerator[tuple[int, Completion], None]:
-        """Yield one completion per seed, each as soon as its request is answered; missing choices are asked for again.
+        """Yield one completion per seed, each as soon as its request is answered; ask again for missing choices.
 
-        A server that honours n gets one request with the first seed. Where that brings a single choice, the rest is
-        asked for with a request per seed. `PromptTooLong` and `EndpointError` come after all that could be had.
+        A server that honours n gets one request with the first seed. If that brings a single choice, the rest is
+        requested one per seed. `PromptTooLong` and `EndpointError` are raised after all that could be had.
         """
         missing, texts = list(range(len(seeds))), []
         while missing:
@@ -124,21 +124,21 @@ class OpenAICompatible:
                 yield place, completion
         if sampling.temperature > 0:
             self._learnt.note_answers(texts)
-            await self._look_at_temperature(prompt, sampling)
+            await self._check_temperature(prompt, sampling)
 
     def requests(self) -> dict[str, int]:
-        """Return the requests made so far, the attempts that repeated one, and the requests given up."""
+        """Return how many requests were issued, how many attempts were retries, how many requests were given up."""
         return dict(self._counts)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
 
-    async def _look_at_temperature(self, prompt: Prompt, sampling: Sampling) -> None:
-        """Ask, once for an endpoint, for some short answers at temperature 0. Without an answer nothing is known."""
-        if self._looked or not self._learnt.unsure_of_temperature:
+    async def _check_temperature(self, prompt: Prompt, sampling: Sampling) -> None:
+        """Ask an endpoint once for some short completions at temperature 0; if one is missing, note nothing."""
+        if self._checked_temperature or not self._learnt.unsure_of_temperature:
             return
-        self._looked = True
+        self._checked_temperature = True
         asked: Prompt = COLD if isinstance(prompt, str) else (Message("user", COLD),)
         how, texts = replace(sampling, temperature=0.0, max_new_tokens=COLD_TOKENS), []
         for seed in range(COLD_ANSWERS):
@@ -155,7 +155,7 @@ class OpenAICompatible:
     async def _answers(
         self, prompt: Prompt, groups: Sequence[Sequence[int]], seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
-        """Yield what one request per group of places brings, as it comes; the first error last."""
+        """Yield what one request per group of places brings, as it arrives; then raise the first error."""
         tasks = [
             asyncio.create_task(self._request(prompt, len(group), seeds[group[0]], sampling), name=str(group[0]))
             for group in groups
@@ -172,6 +172,7 @@ class OpenAICompatible:
                     except SoarError as problem:
                         error = error or problem
                         continue
+                    # A reply may hold fewer completions than places; `generate` asks again for the rest.
                     for place, completion in zip(places[task], found, strict=False):
                         yield place, completion
         finally:
@@ -182,7 +183,7 @@ class OpenAICompatible:
             raise error
 
     async def _request(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
-        """Return at least one and at most `count` completions, repeating the request until it is given up."""
+        """Return at least one and at most `count` completions, retrying until the request is given up."""
         first_failure, words, same, lasted = None, "", 0, 0.0
 
         def out_of_patience(state: tenacity.RetryCallState) -> bool:
@@ -191,6 +192,7 @@ class OpenAICompatible:
             first_failure = first_failure or now
             lasted = now - first_failure
             problem = state.outcome.exception() if state.outcome else None
+            # Only a failed connection suggests that no server is there.
             self._reached = self._reached or not isinstance(problem, _Unreachable)
             last, words = words, _comparable(problem)
             same = same + 1 if isinstance(problem, _Transient) and problem.suspect and words == last else 1
@@ -216,13 +218,13 @@ class OpenAICompatible:
     def _given_up(self, problem: _Transient, same: int, lasted: float) -> str:
         if same >= SAME_ANSWERS:
             return (
-                f"{self._url} gave the same answer {same} times, so it will not pass: {problem}. Check that lm.base_url"
-                f" leads to the model itself and that the server takes what [lm] and [sampling] ask of"
+                f"{self._url} gave the same answer {same} times, so retrying will not help: {problem}. Check that"
+                f" lm.base_url points to the model itself and that the server accepts what [lm] and [sampling] ask of"
                 f" lm.model = {self._model!r}; its log says more"
             )
         return (
-            f"{self._url} gave no usable answer in {lasted:.0f} s, and the next repeat would come after the"
-            f" {self._patience():g} s that it is given; the last attempt: {problem}. "
+            f"{self._url} gave no usable answer in {lasted:.0f} s, and the next retry would come after the"
+            f" limit of {self._patience():g} s; last attempt: {problem}. "
             "Check that the server runs and that lm.base_url is right, then run the same command again"
         )
 
@@ -232,26 +234,27 @@ class OpenAICompatible:
         return most if self._reached else min(most, FIRST_CONTACT_SECONDS)
 
     async def _attempt(self, prompt: Prompt, count: int, seed: int, sampling: Sampling) -> list[Completion]:
-        """Send the request, changed as long as the server refuses something in it; return its completions."""
+        """Send the request, adapting it as long as the server refuses something in it; return its completions."""
         while True:
             fields, sent = self._learnt.fields(prompt, sampling, seed, count), self._learnt.messages(prompt)
-            begun = time.monotonic()
+            started = time.monotonic()
             answer = await self._send(sent, fields)
             if isinstance(answer, Reply):
                 break
             if answer.too_long:
                 if not self._learnt.make_room(answer, prompt, sampling):
-                    self._too_long.add(prompt_name(prompt, sampling.max_new_tokens))
+                    self._too_long.add(prompt_key(prompt, sampling.max_new_tokens))
                     raise PromptTooLong(f"{self._url} says that the prompt is too long: {answer.message}")
             elif not self._learnt.adapt(answer, prompt, fields, sent):
-                self._without_remedy(answer)
+                self._raise_unfixable(answer)
             self._counts["retried"] += 1
         self._learnt.note_choices(fields.get("n", 1), answer.returned)
-        return completions(answer, count, time.monotonic() - begun)
+        return completions(answer, count, time.monotonic() - started)
 
     async def _send(self, prompt: Prompt, fields: Mapping[str, Any]) -> Reply | Refusal:
-        """Return the reply, or a refusal that is about the request; raise `_Transient` for what may pass."""
-        async with self._rate as begun:
+        """Return the reply, or a refusal of the request itself; raise `_Transient` for a failure that may pass."""
+        async with self._rate as started:
+            # In a loop: while this request sleeps, another one's Retry-After may move the time.
             while (pause := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
             try:
@@ -259,10 +262,10 @@ class OpenAICompatible:
                     reply = self._read(await self._post(prompt, fields))
             except TimeoutError:
                 raise _Transient(f"no complete answer within {self._limits.deadline_seconds:g} s") from None
-            except NonsenseReply as problem:
+            except UnusableReply as problem:
                 raise _Transient(str(problem), suspect=True) from None
             except openai.APIStatusError as problem:
-                self._make_way(problem.status_code, begun)
+                self._slow_down(problem.status_code, started)
                 return self._refused(problem, fields)
             except openai.APIConnectionError as problem:
                 cause = self._without_key(f"{problem.message} {problem.__cause__ or ''}".strip())
@@ -277,7 +280,7 @@ class OpenAICompatible:
         return reply
 
     async def _post(self, prompt: Prompt, fields: Mapping[str, Any]) -> bytes:
-        """Return the body of a successful reply: of the chat interface, or of the text one for a plain prompt."""
+        """Return the body of a successful reply, from the chat interface or, for a plain prompt, the text one."""
         if isinstance(prompt, str):
             text = self._client.completions.with_raw_response
             return (await text.create(model=self._model, prompt=prompt, extra_body=fields)).content
@@ -285,15 +288,17 @@ class OpenAICompatible:
         chat = self._client.chat.completions.with_raw_response
         return (await chat.create(model=self._model, messages=messages, extra_body=fields)).content
 
-    def _make_way(self, status: int, begun: float) -> None:
-        """Have fewer requests on their way where that is what the server complains of; say so once."""
-        if status in CROWDED and self._rate.refused(begun) and not self._crowded:
-            self._crowded = True
-            words = "%s takes fewer requests at once (status %d): as many are sent as it answers, %d now"
+    def _slow_down(self, status: int, started: float) -> None:
+        """Allow fewer requests in flight if the server complains of too many; warn once."""
+        if status in CROWDED and self._rate.refused(started) and not self._warned_crowded:
+            self._warned_crowded = True
+            words = (
+                "%s accepts fewer requests at once (status %d): sending at most %d for now, more again as it answers"
+            )
             logger.warning(words, self._url, status, self._rate.limit)
 
     def _refused(self, problem: openai.APIStatusError, fields: Mapping[str, Any]) -> Refusal:
-        """Return the refusal if it is about the request or its length; raise what it means otherwise."""
+        """Return the refusal if it is about the request or its length; otherwise raise what it means."""
         refusal = read_refusal(problem.status_code, self._without_key(problem.response.text), fields)
         refusal = replace(refusal, message=self._without_key(refusal.message))
         if refusal.too_long or (refusal.refuses and refusal.status not in OVERLOADED):
@@ -302,30 +307,30 @@ class OpenAICompatible:
             wait = retry_after(problem.response.headers)
             if wait is not None:
                 self._not_before = max(self._not_before, time.monotonic() + min(wait, self._limits.give_up_seconds))
-            raise self._passing(refusal, wait)
+            raise self._transient(refusal, wait)
         raise EndpointError(f"{self._url}: status {refusal.status}: {refusal.message}. {self._advice(refusal)}")
 
-    def _without_remedy(self, refusal: Refusal) -> None:
-        """Raise what a refusal means that nothing can be done about."""
+    def _raise_unfixable(self, refusal: Refusal) -> None:
+        """Raise what a refusal means that has no remedy."""
         if refusal.transient:
-            raise self._passing(refusal)
+            raise self._transient(refusal)
         advice = " Lower sampling.max_new_tokens" if refusal.new_tokens else ""
         raise EndpointError(f"{self._url} refuses the request (status {refusal.status}): {refusal.message}.{advice}")
 
-    def _passing(self, refusal: Refusal, wait: float | None = None) -> _Transient:
+    def _transient(self, refusal: Refusal, wait: float | None = None) -> _Transient:
         suspect = refusal.status not in OVERLOADED | TRANSIENT
         return _Transient(f"status {refusal.status}: {refusal.message}", wait, suspect=suspect)
 
     def _without_key(self, text: str) -> str:
-        """Return what a server said with the key taken out: some repeat it in their errors."""
+        """Return a server's text with the key removed: some servers repeat it in errors."""
         escaped = self._key.replace("/", "\\/") if self._key else ""
         return text.replace(self._key, "[key]").replace(escaped, "[key]") if self._key else text
 
     def _read(self, body: bytes) -> Reply:
         try:
             return read_reply(body)
-        except NonsenseReply:
-            # Said without the key; it is taken out before the body is cut, or half of it could stay.
+        except UnusableReply:
+            # Remove the key before the body is cut to an excerpt, or half of it could remain.
             return read_reply(self._without_key(body.decode("utf-8", "replace")).encode())
 
     def _advice(self, refusal: Refusal) -> str:
@@ -337,14 +342,15 @@ class OpenAICompatible:
         return "Check the server's log"
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Return the seconds until the next attempt: what the server asked for, or twice as long each time."""
+        """Return the seconds until the next attempt: what the server asked for, or twice the last wait."""
         problem = state.outcome.exception() if state.outcome else None
         if isinstance(problem, _Transient) and problem.wait is not None:
             return max(problem.wait, self._limits.backoff_seconds)
+        # The exponent is capped because a huge integer does not convert to a float.
         return min(MAX_WAIT_SECONDS, self._limits.backoff_seconds * 2 ** min(state.attempt_number - 1, 16))
 
     def _notice(self, state: tenacity.RetryCallState) -> None:
-        """Count a repetition, and say now and then that the endpoint is waited for."""
+        """Count a retry, and warn now and then that the endpoint does not answer."""
         self._counts["retried"] += 1
         now = time.monotonic()
         if now >= self._next_notice:
@@ -354,5 +360,5 @@ class OpenAICompatible:
 
 
 def _comparable(problem: object) -> str:
-    """Return an error's words without numbers and identifiers, which differ each time."""
+    """Return an error's words without numbers and identifiers, which change each time."""
     return re.sub(r"[\w-]*\d[\w-]*", "#", str(problem))

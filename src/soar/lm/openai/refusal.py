@@ -1,6 +1,6 @@
-"""What a server's refusal means: an error status and its body, classified. Pure: sends nothing and remembers nothing.
+"""What a server's refusal means: classifies an error status and its body. Pure: sends nothing, remembers nothing.
 
-Servers word their refusals freely; the patterns here are of vLLM, SGLang, llama.cpp, transformers serve and OpenAI.
+Servers word their refusals freely; these patterns cover vLLM, SGLang, llama.cpp, transformers serve and OpenAI.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 TRANSIENT = frozenset({408, 409, 425, 429})
 """Client errors that pass by themselves; so do all of 500 and above."""
 OVERLOADED = frozenset({502, 503, 504})
-"""Of those, the ones that come from a server on its way up or a gateway before it: any number of them may pass."""
+"""Of those, the ones from a server that is starting or a gateway in front of it: even many in a row may pass."""
 
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|size|window)|exceeds?_context|maximum context|max_model_len"
@@ -56,7 +56,7 @@ class Refusal:
 
     @property
     def transient(self) -> bool:
-        """Whether asking again later may help. An exhausted quota is a 429 that waiting does not mend."""
+        """Whether a later retry may help. An exhausted quota is a 429 that waiting does not fix."""
         return (self.status in TRANSIENT or self.status >= 500) and self.code != "insufficient_quota"
 
     @property
@@ -66,17 +66,17 @@ class Refusal:
 
     @property
     def refuses(self) -> bool:
-        """Whether it says no to something in the request; servers say so with any status, 500 included."""
+        """Whether it rejects something in the request; servers do so with any status, 500 included."""
         return self.status in (400, 422) or (self.status >= 500 and bool(_REFUSING.search(self.message)))
 
     @property
     def one_choice(self) -> bool:
-        """Whether only one choice may be asked for at a time."""
+        """Whether it allows only one choice per request."""
         return bool(_ONE_CHOICE.search(self.message))
 
     @property
     def roles(self) -> bool:
-        """Whether it is about the roles of the messages: no system message, or roles that do not take turns."""
+        """Whether it is about the roles of the messages: no system message allowed, or roles must alternate."""
         return bool(_ROLES.search(self.message))
 
     @property
@@ -93,7 +93,7 @@ class Refusal:
         return max((number for number in numbers - {self.status} if 1 < number < asked), default=None)
 
     def room(self, asked: int) -> int | None:
-        """Return how many new tokens fit behind the prompt, where it says how long context and prompt are."""
+        """Return how many new tokens fit behind the prompt, if it gives the lengths of context and prompt."""
         context = _first(_CONTEXT, self.message)
         given = _first(_INPUT, self.message) or _first(_INPUT_FIRST, self.message)
         if given is None and (requested := _first(_REQUESTED, self.message)) is not None:
@@ -110,7 +110,7 @@ def read_refusal(status: int, body: str, fields: Collection[str]) -> Refusal:
     data = data if isinstance(data, dict) else {}
     error = data["error"] if isinstance(data.get("error"), dict) else data
     message = _message(error) or " ".join(body.split())[:500] or "no message"
-    named = _located(error) | {str(error.get("param"))} | {field for field in fields if _mentions(message, field)}
+    named = _named_fields(error) | {str(error.get("param"))} | {field for field in fields if _mentions(message, field)}
     code = " ".join(str(error[key]) for key in ("code", "type") if isinstance(error.get(key), str))
     code = "insufficient_quota" if "insufficient_quota" in code else code
     return Refusal(status, message, frozenset(named & set(fields)), code)
@@ -118,10 +118,10 @@ def read_refusal(status: int, body: str, fields: Collection[str]) -> Refusal:
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Return the seconds a server asks to wait, by ``Retry-After`` (seconds or a date) or ``retry-after-ms``."""
-    if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
+    if (milliseconds := _non_negative(headers.get("retry-after-ms"))) is not None:
         return milliseconds / 1000
     text = headers.get("retry-after", "")
-    if (seconds := _number(text)) is not None:
+    if (seconds := _non_negative(text)) is not None:
         return seconds
     try:
         until = parsedate_to_datetime(text)
@@ -143,8 +143,8 @@ def _message(error: Mapping[str, Any]) -> str:
     return ""
 
 
-def _located(error: Mapping[str, Any]) -> set[str]:
-    """Return the last parts of the places that a FastAPI error lists: the fields themselves, not the echoed input."""
+def _named_fields(error: Mapping[str, Any]) -> set[str]:
+    """Return the fields that a FastAPI error locates: the last part of each location, never the echoed input."""
     detail = error.get("detail")
     items = detail if isinstance(detail, list) else []
     return {_path(item).rpartition(".")[2] for item in items if isinstance(item, dict)}
@@ -156,7 +156,7 @@ def _path(item: Mapping[str, Any]) -> str:
 
 
 def _mentions(message: str, field: str) -> bool:
-    """Return whether the message names the field as a word; a field of one letter must stand in quotation marks."""
+    """Return whether the message names the field as a word; one of a single letter must look like a field."""
     if len(field) > 1:
         return re.search(rf"(?<!\w){re.escape(field)}(?!\w)", message) is not None
     return re.search(rf"['\"`]{field}['\"`]|(?<!\w){field} (must|>|=|is not)", message) is not None
@@ -167,7 +167,7 @@ def _first(pattern: re.Pattern[str], text: str) -> int | None:
     return int(found[1][:12]) if found else None
 
 
-def _number(text: str | None) -> float | None:
+def _non_negative(text: str | None) -> float | None:
     """Return a non-negative finite number, None for everything else."""
     try:
         value = float(text or "")

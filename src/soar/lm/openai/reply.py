@@ -1,4 +1,4 @@
-"""What a server's successful reply holds, read with mistrust: bytes to choices and token counts.
+"""Reads a server's successful reply with mistrust: from bytes to choices and token counts.
 
 Servers send login pages with status 200, cut bodies off, leave content null or put it under another name, count tokens
 as they like. Knows the wire format of chat and text completions; knows nothing of requests, retries or seeds.
@@ -11,22 +11,22 @@ from typing import Any
 from soar.types import Completion
 
 MAX_TEXT = 1_000_000
-"""The longest text that can be an answer, in characters. Of a longer one `KEPT` are kept, and it counts as cut off."""
+"""The longest plausible completion, in characters. Of a longer one `KEPT` are kept, and it counts as cut off."""
 KEPT = 10_000
 MAX_TOKENS = 10**8
-"""The most tokens that one reply can have used: a count beyond is none."""
+"""The most tokens that one reply can have used: a larger count is ignored."""
 BROKEN = frozenset({"error", "abort", "aborted", "cancelled"})
-"""Finish reasons of choices that were not written to their end, through no fault of the prompt: asked for again."""
+"""Finish reasons of choices that broke off through no fault of the prompt: they are requested again."""
 
 
-class NonsenseReply(ValueError):
-    """A reply with a success status that holds no completion; the message says what it holds."""
+class UnusableReply(ValueError):
+    """A reply with a success status but no completion; the message says what it holds instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The texts and finish reasons of a reply's usable choices, in their order, the tokens of all of them together, and
-    how many choices there were, broken ones included."""
+    """The texts and finish reasons of a reply's usable choices, in order, the tokens of all of them together, and the
+    number of choices, broken ones included."""
 
     choices: tuple[tuple[str, str], ...]
     prompt_tokens: int = 0
@@ -35,22 +35,22 @@ class Reply:
 
 
 def read_reply(body: bytes) -> Reply:
-    """Return the choices of a reply's body; malformed and broken ones among good ones are left out.
+    """Return the choices of a reply's body, without malformed and broken ones.
 
-    Where the content is missing, the reasoning is the text: some servers put the whole answer there. A choice with
-    neither (a refusal, a tool call) is an empty text: it was paid for. `NonsenseReply` if no choice can be read.
+    If the content is missing, the reasoning is the text: some servers put the whole answer there. A choice with
+    neither (a refusal, a tool call) is an empty text: it was paid for. `UnusableReply` if no choice can be read.
     """
     try:
         data = json.loads(body)
-    except (ValueError, RecursionError):
-        raise NonsenseReply(f"no JSON, but {_excerpt(body)}") from None
+    except (ValueError, RecursionError):  # the latter from brackets nested too deep
+        raise UnusableReply(f"not JSON: {_excerpt(body)}") from None
     choices = data.get("choices") if isinstance(data, dict) else None
     if not isinstance(choices, list):
-        raise NonsenseReply(f"JSON without choices: {_excerpt(body)}")
+        raise UnusableReply(f"JSON without choices: {_excerpt(body)}")
     read = tuple(choice for choice in map(_choice, choices) if choice is not None)
     whole = tuple(choice for choice in read if choice[1] not in BROKEN)
     if not whole:
-        raise NonsenseReply(f"{'only broken choices' if read else 'no usable choice'}: {_excerpt(body)}")
+        raise UnusableReply(f"{'only broken choices' if read else 'no usable choice'}: {_excerpt(body)}")
     usage = data.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     return Reply(whole, _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")), len(read))

@@ -1,4 +1,4 @@
-"""A model served by an engine that the run owns: what a configuration says of one."""
+"""A model served by an engine that the run owns: its settings, and how it is opened."""
 
 from functools import cached_property
 from pathlib import Path
@@ -18,15 +18,15 @@ class Backend:
     """An engine in a process of its own, started, watched and ended by the run (``lm.backend = "served"``)."""
 
     class Settings(Section):
-        """`model` is a folder, a .gguf file, or a name in the cache of Hugging Face. `engine` is "vllm", "sglang",
-        "transformers", or a command line with {weights} and {port}; `engine_python` the interpreter of the environment
-        that has it (None: this one, or what `soar engine install` made); `engine_args` are added to its command line:
-        GPUs, replicas, lengths. `context` caps the tokens of a prompt and its completion; None: what the engine refuses
-        is too long.
+        """`model` is a folder, a .gguf file, or a name in the Hugging Face cache. `engine` is "vllm", "sglang",
+        "transformers", or a command line with {weights} and {port}; `engine_python` is the interpreter of the
+        environment that has it (None: this one, or the one made by `soar engine install`); `engine_args` are added to
+        its command line: GPUs, replicas, lengths. `context` caps the tokens of a prompt and its completion; None: the
+        engine decides what is too long.
 
-        Times in seconds: `start_seconds` until it answers, `deadline_seconds` of one request, `give_up_seconds` of all
-        repeats of one. `concurrency` caps the requests on their way: more than an engine takes at once, for one of
-        several completions holds its seats until the longest is written.
+        Times in seconds: `start_seconds` until it answers, `deadline_seconds` for one request, `give_up_seconds` for
+        all retries of one. `concurrency` caps the requests in flight. It exceeds what an engine decodes at once,
+        because a request for several completions holds its seats until the longest is written.
         """
 
         model: str
@@ -49,26 +49,26 @@ class Backend:
 
     @cached_property
     def folder(self) -> Path:
-        """The model's folder; a .gguf file is converted when this is first asked for."""
+        """The model's folder; a .gguf file is converted on first use."""
         from soar.lm.transformers.source import folder_of
 
         return folder_of(self._settings.model)
 
     def identity(self) -> dict[str, str]:
-        """Return the model's name, and a hash of its files of weights (`soar.lm.transformers.source.fingerprint`)."""
+        """Return the model's name, and a hash of its weight files (`soar.lm.transformers.source.fingerprint`)."""
         from soar.lm.transformers.source import fingerprint
 
         return {"model": self._settings.model, "weights_sha256": fingerprint(self._settings.model)}
 
     def keep_in(self, folder: Path) -> None:
-        """Keep logs, records and findings in a folder from now on; end what an earlier run left running there."""
+        """Keep logs, records and findings in a folder from now on; end engines that an earlier run left there."""
         from soar.lm.served.engine import end_earlier
 
         self._kept = folder
         end_earlier(folder)
 
     def open(self, weights: Path | None) -> "Served":
-        """Return the model, or finetuned weights in its place, behind an engine that starts when it is first asked."""
+        """Return the model, or finetuned weights in its place, behind an engine that starts on first use."""
         from soar.lm.openai.client import Limits
         from soar.lm.served.engine import Served
 

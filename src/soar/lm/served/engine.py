@@ -1,7 +1,7 @@
-"""An engine of the run's own as a language model: waited for, asked whether it serves what was learnt, watched, started
-again when it dies, ended.
+"""An engine that the run owns, as a language model: started, checked for the right weights, watched, restarted when it
+dies, ended.
 
-Knows when to start and when to end; what a process is `process` knows, how it is asked `soar.lm.openai`.
+Knows when to start and end it; `process` knows its processes, `soar.lm.openai` how to ask it.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEATHS = 3
-"""How often in a row an engine may die: the next time it is given up."""
+MAX_DEATHS = 3
+"""How many deaths in a row are followed by a restart; the next one is final."""
 STEADY_SECONDS = 600.0
-"""An engine that served so long before it died begins to count anew."""
+"""An engine that lived this long before it died starts the count anew."""
 POLL = 0.2
 NOTICE_SECONDS = 30.0
-"""How often it is said that an engine is still waited for."""
+"""The time between two warnings that an engine is still starting."""
 
 
 class Served:
-    """Holds an engine open that serves one folder of weights, at `address`, and a connection to it."""
+    """An engine that serves one folder of weights at `address`, and a connection to it."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class Served:
         start_seconds: float = 1800.0,
         limits: Limits = Limits(),
     ) -> None:
-        """The engine starts when it is first asked; see `soar.lm.served.Backend` for the settings. Logs, records and
-        findings lie in `kept`, None: in a folder that goes with it."""
-        self._passing = None if kept else tempfile.mkdtemp(prefix="soar-engine-")
-        self._kept = kept or Path(self._passing or "")
+        """The engine starts on first use; see `soar.lm.served.Backend` for the settings. Logs, records and findings go
+        to `kept` (None: to a temporary folder, removed by `close`)."""
+        self._temporary = None if kept else tempfile.mkdtemp(prefix="soar-engine-")
+        self._kept = kept or Path(self._temporary or "")
         self._weights, self._engine = weights.resolve(), engine
         self._patience, self._deadline = start_seconds, limits.deadline_seconds
         self._context = context
@@ -72,15 +72,15 @@ class Served:
             f"{self.address}/v1",
             limits=replace(limits, concurrency=min(limits.concurrency, engine.at_once or limits.concurrency)),
             learnt=Learnt(engine.name, leaves_out=engine.leaves_out, fields=engine.fields, kept=self._kept),
-            reached=True,
+            reached=True,  # it is up when first asked; FIRST_CONTACT_SECONDS would cut a restart short
         )
         self._process: EngineProcess | None = None
         self._up: asyncio.Task[EngineProcess] | None = None
         self._watching: asyncio.Task[None] | None = None
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
-        """Return False for what is longer than the context that was set, or what the engine has refused as too long
-        before; otherwise only it knows."""
+        """Return False for a prompt longer than the configured context, or one that the engine has refused as too
+        long; otherwise only the engine knows."""
         if self._context is not None and len(self._text.tokens(prompt)) + max_new_tokens > self._context:
             return False
         return self._client.fits(prompt, max_new_tokens)
@@ -89,10 +89,10 @@ class Served:
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
         """Yield one completion per seed as `soar.lm.openai.client.OpenAICompatible` does, once the engine is up;
-        `EndpointError` with its last words where it does not come up, or keeps dying."""
+        `EndpointError` with the end of its log if it does not start or keeps dying."""
         if self._up is None:
-            self._up = asyncio.create_task(self._begin())
-        process = await asyncio.shield(self._up)
+            self._up = asyncio.create_task(self._start_and_wait())
+        process = await asyncio.shield(self._up)  # a caller that is cancelled must not cancel the start
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch(process))
         found = self._client.generate(prompt, seeds, sampling)
@@ -102,7 +102,7 @@ class Served:
                 following = asyncio.ensure_future(anext(found, None))
                 await asyncio.wait({following, self._watching}, return_when=asyncio.FIRST_COMPLETED)
                 if not following.done():
-                    self._watching.result()
+                    self._watching.result()  # it ends only by an error: the engine is given up
                 item = following.result()
                 if item is None:
                     return
@@ -124,50 +124,50 @@ class Served:
         return self._client.requests()
 
     async def close(self) -> None:
-        """End the engine and all it began."""
+        """End the engine and all that it started."""
         tasks: list[asyncio.Task[Any]] = [task for task in (self._up, self._watching) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._client.close()
-        # Not in a thread: nothing may go on before the engine is gone, also when this is cancelled again.
+        # Not in a thread: nothing may continue before the engine is gone, even if this is cancelled again.
         if self._process is not None:
             self._process.end()
-        if self._passing is not None:
-            shutil.rmtree(self._passing, ignore_errors=True)
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _start(self) -> EngineProcess:
         self._process = EngineProcess(self._weights.name, self._kept, self._command, self._engine.environment)
         return self._process
 
-    async def _begin(self) -> EngineProcess:
+    async def _start_and_wait(self) -> EngineProcess:
         process = self._start()
-        await self._come_up(process)
+        await self._wait_until_up(process)
         return process
 
     async def _watch(self, process: EngineProcess) -> None:
-        """Start the engine again whenever it dies; `EndpointError` when it has died too often."""
+        """Restart the engine whenever it dies; `EndpointError` once it has died too often."""
         deaths, since = 0, time.monotonic()
         while True:
             while (code := process.ended()) is None:
                 await asyncio.sleep(POLL)
             deaths = 1 if time.monotonic() - since > STEADY_SECONDS else deaths + 1
-            if deaths > DEATHS:
+            if deaths > MAX_DEATHS:
                 raise EndpointError(f"the engine died {deaths} times in a row. {_last_words(process)}")
-            words = "the engine died (exit code %s); it is started again. Its log is %s"
+            words = "the engine died (exit code %s); restarting it. Its log: %s"
             logger.warning(words, code, process.log)
             process.end()
             process = self._start()
-            with suppress(_Died):
-                await self._come_up(process)
+            with suppress(_Died):  # the loop counts it as one more death
+                await self._wait_until_up(process)
             since = time.monotonic()
 
-    async def _come_up(self, process: EngineProcess) -> None:
-        """Wait until the engine answers, and look whether it serves what was learnt."""
-        begun, said = time.monotonic(), time.monotonic()
+    async def _wait_until_up(self, process: EngineProcess) -> None:
+        """Wait until the engine answers, and check that it serves the right weights."""
+        started, said = time.monotonic(), time.monotonic()
         async with open_client(f"{self.address}/v1", None) as client:
-            while not await _answers(client, self.address):
-                waited = time.monotonic() - begun
+            while not await _is_up(client, self.address):
+                waited = time.monotonic() - started
                 if process.ended() is not None:
                     raise _Died(f"the engine ended before it answered. {_last_words(process)}")
                 if waited > self._patience:
@@ -177,11 +177,11 @@ class Served:
                     )
                 if time.monotonic() - said > NOTICE_SECONDS:
                     said = time.monotonic()
-                    logger.warning("waiting for the engine, %.0f s so far; its log is %s", waited, process.log)
+                    logger.warning("waiting for the engine, %.0f s so far; its log: %s", waited, process.log)
                 await asyncio.sleep(POLL)
             patient = client.with_options(timeout=self._deadline)
             await refuse_other_weights(patient, self._model, self._weights, self._engine.fields)
-        logger.info("the engine serves %s after %.0f s", self._weights, time.monotonic() - begun)
+        logger.info("the engine serves %s after %.0f s", self._weights, time.monotonic() - started)
 
 
 def _last_words(process: EngineProcess) -> str:
@@ -191,17 +191,17 @@ def _last_words(process: EngineProcess) -> str:
 
 
 class _Died(EndpointError):
-    """An engine ended while it was waited for."""
+    """The engine ended while it was starting."""
 
 
 def end_earlier(folder: Path) -> None:
-    """End the engines that an earlier run left running, and say so."""
+    """End the engines that an earlier run left running, with a warning for each."""
     for command in end_left_over(folder):
-        logger.warning("an engine of an earlier run still ran and was ended: %s", command)
+        logger.warning("ended an engine that an earlier run had left running: %s", command)
 
 
-async def _answers(client: openai.AsyncOpenAI, address: str) -> bool:
-    """Return whether a server is up: its /health says so, or, where it has none, it answers at all."""
+async def _is_up(client: openai.AsyncOpenAI, address: str) -> bool:
+    """Return whether a server is up: its /health says so or, if it has no /health, it answers at all."""
     import httpx2
 
     try:

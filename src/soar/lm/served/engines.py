@@ -1,7 +1,7 @@
 """The engines that are known by name, and any other by its command line: how each is started and asked.
 
-Pure: starts nothing. What an engine gets wrong silently is set right here: sampling defaults out of a model's folder
-are switched off, the name of the model is always the same.
+Pure: starts nothing. Corrects what engines silently get wrong: sampling defaults in a model's folder are switched off,
+and the name of the model is always the same.
 """
 
 import json
@@ -15,16 +15,16 @@ from soar.errors import ConfigError
 from soar.lm.openai.learnt import Fields
 
 NAME = "soar"
-"""The name that a model is served by, where the engine lets one choose."""
+"""The name that a model is served under, if the engine leaves the choice."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """How an engine is started: `parts` of a command line with {python}, {weights}, {port} and {name}; and asked.
+    """How an engine is started (`parts` of a command line with {python}, {weights}, {port} and {name}) and asked.
 
-    `model` is the name of the model in a request, by the same marks; `leaves_out` are fields that the engine ignores
-    without a word; `at_once` caps the requests on their way to one that answers them one after the other. `modules`
-    are what its interpreter must have.
+    `model` is the model's name in a request, with the same placeholders; `leaves_out` are fields that the engine
+    silently ignores; `at_once` caps the requests in flight to an engine that answers one after the other. `modules` are
+    what its interpreter must have.
     """
 
     name: str
@@ -45,9 +45,9 @@ class Engine:
         return _filled(self.model, "", weights, 0)
 
 
-def of_transformers(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields as transformers' server takes them: it draws at random only where a whole generation
-    configuration tells it to, and takes min_p nowhere else."""
+def transformers_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields as transformers' server accepts them: it draws at random only if a complete generation
+    configuration says so, and accepts min_p nowhere else."""
     drawn = fields["temperature"] > 0
     how = {"temperature": fields["temperature"], "top_p": 1.0, "top_k": 0, "min_p": fields.get("min_p")}
     config = {"do_sample": drawn, "repetition_penalty": 1.0, "max_new_tokens": fields["max_tokens"]}
@@ -80,9 +80,9 @@ TRANSFORMERS = Engine(
         *("--host", "127.0.0.1", "--port", "{port}"),
     ),
     model="{weights}",
-    fields=of_transformers,
+    fields=transformers_fields,
     leaves_out=frozenset({"n"}),
-    at_once=1,  # it has one generator of random numbers, which each request sets anew
+    at_once=1,  # it has one random number generator, which each request reseeds
     environment={"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
     modules=("transformers", "torch", "fastapi", "uvicorn"),
 )
@@ -102,7 +102,7 @@ def engine_of(named: str) -> Engine:
     try:
         parts = shlex.split(named)
     except ValueError as error:
-        raise ConfigError(f"lm.engine = {named!r} is no command line: {error}") from None
+        raise ConfigError(f"lm.engine = {named!r} is not a valid command line: {error}") from None
     return Engine(named, tuple(parts))
 
 

@@ -1,4 +1,4 @@
-"""Any causal language model that transformers loads, in this process: what a configuration says of one."""
+"""Any causal language model that transformers loads, in this process: its settings, and how it is opened."""
 
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,11 @@ class Backend:
     """A pretrained model in this process, on a GPU or the CPU (``lm.backend = "transformers"``)."""
 
     class Settings(Section):
-        """`model` is a folder, a .gguf file, or a name in the cache of Hugging Face; nothing is fetched.
+        """`model` is a folder, a .gguf file, or a name in the Hugging Face cache; nothing is downloaded.
 
         `dtype` "auto": bfloat16 on a GPU, float32 on a CPU. `context` caps the tokens of a prompt and its completion,
-        `batch` the samples decoded side by side. `exact` false lets a GPU decode several requests together: faster
-        where requests are small, but then a completion depends, by rounding, on what else is in flight.
+        `batch` the samples decoded side by side. With `exact` false a GPU decodes several requests together: faster
+        if requests are small, but then a completion depends, by rounding, on what else is in flight.
         """
 
         model: str
@@ -36,13 +36,13 @@ class Backend:
 
     @cached_property
     def folder(self) -> Path:
-        """The model's folder; a .gguf file is converted when this is first asked for."""
+        """The model's folder; a .gguf file is converted on first use."""
         from soar.lm.transformers.source import folder_of
 
         return folder_of(self._settings.model)
 
     def identity(self) -> dict[str, str]:
-        """Return the model's name, and a hash of its files of weights (`soar.lm.transformers.source.fingerprint`)."""
+        """Return the model's name, and a hash of its weight files (`soar.lm.transformers.source.fingerprint`)."""
         from soar.lm.transformers.source import fingerprint
 
         return {"model": self._settings.model, "weights_sha256": fingerprint(self._settings.model)}

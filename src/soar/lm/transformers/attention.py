@@ -1,8 +1,8 @@
 """Attention to a prompt that many samples share: its keys and values are kept once, each sample adds its own.
 
-Registered with transformers as an implementation of attention, so that any model which lets its attention be replaced
-can use it. Knows tensors of one layer at a time; knows neither models nor tokens. Bifurcated attention (Athiwaratkun et
-al. 2024, arXiv 2403.08845): the scores of both parts are joined before the softmax, so nothing is approximated.
+Registered with transformers as an attention implementation, for any model that lets its attention be replaced. Knows
+tensors of one layer at a time; knows neither models nor tokens. Bifurcated attention (Athiwaratkun et al. 2024, arXiv
+2403.08845): the scores of both parts are joined before the softmax, so nothing is approximated.
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ from torch import Tensor
 from torch.nn import functional
 
 NAME = "soar_shared_prefix"
-"""The name of the implementation among those of transformers."""
+"""The implementation's name in transformers."""
 
 GROWTH = 64
-"""By how many tokens the room for samples' own tokens grows, at least."""
+"""The least number of tokens by which the room for samples' own tokens grows."""
 
 
 class Pass(Protocol):
-    """One forward pass, as the attention of its layers sees it."""
+    """One forward pass, as its layers' attention sees it."""
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Keep the new keys and values, ``(rows, kv heads, tokens, size)``, and return what queries ``(rows, heads,
-        tokens, size)`` attend to, ``(rows, tokens, heads, size)``."""
+        """Store the new keys and values, ``(rows, kv heads, tokens, size)``, and return what the queries
+        ``(rows, heads, tokens, size)`` attend to, ``(rows, tokens, heads, size)``."""
         ...
 
 
 def register() -> None:
-    """Make the implementation known to transformers under `NAME`. It has no masks: each pass knows what is seen."""
+    """Register the implementation with transformers as `NAME`. It ignores masks: each pass knows what is visible."""
     from transformers import AttentionInterface
 
     AttentionInterface.register(NAME, _attend)
@@ -41,14 +41,14 @@ def _attend(
 ) -> tuple[Tensor, None]:
     del attention_mask
     if unknown := {name for name in ("softcap", "s_aux", "position_bias", "sliding_window") if more.get(name)}:
-        raise ValueError(f"attention with {', '.join(sorted(unknown))} is not shared")
+        raise ValueError(f"attention with {', '.join(sorted(unknown))} cannot be shared")
     return more["soar_pass"].attend(module.layer_idx, query, key, value, scaling), None
 
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """What a prompt left behind: per layer keys and values, ``(kv heads, tokens, size)``, and the logits of the token
-    that follows it, ``(vocabulary,)``."""
+    """A prompt that was read: per layer its keys and values, ``(kv heads, tokens, size)``, and the logits of the next
+    token, ``(vocabulary,)``."""
 
     tokens: tuple[int, ...]
     keys: Sequence[Tensor]
@@ -62,10 +62,10 @@ class Prefix:
 
 
 class Reading:
-    """The reading of one prompt, block after block. A block sees all before it, and itself as far as it is read."""
+    """The reading of one prompt, block by block. A token sees all blocks before its own, and its own up to itself."""
 
     def __init__(self, room: int, known: Prefix | None = None, common: int = 0) -> None:
-        """Have room for so many tokens; the first `common` are those of a prompt that is `known`."""
+        """Make room for this many tokens; the first `common` are taken from a `known` prompt."""
         self._room = room
         self.read = common
         self.keys: list[Tensor] = []
@@ -75,7 +75,7 @@ class Reading:
             self.values.append(_roomy(values[:, :common], room))
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Attend to all that is read."""
+        """Attend to all tokens read so far."""
         if layer == len(self.keys):
             self.keys.append(_roomy(key[0, :, :0], self._room))
             self.values.append(_roomy(value[0, :, :0], self._room))
@@ -98,7 +98,7 @@ def _roomy(states: Tensor, room: int) -> Tensor:
 @dataclass(eq=False)
 class Own:
     """Samples of one prompt side by side: the prompt, and per layer the keys and values of their own tokens, ``(rows,
-    kv heads, room, size)``, `count` of which are there."""
+    kv heads, room, size)``, of which `count` are filled."""
 
     prefix: Prefix
     rows: int
@@ -107,7 +107,7 @@ class Own:
     values: list[Tensor] = field(default_factory=list)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some of the rows."""
+        """Keep only some of the rows."""
         if self.keys:
             chosen = torch.tensor(rows, device=self.keys[0].device)
             self.keys = [keys.index_select(0, chosen) for keys in self.keys]
@@ -115,7 +115,7 @@ class Own:
         self.rows = len(rows)
 
     def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-        """Attend with one new token per row to the prompt and to the tokens of the row itself."""
+        """Attend, with one new token per row, to the prompt and to the row's own tokens."""
         self._add(layer, key, value)
         heads, kept = key.shape[1], self.count + 1
         grouped = query.view(self.rows, heads, -1, query.shape[-1]) * scale
@@ -142,7 +142,7 @@ class Own:
 
 
 class Writing:
-    """One more token of every sample. The rows are those of several prompts, one after the other."""
+    """One more token for every sample. The rows of several prompts follow one another."""
 
     def __init__(self, groups: Sequence[Own]) -> None:
         self._groups = groups

@@ -1,10 +1,10 @@
-"""Decoding the samples of several prompts side by side: who joins, which token each gets, who leaves.
+"""Decodes the samples of several prompts side by side: which join, which token each gets, which leave.
 
-Knows token ids; knows neither text nor threads. What a model computes is behind `Memory`.
+Knows token ids; knows neither text nor threads. `CachedModel` hides what a model computes.
 
-**Exactness.** A row of a matrix product has the same bits in any company, as long as the number of rows is right: in
-32-bit floats on a CPU a multiple of four (docs/transformers.md). So each prompt's samples stand in a multiple of
-`granule` rows. Samples that have ended stay as padding until a whole granule of them can go.
+**Exactness.** A row of a matrix product has the same bits whatever the other rows hold, as long as their number is
+right: for 32-bit floats on a CPU, a multiple of four (docs/transformers.md). So each prompt's samples occupy a multiple
+of `granule` rows. Finished samples stay as padding until a whole granule of them can go.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,14 +19,15 @@ from torch import Tensor
 from soar.lm.transformers.draw import draw, numbers
 
 GRANULE = 4
-"""The number of rows, and its multiples, whose matrix products are the same bits: float32 on a CPU."""
+"""Among any multiple of this many rows, a row of a matrix product has the same bits: float32 on a CPU."""
 
 
 @torch.inference_mode()
 def rows_are_alike(model: Any, most: int) -> bool:
     """Return whether a row of a matrix product has the same bits among any multiple of `GRANULE` rows, up to `most`.
 
-    Tried on one weight of each shape that the model has, on a CPU in 32-bit floats; elsewhere it is not expected.
+    Tried on one weight of each shape in the model, on a CPU in 32-bit floats; False elsewhere, where it is not
+    expected.
     """
     if model.device.type != "cpu" or model.dtype != torch.float32:
         return False
@@ -42,38 +43,38 @@ def rows_are_alike(model: Any, most: int) -> bool:
 
 
 class Group(Protocol):
-    """Samples of one prompt, as the model holds them: `rows` of them, each with `count` tokens of its own read."""
+    """Samples of one prompt, as the model holds them: `rows` of them."""
 
     rows: int
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some of the rows."""
+        """Keep only some of the rows."""
         ...
 
 
-class Memory(Protocol):
-    """A model that reads prompts and writes side by side."""
+class CachedModel(Protocol):
+    """A model that reads prompts and decodes samples side by side, with a cache of what it has read."""
 
     def read(self, prompt: tuple[int, ...]) -> Any:
-        """Return what a prompt leaves behind; its ``logits`` are those of the token that follows."""
+        """Return the state after a prompt; its ``logits`` are those of the next token."""
         ...
 
     def begin(self, prefix: Any, rows: int) -> Any:
-        """Return the `Group` of so many samples of a prompt."""
+        """Return the `Group` of this many new samples of a prompt."""
         ...
 
     def step(self, groups: Sequence[Any], tokens: Sequence[int]) -> Tensor:
-        """Append a token to every row of the groups; return ``(rows, vocabulary)`` logits of those that follow."""
+        """Append a token to every row of the groups; return the logits of the next ones, ``(rows, vocabulary)``."""
         ...
 
     def forget(self) -> None:
-        """Free what is remembered of prompts."""
+        """Free the cached prompts."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Samples of one prompt to decode: their numbers in the caller's request, with the seed of each. ``tag`` is the
+    """Samples of one prompt to decode: their indices in the caller's request, each with its seed. ``tag`` is the
     caller's."""
 
     prompt: tuple[int, ...]
@@ -86,7 +87,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """A decoded sample: its tokens without the one that ended it, and whether it ended itself or was cut."""
+    """A decoded sample: its tokens without the one that ended it, and whether it ended itself or was cut off."""
 
     job: Job
     index: int
@@ -104,7 +105,7 @@ class _Sample:
 
 @dataclass(eq=False)
 class _Run:
-    """A job in the course of being decoded. A row without a sample is padding."""
+    """A job being decoded. A row without a sample is padding."""
 
     job: Job
     group: Any
@@ -112,65 +113,65 @@ class _Run:
 
     @property
     def live(self) -> list[_Sample]:
-        """The samples that go on."""
+        """The samples that are not finished."""
         return [sample for sample in self.rows if sample is not None]
 
 
 class Decoder:
-    """A batch of samples in the course of being decoded. Use from one thread."""
+    """A batch of samples being decoded. Use from one thread."""
 
-    def __init__(self, memory: Memory, stops: frozenset[int], granule: int) -> None:
+    def __init__(self, model: CachedModel, stops: frozenset[int], granule: int) -> None:
         """Decode until one of the tokens `stops`, in multiples of `granule` rows."""
-        self._memory = memory
+        self._model = model
         self._stops = stops
         self.granule = granule
         self._runs: list[_Run] = []
 
     @property
     def rows(self) -> int:
-        """How many rows the batch has, padding too."""
+        """How many rows the batch has, padding included."""
         return sum(len(run.rows) for run in self._runs)
 
     @property
     def tokens(self) -> int:
-        """How many tokens the batch may come to hold, prompts apart."""
+        """How many tokens the batch may come to hold, without prompts."""
         return sum(len(run.rows) * run.job.max_new_tokens for run in self._runs)
 
     def padded(self, samples: int) -> int:
-        """Return how many rows so many samples of one prompt take."""
+        """Return how many rows this many samples of one prompt occupy."""
         return -(-samples // self.granule) * self.granule
 
     def admit(self, job: Job) -> list[Done]:
-        """Read a prompt and draw the first token of its samples; return those that this ends."""
-        prefix = self._memory.read(job.prompt)
+        """Read a prompt and draw the first token of its samples; return those that it finishes."""
+        prefix = self._model.read(job.prompt)
         rows: list[_Sample | None] = [None] * self.padded(len(job.samples))
         for row, (index, seed) in enumerate(job.samples):
             rows[row] = _Sample(index, seed, numbers(seed, job.max_new_tokens))
-        run = _Run(job, self._memory.begin(prefix, len(rows)), rows)
+        run = _Run(job, self._model.begin(prefix, len(rows)), rows)
         done = self._grow([run], prefix.logits.expand(len(rows), -1))
         self._runs += [run] if run.rows else []
         return done
 
     def step(self) -> list[Done]:
-        """Decode one more token of every sample, and return the samples that it finished."""
+        """Decode one more token of every sample, and return the samples that it finishes."""
         if not self._runs:
             return []
         tokens = [row.tokens[-1] if row else 0 for run in self._runs for row in run.rows]
-        done = self._grow(self._runs, self._memory.step([run.group for run in self._runs], tokens))
+        done = self._grow(self._runs, self._model.step([run.group for run in self._runs], tokens))
         self._runs = [run for run in self._runs if run.rows]
         return done
 
     def drop(self, unwanted: Callable[[Job], bool]) -> None:
-        """Give up the jobs that are no longer wanted."""
+        """Drop the jobs that are no longer needed."""
         self._runs = [run for run in self._runs if not unwanted(run.job)]
 
     def give_up(self) -> list[Job]:
-        """Empty the batch; return jobs that stand for the samples it held, to be decoded anew."""
+        """Empty the batch; return jobs for its unfinished samples, to be decoded again."""
         runs, self._runs = self._runs, []
         return [Job(**{**vars(r.job), "samples": tuple((s.index, s.seed) for s in r.live)}) for r in runs]
 
     def _grow(self, runs: Sequence[_Run], logits: Tensor) -> list[Done]:
-        """Draw the next token of every sample; those that it ends leave."""
+        """Draw the next token of every sample; remove and return those that it finishes."""
         rows = [(run.job, row) for run in runs for row in run.rows]
         places = [row.numbers[len(row.tokens)] if row else 0.0 for _, row in rows]
         temperatures, min_p = [job.temperature for job, _ in rows], [job.min_p for job, _ in rows]
@@ -178,7 +179,7 @@ class Decoder:
         return [done for run in runs for done in self._ended(run, [next(tokens) for _ in run.rows])]
 
     def _ended(self, run: _Run, tokens: Sequence[int]) -> list[Done]:
-        """Give each sample its token, and return those that it ends."""
+        """Give each sample its token, and return those that it finishes."""
         done = []
         for place, (sample, token) in enumerate(zip(run.rows, tokens, strict=True)):
             if sample is None:
@@ -193,7 +194,7 @@ class Decoder:
         return done
 
     def _compact(self, run: _Run) -> None:
-        """Leave out rows of padding, a granule of them at least."""
+        """Remove rows of padding, a granule at a time."""
         wanted = self.padded(len(run.live))
         if wanted < len(run.rows):
             places = sorted(range(len(run.rows)), key=lambda place: run.rows[place] is None)[:wanted]

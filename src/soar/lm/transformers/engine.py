@@ -1,8 +1,8 @@
-"""A model of transformers as a language model: requests of all callers wait in one line, one thread decodes them.
+"""A transformers model as a language model: requests of all callers wait in one queue, one thread decodes them.
 
-Knows text, threads and how much fits; how samples are decoded together is `decode`'s. A completion depends on its
-prompt, its own seed and the machine, and not on what else is in flight: on a CPU in 32-bit floats because rows of a
-batch do not meet (see `decode`), elsewhere because each request is decoded by itself, in batches of one fixed shape.
+Knows text, threads and how much fits; `decode` decodes samples together. A completion depends on its prompt, its own
+seed and the machine, not on what else is in flight: on a CPU in 32-bit floats because the rows of a batch do not affect
+each other (see `decode`), elsewhere because each request is decoded alone, in batches of one fixed shape.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import torch
 
 from soar.errors import EndpointError, PromptTooLong
 from soar.lm.request import Request
-from soar.lm.transformers.decode import GRANULE, Decoder, Done, Job, Memory, rows_are_alike
+from soar.lm.transformers.decode import GRANULE, CachedModel, Decoder, Done, Job, rows_are_alike
 from soar.lm.transformers.load import Dtype, context_of, device_of, free_bytes, load, out_of_memory
 from soar.lm.transformers.probe import refuse_other_weights
 from soar.lm.transformers.repeated import Repeated
@@ -29,8 +29,8 @@ from soar.types import Completion, Prompt, Sampling
 logger = logging.getLogger(__name__)
 
 SHARE = 0.4
-"""How much of the memory that is free once the model is loaded the samples' own tokens may take; half as much again
-goes to prompts that are remembered, the rest to what is computed on the way."""
+"""The share of the memory left after loading that the samples' own tokens may take; cached prompts may take half as
+much, intermediate results the rest."""
 
 
 class Transformers:
@@ -60,8 +60,8 @@ class Transformers:
         per_token = _bytes_per_token(model)
         room = free_bytes(place) / per_token
         self._most_tokens = int(SHARE * room)
-        self._memory: Memory = Repeated(model) if reason else SharedPrefix(model, int(SHARE / 2 * room))
-        self._decoder = Decoder(self._memory, self._text.stops(model), self._rows if self._alone else GRANULE)
+        self._model: CachedModel = Repeated(model) if reason else SharedPrefix(model, int(SHARE / 2 * room))
+        self._decoder = Decoder(self._model, self._text.stops(model), self._rows if self._alone else GRANULE)
         self._waiting: deque[Job] = deque()
         self._wake = threading.Condition()
         self._closed = False
@@ -76,7 +76,7 @@ class Transformers:
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
-        """Yield one completion per seed as it is there; each depends on its own seed alone."""
+        """Yield one completion per seed as soon as it is decoded; each depends on its own seed alone."""
         tokens = self._text.tokens(prompt)
         if len(tokens) + sampling.max_new_tokens > self._context:
             raise PromptTooLong(
@@ -102,22 +102,22 @@ class Transformers:
             request.cancelled = True
 
     def requests(self) -> dict[str, int]:
-        """Return the calls made so far; there is nothing to retry."""
+        """Return the calls made so far; nothing is retried."""
         return {"issued": self._issued, "retried": 0, "failed": 0}
 
     async def close(self) -> None:
-        """End the thread and free the model; what is being decoded is given up."""
+        """End the thread and free the model; requests still being decoded fail."""
         with self._wake:
             self._closed = True
             self._wake.notify()
         await asyncio.to_thread(self._thread.join)
-        if hasattr(self, "_memory"):
-            del self._memory, self._decoder
+        if hasattr(self, "_model"):  # a second call finds it gone
+            del self._model, self._decoder
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _decode(self) -> None:
-        """Decode requests until closed: the body of the thread. An error goes to those whose requests it broke."""
+        """Decode requests until closed: the body of the thread. An error goes to callers whose requests it broke."""
         held: list[Job] = []
         while True:
             held = [job for job in held if not job.tag.cancelled]
@@ -129,15 +129,15 @@ class Transformers:
                 self._decoder.drop(lambda job: job.tag.cancelled)
                 if job is not None:
                     self._deliver(self._decoder.admit(job))
-                    job = None
+                    job = None  # the decoder holds it now: `_recover` must not count it twice
                 self._deliver(self._decoder.step())
-            except Exception as error:  # noqa: BLE001 — whatever it is, the callers must not wait for ever
-                held = self._again(held, job, error)
+            except Exception as error:  # noqa: BLE001 — whatever it is, callers must not wait forever
+                held = self._recover(held, job, error)
         for job in [*held, *self._waiting]:
             job.tag.put(EndpointError("the model was closed"))
 
     def _take(self) -> Job | None:
-        """Return what to decode next, of the request that waits longest; wait for one while there is nothing to do."""
+        """Return what to decode next, from the request that has waited longest; wait if there is nothing to do."""
         with self._wake:
             while not (self._closed or self._decoder.rows or self._waiting):
                 self._wake.wait()
@@ -155,15 +155,16 @@ class Transformers:
             return replace(first, samples=first.samples[:room])
 
     def _room(self, max_new_tokens: int) -> int:
-        """Return how many more rows' own tokens fit the memory, if they become as many as they may."""
+        """Return how many more rows fit the memory if each decodes all the tokens it may."""
         free = (self._most_tokens - self._decoder.tokens) // max_new_tokens // GRANULE * GRANULE
+        # An empty batch takes one granule however little fits, or the request would wait forever.
         return free if self._decoder.rows else max(free, GRANULE)
 
-    def _again(self, held: list[Job], job: Job | None, error: Exception) -> list[Job]:
-        """Empty the batch after an error. Out of memory: decode what was in it again, fewer side by side from now on;
-        otherwise its callers get the error. Return the jobs that are still held."""
+    def _recover(self, held: list[Job], job: Job | None, error: Exception) -> list[Job]:
+        """Empty the batch after an error. Out of memory: decode its samples again, fewer side by side from now on;
+        otherwise their callers get the error. Return the jobs that are still held."""
         given_up = [*self._decoder.give_up(), *([job] if job else ())]
-        self._memory.forget()
+        self._model.forget()
         if not out_of_memory(error) or self._rows <= GRANULE:
             for each in held:
                 each.tag.put(error)
@@ -182,7 +183,7 @@ class Transformers:
         for done in decoded:
             request: Request = done.job.tag
             count = len(done.tokens) + (done.finish_reason == "stop")
-            seconds = time.monotonic() - request.begun
+            seconds = time.monotonic() - request.started
             text = self._text.text(done.tokens)
             request.put((done.index, Completion(text, done.finish_reason, len(done.job.prompt), count, seconds)))
 

@@ -1,4 +1,4 @@
-"""Loading a model's folder: onto which device, in which number format, and how much fits beside it.
+"""Loads a model's folder: onto which device, in which number format, and how much memory is left.
 
 Knows transformers and devices; knows nothing of sampling.
 """
@@ -17,7 +17,7 @@ Dtype: TypeAlias = Literal["auto", "bfloat16", "float32"]
 
 
 def device_of(name: str) -> torch.device:
-    """Return a device by name, "auto" a GPU where there is one; `ConfigError` if it is not there."""
+    """Return a device by name ("auto": a GPU if there is one); `ConfigError` if it is not available."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -25,12 +25,12 @@ def device_of(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
-        raise ConfigError(f'lm.device = "{name}" is not there ({first}): choose "cpu", "cuda" or "auto"') from None
+        raise ConfigError(f'lm.device = "{name}" is not available ({first}): choose "cpu", "cuda" or "auto"') from None
     return device
 
 
 def load(folder: Path, device: torch.device, dtype: Dtype) -> Any:
-    """Load a model. "auto" is bfloat16 on a GPU and float32 on a CPU, most of which compute bfloat16 ten times more
+    """Load a model. "auto" is bfloat16 on a GPU and float32 on a CPU: most CPUs compute bfloat16 ten times more
     slowly."""
     from transformers import AutoModelForCausalLM
 
@@ -67,7 +67,7 @@ def free_bytes(device: torch.device) -> int:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep progress bars off the terminal, and everyone off the network, meanwhile."""
+    """Hide progress bars meanwhile, and keep Hugging Face libraries off the network."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging
@@ -82,5 +82,5 @@ def quiet() -> Iterator[None]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory ran out, on a GPU or in torch's allocator of the CPU."""
+    """Return whether an error means that memory ran out, on a GPU or in torch's CPU allocator."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

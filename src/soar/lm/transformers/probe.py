@@ -1,7 +1,7 @@
-"""Whether the weights that search are those that were learnt: probabilities of a few texts, noted and compared.
+"""Whether a search uses the weights that were finetuned: notes the log-probabilities of a few texts and compares them.
 
-Knows token ids and models; knows neither how they were learnt nor how they are sampled. What is noted is
-`soar.lm.notes`'.
+Knows token ids and models; knows neither how they were trained nor how they are sampled. `soar.lm.notes` keeps the
+notes.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,21 +11,21 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from soar.lm.notes import BASE, LEARNT, UNSCALED, Notes, Probe, other_template, others, read_notes, write_notes
+from soar.lm.notes import BASE, LEARNT, UNSCALED, Notes, Probe, read_notes, write_notes, wrong_template, wrong_weights
 from soar.lm.transformers.load import free_bytes, quiet
 from soar.lm.transformers.text import Text
 
 BOUND = {torch.float32: 1e-3, torch.bfloat16: 0.05}
-"""By how much a text's log-probability per token may differ (nats) in a number format: by rounding, and by kernels."""
+"""How far a log-probability per token may be off (nats), by number format: rounding and kernels differ."""
 SURE = {torch.float32: 0.05}
 UNSURE = 0.5
-"""By how much the likeliest token must stand before the next (nats) to be sure: in a number format, and in others."""
+"""By how much the likeliest token must lead the next (nats) to be sure: by number format, and in all others."""
 SURE_TOKENS = 24
 
 
 def note_probes(folder: Path, base: Path, rank: int | None, probes: Sequence[Probe]) -> None:
-    """Write beside the weights in `folder` how likely they find each probe's answer and how they surely begin their
-    own, and how the base, and an adapter of that `rank` with the wrong scale, would."""
+    """Write beside the weights in `folder` the log-probability of each probe's completion and the sure beginning of
+    their own; the same for the base model and, given its `rank`, for the adapter at the wrong scale."""
     learnt, before, text = _load(folder), _load(base), Text(folder)
     with torch.no_grad():
         models = {LEARNT: learnt, BASE: before}
@@ -34,29 +34,30 @@ def note_probes(folder: Path, base: Path, rank: int | None, probes: Sequence[Pro
         if rank is not None:
             bases = dict(before.named_parameters())
             for name, weights in learnt.named_parameters():
+                # alpha / rank is rank**-0.5 times the alpha / sqrt(rank) of the training.
                 weights.copy_(torch.lerp(bases[name].float(), weights.float(), rank**-0.5))
             likely[UNSCALED], sure[UNSCALED] = _all(learnt, probes), _beginnings(learnt, text, probes)
     write_notes(folder, Notes(probes, likely, sure))
 
 
 def refuse_other_weights(folder: Path, text: Text, model: Any) -> None:
-    """Raise `StoreError` where a model that was loaded from `folder` is not what was learnt; do nothing where nothing
-    was noted."""
+    """Raise `StoreError` if a model loaded from `folder` is not the one published there; do nothing if nothing was
+    noted."""
     notes = read_notes(folder)
     if notes is None:
         return
     for probe in notes.probes:
         if list(text.tokens(probe.asked())) != list(probe.ids[: probe.masked]):
-            raise other_template(folder)
+            raise wrong_template(folder)
     bound = BOUND.get(model.dtype, max(BOUND.values()))
     apart = notes.apart(_all(model, notes.probes))
     if apart.pop(LEARNT) > bound:
         nearest = min(apart, key=apart.__getitem__, default=None)
-        raise others(folder, *([nearest] if nearest and apart[nearest] <= bound else []))
+        raise wrong_weights(folder, *([nearest] if nearest and apart[nearest] <= bound else []))
 
 
 def _beginnings(model: Any, text: Text, probes: Sequence[Probe]) -> list[str]:
-    """Return how a model surely begins its answer to each probe's prompt; what may be half a character is left out."""
+    """Return the sure beginning of a model's completion of each probe's prompt, without a cut-off character."""
     stops = text.stops(model)
     found = [text.text(tuple(surely(model, probe.ids[: probe.masked], stops))) for probe in probes]
     return [each.rstrip("\ufffd") for each in found]
@@ -64,7 +65,7 @@ def _beginnings(model: Any, text: Text, probes: Sequence[Probe]) -> list[str]:
 
 @torch.no_grad()
 def surely(model: Any, ids: Sequence[int], stops: Collection[int]) -> list[int]:
-    """Return the likeliest tokens behind those given, up to an end or to one that another comes near."""
+    """Return the likeliest tokens after those given, up to a stop token or one that has a close rival."""
     margin = SURE.get(model.dtype, UNSURE)
     given, known, found = torch.tensor([list(ids)], device=model.device), None, []
     while len(found) < SURE_TOKENS:
@@ -80,20 +81,20 @@ def surely(model: Any, ids: Sequence[int], stops: Collection[int]) -> list[int]:
 
 @torch.no_grad()
 def _all(model: Any, probes: Sequence[Probe]) -> list[float]:
-    """Return the log-probability of each probe's answer, in nats."""
+    """Return the log-probability of each probe's completion, in nats."""
     return [log_probability(model, probe.ids, probe.masked) for probe in probes]
 
 
 @torch.no_grad()
 def log_probability(model: Any, ids: Sequence[int], masked: int) -> float:
-    """Return how likely a model finds the tokens behind the first `masked`, given those before, in nats."""
+    """Return the log-probability (nats) of the tokens after the first `masked`, given those before."""
     given = torch.tensor([list(ids)], device=model.device)
     logits = model(input_ids=given, use_cache=False).logits[0, masked - 1 : -1].float()
     return -float(functional.cross_entropy(logits, given[0, masked:], reduction="sum"))
 
 
 def _load(folder: Path) -> Any:
-    """Load a model in its own number format, onto a GPU where it fits one twice, with its neighbour."""
+    """Load a model in its own number format, onto a GPU if two models of its size fit there."""
     from transformers import AutoModelForCausalLM
 
     with quiet():

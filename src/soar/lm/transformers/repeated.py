@@ -1,7 +1,7 @@
-"""A model whose attention cannot be replaced: its cache of the prompt is repeated for every sample.
+"""A model whose attention cannot be replaced: every sample gets a copy of the prompt's cache.
 
-The same members as `shared.SharedPrefix`, for less speed and more memory. Knows forward passes and token ids. Nothing
-is remembered between prompts. Samples are the same whatever else is in flight up to rounding, not exactly.
+The same members as `shared.SharedPrefix`, slower and with more memory. Knows forward passes and token ids. Nothing is
+cached between prompts. Samples depend, by rounding, on what else is in flight.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Cached:
-    """What a prompt left behind: its tokens, the model's own cache, and the logits of the token that follows it."""
+    """A prompt that was read: its tokens, the model's own cache, and the logits of the next token."""
 
     tokens: tuple[int, ...]
     cache: Any
@@ -29,7 +29,7 @@ class Cached:
 
 @dataclass(eq=False)
 class Copies:
-    """Samples of one prompt side by side, each with a copy of the prompt's cache, and `count` tokens of their own."""
+    """Samples of one prompt side by side, each with a copy of the prompt's cache and `count` tokens of its own."""
 
     prefix: Cached
     rows: int
@@ -37,34 +37,34 @@ class Copies:
     count: int = 0
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some of the rows."""
+        """Keep only some of the rows."""
         self.cache.reorder_cache(torch.tensor(rows))
         self.rows = len(rows)
 
 
 class Repeated:
-    """A model with the attention it came with. Use from one thread."""
+    """A model with its own attention. Use from one thread."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
 
     @torch.inference_mode()
     def read(self, prompt: tuple[int, ...]) -> Cached:
-        """Return what a prompt leaves behind."""
+        """Return a prompt's cache and logits."""
         given = torch.tensor([prompt], device=self._model.device)
         read = self._model(input_ids=given, use_cache=True, logits_to_keep=1)
         return Cached(prompt, read.past_key_values, read.logits[0, -1])
 
     @torch.inference_mode()
     def begin(self, prefix: Cached, rows: int) -> Copies:
-        """Return the state of so many samples of a prompt, none of which has a token yet."""
+        """Return the state of this many new samples of a prompt."""
         cache = deepcopy(prefix.cache)
         cache.reorder_cache(torch.zeros(rows, dtype=torch.long))
         return Copies(prefix, rows, cache)
 
     @torch.inference_mode()
     def step(self, groups: Sequence[Copies], tokens: Sequence[int]) -> Tensor:
-        """Append a token to every row of the groups; return the logits of those that follow, ``(rows, vocabulary)``."""
+        """Append a token to every row of the groups; return the logits of the next ones, ``(rows, vocabulary)``."""
         given = torch.tensor(tokens, device=self._model.device)[:, None].split([group.rows for group in groups])
         found = []
         for group, each in zip(groups, given, strict=True):
@@ -73,4 +73,4 @@ class Repeated:
         return torch.cat(found)
 
     def forget(self) -> None:
-        """There is nothing to free."""
+        """Do nothing: no prompt is cached."""

@@ -1,10 +1,10 @@
-"""A model that reads a prompt once and writes many samples of it, and what it remembers of prompts read lately.
+"""A model that reads a prompt once and decodes many samples of it, and a cache of the prompts it has read recently.
 
-Knows forward passes and token ids; knows neither text nor how tokens are drawn. Two prompts that begin alike, as all of
-one task do, are read once as far as they agree.
+Knows forward passes and token ids; knows neither text nor how tokens are drawn. The common beginning of two prompts,
+which all prompts of one task have, is read once.
 
-**Exactness.** What a prompt leaves behind does not depend on what was remembered: prompts are read in blocks of a fixed
-number of tokens, only whole blocks are remembered, and a block is computed by the same operations on the same shapes
+**Exactness.** The keys, values and logits of a prompt do not depend on what was cached: prompts are read in blocks of a
+fixed number of tokens, only whole blocks are reused, and a block is computed by the same operations on the same shapes
 whoever computed those before it.
 """
 
@@ -17,14 +17,14 @@ from torch import Tensor
 from soar.lm.transformers.attention import NAME, Own, Prefix, Reading, Writing, register
 
 BLOCK = {"cpu": 64, "cuda": 256}
-"""How many tokens of a prompt are read in one pass, by kind of device."""
+"""How many tokens of a prompt one pass reads, by kind of device."""
 
 
 class SharedPrefix:
-    """A model whose attention is replaced by one that keeps a prompt once. Use from one thread."""
+    """A model whose attention is replaced by one that stores each prompt once. Use from one thread."""
 
     def __init__(self, model: Any, kept_tokens: int) -> None:
-        """Take a model for which `can_share` holds; remember at least the last prompt, and up to `kept_tokens`."""
+        """Take a model that `can_share` accepts; cache at least the last prompt, and up to `kept_tokens`."""
         register()
         model.set_attn_implementation(NAME)
         self._model = model
@@ -34,12 +34,13 @@ class SharedPrefix:
 
     @torch.inference_mode()
     def read(self, prompt: tuple[int, ...]) -> Prefix:
-        """Return what a prompt leaves behind."""
-        known, common = self._alike(prompt)
+        """Return a prompt's keys, values and logits."""
+        known, common = self._closest(prompt)
         if known is not None and known.tokens == prompt:
             return known
         room = -(-len(prompt) // self._block) * self._block
         reading = Reading(room, known, common)
+        # Padded, so that every block has the same shape; the padding's keys and values are cut off below.
         padded = torch.tensor([*prompt, *[0] * (room - len(prompt))], device=self._model.device)
         logits = padded
         while reading.read < room:
@@ -48,15 +49,15 @@ class SharedPrefix:
             logits = self._forward(padded[places], places, reading, logits_to_keep=last)[0, 0]
             reading.read += self._block
         keys, values = ([each[:, : len(prompt)] for each in every] for every in (reading.keys, reading.values))
-        return self._remembered(Prefix(prompt, keys, values, logits))
+        return self._remember(Prefix(prompt, keys, values, logits))
 
     def begin(self, prefix: Prefix, rows: int) -> Own:
-        """Return the state of so many samples of a prompt, none of which has a token yet."""
+        """Return the state of this many new samples of a prompt."""
         return Own(prefix, rows)
 
     @torch.inference_mode()
     def step(self, groups: Sequence[Own], tokens: Sequence[int]) -> Tensor:
-        """Append a token to every row of the groups; return the logits of those that follow, ``(rows, vocabulary)``."""
+        """Append a token to every row of the groups; return the logits of the next ones, ``(rows, vocabulary)``."""
         places = [group.prefix.length + group.count for group in groups for _ in range(group.rows)]
         given = torch.tensor([tokens, places], device=self._model.device)[..., None]
         logits = self._forward(given[0], given[1], Writing(groups))[:, 0]
@@ -65,15 +66,15 @@ class SharedPrefix:
         return logits
 
     def forget(self) -> None:
-        """Free what is remembered of prompts."""
+        """Free the cached prompts."""
         self._known.clear()
 
     def _forward(self, tokens: Tensor, places: Tensor, each: Reading | Writing, **more: Any) -> Tensor:
         return self._model(input_ids=tokens, position_ids=places, use_cache=False, soar_pass=each, **more).logits
 
-    def _alike(self, prompt: tuple[int, ...]) -> tuple[Prefix | None, int]:
-        """Return the prompt among those known that begins most alike, and how many whole blocks' tokens are the same;
-        the last token of `prompt` is never among them, for what follows it must be read."""
+    def _closest(self, prompt: tuple[int, ...]) -> tuple[Prefix | None, int]:
+        """Return the known prompt with the longest common beginning, and how many tokens of it, in whole blocks, can be
+        reused: never the last token of `prompt`, whose logits must be computed."""
         known = max(self._known, key=lambda each: common(each.tokens, prompt), default=None)
         alike = min(common(known.tokens, prompt), len(prompt) - 1) if known else 0
         if known is None or (alike < self._block and known.tokens != prompt):
@@ -82,8 +83,8 @@ class SharedPrefix:
         self._known.append(known)
         return known, alike - alike % self._block
 
-    def _remembered(self, prefix: Prefix) -> Prefix:
-        """Keep a prompt, and forget those not asked for longest."""
+    def _remember(self, prefix: Prefix) -> Prefix:
+        """Cache a prompt, and forget the least recently used ones."""
         self._known.append(prefix)
         while len(self._known) > 1 and sum(each.length for each in self._known) > self._kept_tokens:
             self._known.pop(0)
@@ -91,7 +92,7 @@ class SharedPrefix:
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens two prompts begin with in common."""
+    """Return how many tokens the common beginning of two prompts has."""
     for place, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
             return place
@@ -100,8 +101,8 @@ def common(one: Sequence[int], other: Sequence[int]) -> int:
 
 @torch.inference_mode()
 def can_share(model: Any) -> str | None:
-    """Return why a model's attention cannot be replaced, None where it can: tried on a few tokens, and compared with
-    what the model itself says. Its attention is as before afterwards."""
+    """Return why a model's attention cannot be replaced, None if it can. Tries it on a few tokens, compares the logits
+    with the model's own, and restores the attention."""
     config = model.config.get_text_config()
     if getattr(config, "sliding_window", None) or set(getattr(config, "layer_types", None) or ()) - {"full_attention"}:
         return "not all of its layers attend to all tokens"

@@ -1,6 +1,6 @@
-"""What ``lm.model`` names: a folder, a GGUF file, or a name in the user's cache of Hugging Face. Never the network.
+"""What ``lm.model`` names: a folder, a GGUF file, or a name in the user's Hugging Face cache. Never the network.
 
-Ends in a folder that transformers loads, whatever was named. Knows files; knows nothing of what is in a model.
+Whatever it names becomes a folder that transformers loads. Knows files; knows nothing of what is in a model.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ from typing import Any
 from soar.errors import ConfigError, EndpointError
 from soar.files import is_published, publish, sha256
 
-SAMPLED = 1 << 20
-"""How many bytes of the beginning and of the end of each file of weights are hashed: all of them would take minutes."""
+EDGE_BYTES = 1 << 20
+"""How many bytes at the start and the end of each weight file are hashed: all of them would take minutes."""
 
 
 def folder_of(model: str) -> Path:
     """Return the folder of a model; a GGUF file is converted into one in the user's cache, once. `ConfigError` says
-    where it was looked for."""
+    where it looked."""
     path = Path(model).expanduser()
     if path.suffix == ".gguf":
         return _converted(path)
@@ -32,8 +32,8 @@ def folder_of(model: str) -> Path:
 
 
 def fingerprint(model: str) -> str:
-    """Return a hash that names a model's weights: of the names and sizes of its files of weights, the first and last
-    MiB of each, and its configuration (the whole of it)."""
+    """Return a hash that identifies a model's weights: of the names and sizes of its weight files, the first and last
+    MiB of each, and its whole configuration."""
     path = Path(model).expanduser()
     files = [path] if path.suffix == ".gguf" else _weights(folder_of(model))
     digest = hashlib.sha256()
@@ -41,8 +41,8 @@ def fingerprint(model: str) -> str:
         size = file.stat().st_size
         digest.update(f"{file.name}\0{size}\0".encode())
         with file.open("rb") as content:
-            digest.update(content.read(SAMPLED if file.suffix != ".json" else -1))
-            content.seek(max(0, size - SAMPLED))
+            digest.update(content.read(EDGE_BYTES if file.suffix != ".json" else -1))
+            content.seek(max(0, size - EDGE_BYTES))
             digest.update(content.read())
     return digest.hexdigest()
 
@@ -53,20 +53,20 @@ def _weights(folder: Path) -> list[Path]:
 
 
 def _cached(name: str) -> Path:
-    """Return the folder of a name in the user's cache of Hugging Face."""
+    """Return the folder of a name in the user's Hugging Face cache."""
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(name, local_files_only=True))
-    except (OSError, ValueError) as error:  # what is not there is an OSError, what is no name a ValueError
+    except (OSError, ValueError) as error:  # a missing model is an OSError, an invalid name a ValueError
         raise ConfigError(
-            f"lm.model = {name!r} is neither a folder, nor a .gguf file, nor in the cache of Hugging Face"
-            f" ({type(error).__name__}); fetch it beforehand (hf download {name}) or name a folder"
+            f"lm.model = {name!r} is neither a folder, nor a .gguf file, nor in the Hugging Face cache"
+            f" ({type(error).__name__}); download it first (hf download {name}) or name a folder"
         ) from None
 
 
 def _converted(file: Path) -> Path:
-    """Return the folder that a GGUF file was converted into, by the hash of its content."""
+    """Return the folder of a converted GGUF file, which is named by the hash of its content."""
     from soar.settings import require
 
     require("a .gguf file", "train", "gguf")
@@ -76,6 +76,7 @@ def _converted(file: Path) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "soar" / "gguf"
     out = cache / name
     if not is_published(out):
+        # Named by process: two processes may convert the same file at once.
         aside = cache / f"{name}.{os.getpid()}.tmp"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
@@ -88,7 +89,7 @@ def _converted(file: Path) -> Path:
 
 
 def _convert(file: Path, out: Path) -> None:
-    """Write a GGUF file's model and tokenizer as transformers keeps them, in 32-bit floats."""
+    """Write a GGUF file's model and tokenizer in transformers' format, in 32-bit floats."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from soar.lm.transformers.load import quiet
@@ -100,7 +101,7 @@ def _convert(file: Path, out: Path) -> None:
             tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, **named)
         except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
             raise EndpointError(f"{file} cannot be loaded: {error}") from None
-        # It is no longer quantized, and what says so would be saved along and believed.
+        # The weights are no longer quantized; a saved configuration that says they are would be believed.
         del model.config.quantization_config
         model.hf_quantizer = None
         model.save_pretrained(out)
