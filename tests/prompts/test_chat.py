@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from soar.domains.arc.domain import Arc
-from soar.prompts.chat import ASK_ALTERNATIVE, ASK_COMBINE, ASK_REPAIR, Chat
+from soar.prompts.chat import ASK_ALTERNATIVE, ASK_COMBINE, ASK_REFINEMENT, Chat
 from soar.protocols import Detail
 from soar.types import Example, Failure, Message, Origin, Output, Program, Task
 
@@ -97,7 +97,7 @@ def test_a_parent_right_on_all_pairs_is_not_called_wrong():
     assert text.count(": right.") == 3
     assert "wrong." not in text
     assert ASK_ALTERNATIVE in text
-    assert ASK_REPAIR not in text
+    assert ASK_REFINEMENT not in text
 
 
 def test_every_pair_has_one_verdict():

@@ -1,1 +1,1 @@
-"""Programming-by-example domains; each alone knows what its values are."""
+"""Programming-by-example domains; only a domain knows what its values are."""

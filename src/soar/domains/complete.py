@@ -1,7 +1,7 @@
-"""A domain made whole: what its author wrote, and for the rest what works for any JSON value.
+"""Completes a domain: what its author wrote, and for everything else defaults that work for any JSON value.
 
-Knows no particular domain. It also sees to what the rest of the system relies on: inputs and outputs are immutable, and
-the outputs of loaded tasks have the canonical form that `parse` gives to those of programs.
+Knows no particular domain. It also guarantees what the rest of the system relies on: inputs and outputs are immutable,
+and the outputs of loaded tasks have the canonical form that `parse` gives to those of programs.
 """
 
 import html
@@ -30,7 +30,7 @@ def complete(found: object, name: str = "") -> Domain:
         try:
             found = found()
         except TypeError as error:
-            raise ConfigError(f"domain {name!r} cannot be made without arguments: {error}") from error
+            raise ConfigError(f"domain {name!r} cannot be created without arguments: {error}") from error
     if not _loads_and_parses(found):
         raise ConfigError(f"domain {name!r} is a {type(found).__name__}, expected an object with load and parse")
     return cast(Domain, _Complete(found))
@@ -41,13 +41,13 @@ def _loads_and_parses(found: object) -> bool:
 
 
 class _Complete:
-    """Has what the author's object has, else what stands in `DEFAULTS`."""
+    """Has the members of the author's object, else those of `DEFAULTS`."""
 
     def __init__(self, own: Any) -> None:
         self._own = own
 
     def __getattr__(self, name: str) -> Any:
-        # Only asked for what this class does not define; looked up once.
+        # Python calls this only for a missing attribute, so once for each: the result is stored.
         if name not in DEFAULTS:
             raise AttributeError(f"a domain has no {name!r}")
         found = getattr(self._own, name, DEFAULTS[name])
@@ -62,16 +62,17 @@ class _Complete:
         return sorted(tasks, key=lambda task: task.id)
 
     def parse(self, value: object) -> Value:
-        """Return the author's canonical form, with tuples for lists; `ValueError` where there is none."""
+        """Return the author's canonical form, with tuples for lists; `ValueError` if there is none. Its message
+        reaches prompts as the failure of a program."""
         try:
             found = self._own.parse(value)
         except (TypeError, AttributeError, LookupError, ArithmeticError) as error:
-            # Programs return anything; an author who did not think of everything must not lose his run.
+            # Programs return anything: a case that the author overlooked must not end the run.
             raise ValueError(f"{type(error).__name__} while it was read: {error}") from None
         if self.codec != "json":
             return found
         if type(found) in (int, str, bool):
-            return found  # a JSON value as it is
+            return found  # already a JSON value
         found = frozen(found)
         try:
             hash(found)
@@ -83,7 +84,7 @@ class _Complete:
     def _checked(self, task: Task) -> Task:
         refuse_partial(task)
         if self.codec != "json":
-            return task  # a built-in domain, which has read each value already
+            return task  # a built-in domain, which has already parsed each value
         train = tuple(self._example(f"task {task.id}, training pair {n}", e) for n, e in enumerate(task.train, 1))
         test = tuple(self._example(f"task {task.id}, test pair {n}", e) for n, e in enumerate(task.test, 1))
         return replace(task, train=train, test=test)
@@ -100,9 +101,9 @@ class _Complete:
 
 
 def refuse_partial(task: Task) -> None:
-    """Raise `DataError` where a task lacks a name, a pair, a test input or the output of a training pair."""
+    """Raise `DataError` if a task lacks a valid id, a training pair, a test input or the output of a training pair."""
     if not task.id or "/" in task.id:
-        raise DataError(f"a task's id must be neither empty nor contain '/', found {task.id!r}")
+        raise DataError(f"a task's id must not be empty or contain '/', found {task.id!r}")
     if not task.train or not task.test:
         raise DataError(f"task {task.id}: expected at least one training pair and one test input")
     if any(example.output is None for example in task.train):
@@ -110,13 +111,13 @@ def refuse_partial(task: Task) -> None:
 
 
 def draw(value: Value) -> Text:
-    """Return a value's JSON, cut where it is very long."""
+    """Return a value's JSON, cut if it is very long."""
     text = canonical_json(value)
     return Text(text if len(text) <= DRAWN else f"{text[: DRAWN - 1]}…")
 
 
 def svg(value: Value) -> str:
-    """Return a value's JSON as text in a page, cut where it is very long."""
+    """Return a value's JSON as text in a page, cut if it is very long."""
     return html.escape(draw(value).plain)
 
 
@@ -128,7 +129,7 @@ def similarity(one: Value, other: Value) -> float:
 
 
 def fingerprints(task: Task) -> list[Hashable]:
-    """Return one mark, all training pairs in whatever order: tasks are the same where these are."""
+    """Return one fingerprint, all training pairs in any order: tasks that share it are the same."""
     return [tuple(sorted(content_hash(example.input, example.output) for example in task.train))]
 
 
@@ -137,7 +138,7 @@ def submission(
 ) -> dict[str, list[dict[str, Value]]]:
     """Return ``{id: [{"attempt_1": value, "attempt_2": value}, one per test input]}`` with every task in it.
 
-    Where there is one answer it stands twice, where there is none `no_answer` stands in.
+    A single answer is given twice; if there is none, `no_answer` is.
     """
     return {
         task.id: [_attempts(answers.get(task.id, ()), place, no_answer) for place in range(len(task.test))]
@@ -167,4 +168,4 @@ DEFAULTS: Mapping[str, Any] = {
     "filters": {},
     "heuristics": {},
 }
-"""What a domain has that does not say otherwise."""
+"""The members that a domain has unless it defines its own."""

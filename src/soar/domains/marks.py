@@ -1,6 +1,6 @@
-"""The marks that the prompts of our own small models share: where a task begins, where a parent, where to write.
+"""The marks that the prompts of our own small models share: where a task begins, where a parent does, where to write.
 
-Each is one token of those models' tokenizers. Knows nothing of what stands between them.
+Each is one token of those models' tokenizers. Knows nothing about the text between them.
 """
 
 BEGIN, PARENT, WRITE = "<task>", "<parent>", "<write>"

@@ -1,4 +1,4 @@
-"""A set of tasks, of whatever domain: read from a source, its fingerprint, a part of it, what it shares with another.
+"""A set of tasks of any domain: loading it from a source, its hash, a part of it, its overlap with another set.
 
 Knows only that tasks have ids and pairs.
 """
@@ -15,22 +15,22 @@ from soar.types import Example, Task, content_hash
 
 
 def task_set_hash(tasks: Sequence[Task]) -> str:
-    """Return 32 hex digits that name ids and all pairs, answers included, whatever the order of the tasks."""
+    """Return 32 hex digits that identify the ids and all pairs, test outputs included, in any order of the tasks."""
     return content_hash(*([task.id, _pairs(task.train), _pairs(task.test)] for task in sorted(tasks, key=_id)))
 
 
 def load(domain: Domain, source: str, *, ids: Sequence[str] | None = None, strict: bool = False) -> list[Task]:
-    """Return the tasks of a source; `DataError` with the reason if one that `ids` names was passed over as no task,
-    and if `strict` also for any other."""
+    """Return the tasks of a source; `DataError` with the reason if a task named in `ids` is invalid, or, if
+    `strict`, any task."""
     tasks = domain.load(source)
     known = {task.id for task in tasks}
     if not strict and known.issuperset(ids or ()):
         return tasks
     rejected = domain.rejected(source)
-    wanted = [id_ for id_ in (rejected if strict else ids or ()) if id_ in rejected]
-    if wanted:
-        asked = "" if strict else " that were asked for"
-        raise DataError(f"{source}: {len(wanted)} tasks{asked} are none, the first: {rejected[wanted[0]]}")
+    invalid = [id_ for id_ in (rejected if strict else ids or ()) if id_ in rejected]
+    if invalid:
+        which = "" if strict else "requested "
+        raise DataError(f"{source}: invalid {which}tasks: {len(invalid)}, the first: {rejected[invalid[0]]}")
     return tasks
 
 
@@ -39,14 +39,14 @@ def select(
 ) -> list[Task]:
     """Return the tasks named by `ids` (None: all), or `count` of them drawn without replacement, sorted by id.
 
-    A draw depends on `seed` and on the tasks drawn from; a smaller draw is a part of a larger one. `DataError` names
-    unknown or repeated ids, and says how many tasks there are when `count` is more.
+    A draw depends on `seed` and on the tasks drawn from; a smaller draw is part of a larger one. `DataError` names
+    unknown or repeated ids, or says how many tasks there are if `count` is larger.
     """
     chosen = sorted(tasks if ids is None else _named(tasks, ids), key=_id)
     if count is None:
         return chosen
     if not 1 <= count <= len(chosen):
-        raise DataError(f"{count} tasks asked for, expected 1 to {len(chosen)}: that many are there")
+        raise DataError(f"cannot draw {count} tasks: expected 1 to {len(chosen)}, the number of tasks available")
     drawn = rng(seed, "select-tasks").permutation(len(chosen))[:count]
     return [chosen[index] for index in sorted(drawn)]
 
@@ -68,8 +68,8 @@ def overlap(
 ) -> list[tuple[str, str]]:
     """Return the ids (one of `left`, one of `right`) of every two tasks that share a fingerprint, sorted.
 
-    So a set that was trained on can be kept out of the one that is measured: ARC-AGI-1's evaluation tasks lie in
-    ARC-AGI-2's training set.
+    It serves to keep tasks that were trained on out of a measurement: ARC-AGI-2's training set contains evaluation
+    tasks of ARC-AGI-1.
     """
     owners: defaultdict[Hashable, set[str]] = defaultdict(set)
     for task in right:
@@ -92,7 +92,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _named(tasks: Sequence[Task], ids: Sequence[str]) -> list[Task]:
-    """Return the tasks called `ids`, each once."""
+    """Return the tasks with these ids, each once."""
     by_id = {task.id: task for task in tasks}
     if unknown := [id_ for id_ in ids if id_ not in by_id]:
         raise DataError(f"{len(unknown)} of {len(ids)} ids are not among these {len(tasks)} tasks: {_few(unknown)}")

@@ -1,1 +1,1 @@
-"""Parts of one's own, to read and to copy: each is a file that a configuration names. Nothing else imports them."""
+"""Parts of your own, to read and to copy: each is a file that a configuration names. Nothing else imports them."""

@@ -1,4 +1,4 @@
-"""A rendering of one's own: few words, for models so small that they lose themselves in long prompts.
+"""A rendering of your own: few words, for models so small that they get lost in long prompts.
 
 soar run smollm2 runs/smollm2 --set lm.model=FILE.gguf
 """

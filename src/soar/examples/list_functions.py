@@ -1,4 +1,4 @@
-"""A domain of one's own: functions from list to list, eight pairs to learn from and three to be judged on.
+"""A domain of your own: functions from list to list, with eight training pairs and three test pairs each.
 
 soar run endpoint runs/lists --set tasks.domain=soar.examples.list_functions:ListFunctions
     --set tasks.source=list-functions --set lm.model=NAME
@@ -14,7 +14,7 @@ from soar.types import Example, Task
 class ListFunctions:
     about = "Every value is a list of integers from 0 to 99, which may be empty. In Python it is a list of ints."
     signature = "transform(xs)"
-    sources = ("list-functions",)  # the twelve beside this file; any other source is a file like it
+    sources = ("list-functions",)  # the twelve in the file beside this one; any other source is the path of such a file
 
     def load(self, source: str) -> list[Task]:
         path = Path(__file__).with_suffix(".jsonl") if source in self.sources else Path(source)

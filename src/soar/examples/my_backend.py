@@ -1,6 +1,6 @@
-"""A backend of one's own: a language model that writes the same few programs, whatever it is asked.
+"""A backend of your own: a language model that writes the same text, whatever it is asked.
 
-soar run endpoint runs/mine --set lm.backend=soar.examples.my_backend:Parrot --set lm.text="$(cat reply.md)"
+soar run endpoint runs/mine --set lm.backend=soar.examples.my_backend:Parrot --set lm.text="$(cat completion.md)"
 """
 
 from soar.settings import Section

@@ -1,4 +1,4 @@
-"""A curator of one's own: learn from the program that most of a task's pairs agree with, once for each way to do it.
+"""A curator of your own: learn from the programs that are right on the most pairs of a task, one for each behaviour.
 
 soar run demo runs/mine --set learning.curator=soar.examples.my_curator:best_of_each
 """

@@ -1,4 +1,4 @@
-"""An executor of one's own: the local sandbox, with a limit on how many programs are under way at once.
+"""An executor of your own: the local sandbox, with a limit on how many programs run at once.
 
 soar run demo runs/mine --set executor.kind=soar.examples.my_executor:Gentle --set executor.at_once=4
 """

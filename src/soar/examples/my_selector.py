@@ -1,4 +1,4 @@
-"""A selector of one's own: refine a random one of the three most promising programs, rarely pulled ones first.
+"""A selector of your own: refine a random one of the three most promising programs, preferring rarely pulled ones.
 
 soar run demo runs/mine --set search.selector=soar.examples.my_selector:top_three
 """

@@ -1,1 +1,1 @@
-"""How the embedded model is made: grammar, corpus, tokenizer, training."""
+"""How the embedded models are made: grammar, corpus, tokenizer, training."""

@@ -1,5 +1,5 @@
-"""Which rows are learnt from in which order, as padded batches. All of it follows from a seed and the shards' names, so
-that an interrupted training goes on exactly. Knows encoded rows; knows no model.
+"""Which rows are trained on, in which order, as padded batches. All of it follows from a seed and the shards' names, so
+that interrupted training resumes exactly. Knows encoded rows; knows no model.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ MULTIPLE = 16
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded rows ``(rows, longest)`` with what each token counts as a target; ``tokens`` without padding."""
+    """Padded rows ``(rows, longest)`` with each token's weight as a target; ``tokens`` counts them without padding."""
 
     ids: torch.Tensor
     weights: torch.Tensor
@@ -35,9 +35,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Source:
-    """Where batches come from: the corpus, a folder for its encoded form, how that is made, and how batches are cut.
+    """Where batches come from: the corpus, a folder for its encoded form, how to encode it, and how to cut batches.
 
-    The last `held_out` rows of the corpus' first shard are never learnt from.
+    The last `held_out` rows of the corpus' first shard are never trained on.
     """
 
     corpus: Path
@@ -51,8 +51,8 @@ class Source:
 
 
 def batches(source: Source, shards: tuple[str, ...], done: int) -> Iterator[tuple[tuple[str, ...], int, Batch]]:
-    """Yield batches without end, each with the shards begun so far and how many batches of the last one are done
-    with it; `shards` and `done` say where to begin."""
+    """Yield batches endlessly, each with the shards started so far and how many batches of the last one are then
+    done; `shards` and `done` say where to start."""
     while True:
         if shards:
             rows = _rows(source, shards[-1])
@@ -66,13 +66,14 @@ def batches(source: Source, shards: tuple[str, ...], done: int) -> Iterator[tupl
 
 
 def encode_ahead(source: Source, processes: int) -> None:
-    """Encode the shards that are there and have not been encoded, several at once."""
+    """Encode the shards that exist and are not encoded yet, several at once."""
     jobs = [
         (path, source.encoded, source.tokenizer, source.recipe, source.longest)
         for path in shard_paths(source.corpus)
         if not stored_at(path, source.encoded).exists()
     ]
     if jobs:
+        # Spawned: the model may be on a GPU by now, and CUDA does not survive a fork.
         with get_context("spawn").Pool(min(processes, len(jobs))) as pool:
             pool.starmap(encode_to, jobs, chunksize=1)
 
@@ -83,7 +84,7 @@ def first_shard(source: Source) -> str:
 
 
 def held_out_batches(source: Source) -> list[Batch]:
-    """Return the rows that are never learnt from."""
+    """Return the rows that are never trained on."""
     rows = _rows(source, first_shard(source))
     chosen = np.arange(len(rows))[-source.held_out :]
     plan = cut(rows.lengths, chosen, source.batch_tokens, keyed(source.seed, "held out"))
@@ -91,12 +92,12 @@ def held_out_batches(source: Source) -> list[Batch]:
 
 
 def next_shard(there: Sequence[str], begun: Sequence[str]) -> str:
-    """Return the shard that was begun least often, the first by name among equals."""
+    """Return the shard that was started least often, the first by name among equals."""
     return min(there, key=lambda name: (begun.count(name), name))
 
 
 def cut(lengths: NDArray[np.int64], chosen: NDArray[np.int64], batch_tokens: int, rng: Generator) -> list[NDArray]:
-    """Return the `chosen` rows as batches of similar lengths, at most `batch_tokens` with padding, in random order."""
+    """Return the `chosen` rows as batches of similar lengths, up to `batch_tokens` each with padding, shuffled."""
     order = rng.permutation(chosen)
     order = order[np.argsort(lengths[order], kind="stable")]
     plan, start = [], 0
@@ -108,7 +109,7 @@ def cut(lengths: NDArray[np.int64], chosen: NDArray[np.int64], batch_tokens: int
 
 
 def batch_of(rows: Rows, indices: NDArray[np.int64], source: Source) -> Batch:
-    """Return the rows at `indices`, padded behind."""
+    """Return the rows at `indices`, padded at the end."""
     lengths = rows.lengths[indices]
     padding = source.tokenizer.pad_token_id
     ids = np.full((len(indices), _padded(int(lengths.max()))), padding, dtype=np.int64)

@@ -1,6 +1,6 @@
-"""Exercises as token ids, ready to be learnt from: the prompt, then the program, and which tokens count how much.
+"""Exercises as token ids, ready for training: the prompt, then the program, and how much each token counts.
 
-Knows lines and the tokenizer; what a line says is the recipe's. A shard of the corpus becomes one array file.
+Knows lines and the tokenizer; only the recipe knows what a line says. A shard of the corpus becomes one array file.
 """
 
 import gzip
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PROGRAM, NOTHING = 1.0, 0.0
-"""What the loss of a token of the program, or its end, counts, and that of padding."""
+"""The weight in the loss of a token of the program or its end, and of padding."""
 
 BATCH_OF_TEXTS = 500
 """How many texts are tokenized in one call."""
@@ -48,10 +48,10 @@ class Rows:
 
 
 def shard_paths(corpus: Path) -> list[Path]:
-    """Return the shards that are there now; `DataError` if there are none."""
+    """Return the shards that exist now; `DataError` if there are none."""
     paths = sorted(corpus.glob("shard-*.jsonl.gz"))
     if not paths:
-        raise DataError(f"no shards in {corpus}: make some by soar.pretrain.arc.generate or .sequences.generate")
+        raise DataError(f"no shards in {corpus}: make some with python -m soar.pretrain.DOMAIN.generate")
     return paths
 
 
@@ -62,7 +62,7 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a shard aside and rename it: a shard that is there is whole, and the same lines make the same bytes."""
+    """Write a shard aside and rename it: a shard that exists is complete, and the same lines make the same bytes."""
     aside = path.with_name(path.name + ".part")
     with gzip.GzipFile(aside, "wb", compresslevel=6, mtime=0) as file:
         file.writelines(line.encode("ascii") + b"\n" for line in lines)
@@ -86,7 +86,7 @@ def encode_shard(path: Path, tokenizer: "PreTrainedTokenizerBase", recipe: Recip
 
 
 def encoded(path: Path, folder: Path, tokenizer: "PreTrainedTokenizerBase", recipe: Recipe, longest: int) -> Rows:
-    """Return a shard encoded, from `folder` where it has been encoded before."""
+    """Return an encoded shard, read from `folder` if it was encoded before."""
     stored = stored_at(path, folder)
     if not stored.exists():
         encode_to(path, folder, tokenizer, recipe, longest)
@@ -116,7 +116,7 @@ def token_weights(
     tokenizer: "PreTrainedTokenizerBase",
     recipe: Recipe,
 ) -> NDArray[np.float32]:
-    """Return what each token of a padded batch ``(rows, longest)`` counts as a target, same shape."""
+    """Return each token's weight as a target in a padded batch ``(rows, longest)``, in the same shape."""
     place = np.arange(ids.shape[1])
     program = (place >= prompts[:, None]) & (place < lengths[:, None])
     weights = np.where(place < prompts[:, None], recipe.prompt_weights(ids, tokenizer), NOTHING)

@@ -1,7 +1,7 @@
 """A small model's shape, and its weights before training: new ones, or another's under a new vocabulary.
 
 Knows transformers' Llama; knows no data. The embeddings of a domain's lexemes begin as sums of what they are made of:
-a colour and a count, or digits, so that what is learnt of five red cells is half learnt of six.
+a colour and a count, or digits, so that what is learnt about five red cells carries over to six.
 """
 
 from pathlib import Path
@@ -51,10 +51,10 @@ def new_model(
 
 
 def grown_model(folder: Path, tokenizer: "PreTrainedTokenizerBase", layers: int = 0) -> "LlamaForCausalLM":
-    """Return the model of a folder with the vocabulary of another tokenizer, to be trained further.
+    """Return a folder's model with the vocabulary of another tokenizer, to be trained further.
 
-    A token that both know keeps its embedding; a new one begins as the mean of the tokens that its text was cut into.
-    Where it has fewer than `layers` layers, new ones stand between the old, which change nothing at first.
+    A token that both know keeps its embedding; a new one starts as the mean of the tokens that its text was split into.
+    If the model has fewer than `layers` layers, new ones, which change nothing at first, are put between the old.
     """
     import torch
     from transformers import AutoTokenizer, LlamaForCausalLM
@@ -74,7 +74,7 @@ def grown_model(folder: Path, tokenizer: "PreTrainedTokenizerBase", layers: int 
 
 
 def _deepened(model: "LlamaForCausalLM", layers: int) -> "LlamaForCausalLM":
-    """Return a model of so many layers that computes the same: the new ones, spread evenly, write nothing."""
+    """Return a model of `layers` layers that computes the same: the new ones, spread evenly, write nothing."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -94,7 +94,7 @@ def _deepened(model: "LlamaForCausalLM", layers: int) -> "LlamaForCausalLM":
 
 
 def _shrink_residuals(model: "LlamaForCausalLM", layers: int) -> None:
-    """Divide what is written into the residual stream by √(2 · layers) (GPT-2's initialisation)."""
+    """Divide the weights that write to the residual stream by √(2 · layers) (GPT-2's initialisation)."""
     import torch
 
     with torch.no_grad():
@@ -104,7 +104,7 @@ def _shrink_residuals(model: "LlamaForCausalLM", layers: int) -> None:
 
 
 def _compose_embeddings(model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerBase", recipe: Recipe) -> None:
-    """Set each lexeme's embedding to the sum of its parts' vectors, at the usual scale."""
+    """Set each lexeme's embedding to the sum of its parts' vectors, scaled to the usual size."""
     import torch
 
     weight = cast(torch.Tensor, model.get_input_embeddings().weight)

@@ -1,7 +1,7 @@
-"""Muon: momentum whose update is made orthogonal (Jordan et al. 2024), for the matrices inside the decoder layers.
+"""Muon: momentum with orthogonalised updates (Jordan et al. 2024), for the matrices inside the decoder layers.
 
-As in torch.optim.Muon, but in bfloat16 only where the machine has such instructions: elsewhere it takes a hundred times
-as long. Knows matrices only; embeddings and norms are AdamW's.
+As torch.optim.Muon, but in bfloat16 only if the machine has instructions for it: otherwise it takes a hundred times as
+long. Knows matrices only; AdamW trains embeddings and norms.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,8 +19,10 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
     """Return ``(n, rows, columns)`` matrices with the singular vectors of `matrices` and singular values near 1."""
     a, b, c = NEWTON_SCHULZ
+    # The shorter side first: the iteration multiplies square matrices of that side.
     turned = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if turned else matrices
+    # Divided by the norm, no singular value is above 1, as the iteration requires.
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     x = x.bfloat16() if has_fast_bf16(x.device.type) else x
     for _ in range(steps):

@@ -1,6 +1,6 @@
-"""What training a small model needs to know of its domain: all that differs between one domain's and another's.
+"""What training a small model needs to know about its domain: everything that differs between domains.
 
-Knows the members' meaning only; ARC's recipe is in `soar.pretrain.arc`, that of sequences in `soar.pretrain.sequences`.
+Knows only what the members mean; the recipes are in `soar.pretrain.arc` and `soar.pretrain.sequences`.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 PromptWeights: TypeAlias = "Callable[[NDArray[np.int64], PreTrainedTokenizerBase], NDArray[np.float32]]"
-"""What each token of padded rows ``(rows, longest)`` would count if it stood in the prompt, same shape."""
+"""The weight that each token of padded rows ``(rows, longest)`` would have in a prompt, in the same shape."""
 
 RECIPES = ("arc", "sequences")
 """The domains that have a small model, each with a module ``recipe`` in its folder here."""
 
 
 def no_weights(ids: NDArray[np.int64], tokenizer: "PreTrainedTokenizerBase") -> NDArray[np.float32]:
-    """Return that no token of a prompt counts."""
+    """Return zeros: no token of a prompt counts."""
     del tokenizer
     return np.zeros(ids.shape, np.float32)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One domain's part in training a small model. All of it can be pickled.
+    """One domain's part in training a small model. It can be pickled, since other processes encode shards.
 
-    `texts` turns a line of the corpus into prompt and completion. `tokenizer` is made from the completions of the first
-    shards. `lexemes` are tokens of the domain whose vectors begin as sums of `parts_of` each. `prompt_weights` says
-    what the tokens of a prompt count as targets, where those of a completion count 1.
+    `texts` turns a line of the corpus into prompt and completion. `tokenizer` makes the tokenizer from the completions
+    of the first shards. `lexemes` are the domain's tokens; the vector of each starts as the sum of those of its
+    `parts_of`. `prompt_weights` are the weights of a prompt's tokens as targets; those of a completion count 1.
     """
 
     texts: Callable[[str], tuple[str, str]]

@@ -1,4 +1,4 @@
-"""Rows of the corpus that ship with the weights, for finetuning to mix in: what keeps a small model from forgetting.
+"""Rows of the corpus that ship with the weights: mixed into finetuning, they keep a small model from forgetting.
 
 python -m soar.pretrain.replay arc --corpus DIR --rows 2000 --out src/soar/lm/embedded/weights/replay.jsonl.gz
 """
@@ -16,7 +16,7 @@ from soar.seeds import rng
 def write_replay(shard: Path, recipe: Recipe, rows: int, out: Path, longest: int = 1200) -> None:
     """Draw `rows` exercises of a shard and write them as ``{"prompt", "completion"}``, the same bytes every time.
 
-    Prompts of more than `longest` characters are passed over.
+    Prompts of more than `longest` characters are skipped.
     """
     pairs = [recipe.texts(line) for line in read_lines(shard)]
     short = [pair for pair in pairs if len(pair[0]) <= longest]

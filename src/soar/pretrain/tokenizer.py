@@ -1,8 +1,8 @@
 """A small model's tokenizer: every lexeme of its domain one token, program text in learnt fragments, any other text in
 characters or bytes.
 
-It is cut by one regular expression and looked up; nothing is merged at run time. It is given a
-domain's lexemes and learns the rest of its vocabulary from programs; knows no model.
+Text is split by one regular expression and looked up; nothing is merged at run time. The lexemes are given, the rest of
+the vocabulary is learnt from programs. Knows no model.
 """
 
 import re
@@ -26,7 +26,7 @@ MIN_COUNT = 20
 """How often a word must occur in the bodies to be a token of its own."""
 
 LEXEME = r"[A-Za-z_]+|[0-9]|\n *| |[^\s]|\s"
-"""A regular expression that cuts program text into lexemes; numbers into digits, line breaks with the indentation."""
+"""A regular expression that splits program text into lexemes: numbers into digits, line breaks with the indentation."""
 
 _BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 _CHARACTERS = tuple(map(chr, (9, 10, *range(32, 127))))
@@ -51,6 +51,7 @@ def learn_fragments(bodies: Iterable[str], merges: int) -> list[str]:
 
     cut = [re.findall(LEXEME, body) for body in bodies]
     alphabet = sorted({lexeme for lexemes in cut for lexeme in lexemes})
+    # BPE merges characters: a lexeme becomes one from the private use area, a digit a blank, at which words end.
     letter = {lexeme: chr(0xE000 + index) if not lexeme.isdigit() else " " for index, lexeme in enumerate(alphabet)}
     lexeme_of = {char: lexeme for lexeme, char in letter.items()}
     coded = ["".join(letter[lexeme] for lexeme in lexemes) for lexemes in cut]
@@ -65,14 +66,15 @@ def learn_fragments(bodies: Iterable[str], merges: int) -> list[str]:
 def build_tokenizer(
     domain: Iterable[str], pattern: str, words: Iterable[str] = (), fragments: Iterable[str] = ()
 ) -> "PreTrainedTokenizerFast":
-    """Return the tokenizer of a domain's lexemes, which `pattern` finds, beside these words and fragments, all
+    """Return the tokenizer of a domain's lexemes, which `pattern` finds, and of these words and fragments, all
     characters and all bytes.
 
-    The model is a lookup: byte-pair encoding without merges, whose byte fallback takes what is not in the vocabulary.
+    The model is a lookup: byte-pair encoding without merges, whose byte fallback covers what is not in the vocabulary.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
+    # Longest first: the regular expression takes the first alternative that matches.
     fragments = sorted(set(fragments), key=lambda text: (-len(text), text))
     ordered = dict.fromkeys([*SPECIAL, *domain, *sorted(words), *fragments, *_CHARACTERS, *_BYTES])
     vocabulary = {token: index for index, token in enumerate(ordered)}

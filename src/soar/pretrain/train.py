@@ -1,8 +1,9 @@
 """Trains a small model from scratch on a corpus, for a given time or number of steps, on CPU or CUDA.
 
-Command: ``python -m soar.pretrain.train arc --corpus DIR --out DIR --minutes N`` (or ``sequences``); the same command
-goes on from the last checkpoint. ``OUT/model`` is then a folder that transformers and the embedded backend load,
-``OUT/log.jsonl`` the log. New shards are taken in as they appear; each is learnt from once before any is twice."""
+Command: ``python -m soar.pretrain.train arc --corpus DIR --out DIR --minutes N`` (or ``sequences``); run the same
+command again to resume from the last checkpoint. It writes ``OUT/model``, a folder that transformers and the embedded
+backend load, and the log ``OUT/log.jsonl``. New shards are used as they appear; none is used
+twice before all are used once."""
 
 import argparse
 import ctypes
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TOKENIZER_SHARDS = 8
-"""How many of the shards that are there at first the tokenizer is learnt from."""
+"""How many of the shards that exist at the start the tokenizer is learnt from."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. Either `minutes` of training or `steps` end it; over the last `decay` of that the learning rate
-    falls to 0. `muon_lr` 0 leaves the matrices to AdamW. `begin` is the folder of a model whose weights, and so whose
-    width, the training begins with; layers that it lacks are added. Several `encoders`, processes, turn what is there
-    of the corpus into tokens at first: one does that fast enough for a CPU that learns, not for a GPU."""
+    """How to train. Training ends after `minutes` or `steps`; over its last share, `decay`, the learning rate falls to
+    0. `muon_lr` 0 leaves the matrices to AdamW. `begin` is the folder of a model whose weights, and so whose width,
+    training starts from; layers that it lacks are added. If `encoders` is more than 1, that many processes first turn
+    the existing corpus into tokens: one process keeps up with training on a CPU, but not on a GPU."""
 
     corpus: Path
     out: Path
@@ -68,10 +69,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: what resuming needs beside the weights and the optimizer's state.
+    """How far training has got: what resuming needs besides the weights and the optimizers' state.
 
-    `seconds` is what learning took, making batches included, measuring and saving not. `shards` are those begun so
-    far, the last one being learnt from, of which `batches` are done.
+    `seconds` is the training time, with making batches, without measuring and saving. `shards` are those started so
+    far; of the last one, `batches` are done.
     """
 
     step: int = 0
@@ -82,7 +83,7 @@ class Progress:
 
 
 def train(settings: Settings, recipe: Recipe) -> None:
-    """Train, or go on, until the time is up; the log's last line holds the last measurement."""
+    """Train, or resume, until the time or the steps are over; the log's last line holds the last measurement."""
     if settings.device == "cpu":
         torch.set_num_threads(settings.threads)
         keep_freed_memory()
@@ -129,14 +130,15 @@ def train(settings: Settings, recipe: Recipe) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Ask glibc to keep what is freed: giving large blocks back and faulting them in again costs more than the
+    """Ask glibc to keep freed memory: returning large blocks and faulting them in again costs more than the
     arithmetic on them."""
     try:
         libc = ctypes.CDLL(None)
+        # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
         for option, value in ((-3, 1 << 25), (-1, (1 << 31) - 1), (-2, 1 << 26)):
             libc.mallopt(option, value)
     except (OSError, AttributeError):
-        log.debug("no mallopt here")
+        log.debug("the C library has no mallopt: freed memory is not kept")
 
 
 def open_tokenizer(settings: Settings, recipe: Recipe) -> "PreTrainedTokenizerBase":
@@ -152,7 +154,7 @@ def open_tokenizer(settings: Settings, recipe: Recipe) -> "PreTrainedTokenizerBa
 
 
 def first_model(tokenizer: "PreTrainedTokenizerBase", settings: Settings, recipe: Recipe) -> Any:
-    """Return the model that a training begins with."""
+    """Return the model that training starts from."""
     if settings.begin is not None:
         return grown_model(settings.begin, tokenizer, settings.layers)
     shape = {name: getattr(settings, name) for name in ("width", "layers", "head_size", "mlp")}
@@ -160,7 +162,7 @@ def first_model(tokenizer: "PreTrainedTokenizerBase", settings: Settings, recipe
 
 
 def new_optimizers(model: Any, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Return AdamW for embeddings and norms (these not decayed), and Muon, or AdamW, for the layers' matrices."""
+    """Return AdamW for embeddings and norms (norms without decay), and Muon, or AdamW, for the layers' matrices."""
     named = dict(model.named_parameters())
     matrices = [p for name, p in named.items() if p.dim() == 2 and "layers" in name]
     embeddings = [p for name, p in named.items() if p.dim() == 2 and "layers" not in name]
@@ -180,7 +182,7 @@ def new_optimizers(model: Any, settings: Settings) -> list[torch.optim.Optimizer
 
 
 def done_fraction(settings: Settings, progress: Progress) -> float:
-    """Return how much of the training is behind, by steps where they are given, else by time."""
+    """Return the share of the training that is done, by steps if they are given, else by time."""
     if settings.steps is not None:
         return progress.step / settings.steps
     return progress.seconds / (60 * (settings.minutes or 60.0))
@@ -189,7 +191,7 @@ def done_fraction(settings: Settings, progress: Progress) -> float:
 def rate(settings: Settings, step: int, fraction: float) -> float:
     """Return the share of the highest learning rate: linear up, level, linear down to 0 over the last stretch.
 
-    While it is level, a training can be given more time, or a copy of it be ended early.
+    While it is level, training can be extended, or a copy of it ended early.
     """
     return min(1.0, (step + 1) / settings.warmup, (1 - fraction) / settings.decay)
 
@@ -210,8 +212,8 @@ def update(model: Any, optimizers: Sequence[torch.optim.Optimizer], batch: Batch
 
 
 def losses_of(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weighted mean loss and the mean over program tokens. Rows are padded behind, so that causal attention
-    needs no mask; logits are computed only where a token counts, which is found out before a GPU has to wait for it."""
+    """Return the weighted mean loss and the mean over program tokens. Rows are padded at the end, so causal attention
+    needs no mask; logits are computed only where a token counts, found on the CPU so that a GPU need not wait."""
     device = model.device
     places = batch.weights[:, 1:].flatten().nonzero().squeeze(1)
     weights = batch.weights[:, 1:].flatten()[places].to(device)
@@ -238,7 +240,7 @@ def save(
     optimizers: Sequence[torch.optim.Optimizer],
     progress: Progress,
 ) -> None:
-    """Write the checkpoint, whole or not at all, and the model as a folder others can load."""
+    """Write the checkpoint, whole or not at all, and the model as a folder that others can load."""
     state = {
         "model": model.state_dict(),
         "optimizers": [o.state_dict() for o in optimizers],
@@ -252,7 +254,7 @@ def save(
 
 
 def load_checkpoint(out: Path, model: Any, optimizers: Sequence[torch.optim.Optimizer]) -> Progress:
-    """Restore weights and optimizer from the last checkpoint and return where it stood; the beginning if there is
+    """Restore weights and optimizers from the last checkpoint and return its progress; a fresh start if there is
     none."""
     path = out / "checkpoint.pt"
     if not path.exists():
@@ -302,7 +304,7 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
     for name in ("lr", "muon_lr", "decay", "weight_decay", "checkpoint_minutes"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name))
-    parser.add_argument("--begin", type=Path, help="folder of a model to begin with; its width is kept")
+    parser.add_argument("--begin", type=Path, help="folder of a model to start from; its width is kept")
     parser.add_argument("--device", default="cpu")
     options = vars(parser.parse_args())
     train(recipe=open_recipe(options.pop("domain")), settings=Settings(**options))

@@ -1,1 +1,1 @@
-"""Tasks and parents to prompts, completions to code."""
+"""From tasks and parents to prompts, and from completions to code."""

@@ -1,6 +1,6 @@
 """The chat rendering: tasks, and parents with what they did, as messages in words (§3.2).
 
-Knows no particular domain: what values are and how they look, its `Domain` says. Reads no test output of a task.
+Knows no particular domain: its `Domain` says what values are and how they look. Reads no test output of a task.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ PROGRAM_WORDS = (
     "Then give the whole program in one ```python block: the last block of your answer is what is run."
 )
 ASK_SAMPLE = "Find the rule that turns every training input into its output, and write the program."
-ASK_REPAIR = (
+ASK_REFINEMENT = (
     "Find out why the pairs that are not right come out as they do, and write a program that is right on all training "
     "pairs. Keep what is good, or begin anew if the idea is wrong."
 )
@@ -64,7 +64,7 @@ class Chat:
         return self._messages([*parts, _ask(task, parents)])
 
     def completion(self, code: str) -> str:
-        """Return the answer that gives `code`: one fenced block."""
+        """Return the completion that gives `code`: one fenced block."""
         return fenced(code)
 
     def extract(self, text: str) -> Extraction:
@@ -72,7 +72,7 @@ class Chat:
         return extract(text, self._domain.signature)
 
     def details(self, task: Task) -> Sequence[Detail]:
-        """Return everything; then fewer pairs, down to two; then two pairs with verdicts only; then no feedback."""
+        """Return everything; then fewer pairs, down to two; then two with verdicts only; then one without feedback."""
         fewer = [Detail(pairs=count) for count in range(len(task.train) - 1, 1, -1)]
         return [Detail(), *fewer, Detail(pairs=2, feedback="verdicts"), Detail(pairs=1, feedback="none")]
 
@@ -98,8 +98,8 @@ class Chat:
     def _feedback(self, task: Task, parent: Program, detail: Detail) -> list[str]:
         """Return a summary and one part per pair shown: right, wrong with what came out, or failed with the error.
 
-        The verdict on a pair is told once, and follows from the training pair alone; of the test inputs, only what
-        came out is told.
+        A pair's verdict is given once, and follows from the training pair alone; for a test input only the output is
+        shown.
         """
         if detail.feedback == "none":
             return []
@@ -125,7 +125,7 @@ class Chat:
 
 
 def _shown(task: Task, parent: Program, detail: Detail) -> list[tuple[Example, Output]]:
-    """Return the training pairs that the prompt shows, each with what the parent made of it."""
+    """Return the training pairs that the prompt shows, each with the parent's output."""
     return list(zip(task.train, parent.train, strict=True))[: detail.pairs]
 
 
@@ -137,10 +137,10 @@ def _summary(task: Task, parent: Program) -> str:
 
 
 def _ask(task: Task, parents: Sequence[Program]) -> str:
-    """Return what is asked for: it depends on whether the only parent is right on all training pairs already."""
+    """Return the request: for one parent it depends on whether that is right on all training pairs already."""
     if len(parents) > 1:
         return ASK_COMBINE
-    return ASK_ALTERNATIVE if all(verdicts(task.train, parents[0].train)) else ASK_REPAIR
+    return ASK_ALTERNATIVE if all(verdicts(task.train, parents[0].train)) else ASK_REFINEMENT
 
 
 def _failure(failure: Failure) -> str:

@@ -1,10 +1,10 @@
-"""A completion's text to code, and code to a fenced block: the part of a rendering that all chat formats share.
+"""From a completion to code, and from code to a fenced block: the part of a rendering that all chat formats share.
 
-Taken is the last block that parses and defines the function. The text is untrusted. `ast.parse` without compiling has
-not crashed CPython since 3.11: thirty-eight kinds of nesting, 20,000 deep and up to 400,000, end in an error or a tree
-(tried on 3.11 to 3.13). But some cost time that grows with the square, so what is parsed is bounded, and parsing only
-ever chooses between blocks and between the ends of one: a reply with one plain block is never parsed. Whether the code
-is valid is for the sandbox to find out.
+The last block that parses and defines the function is taken. The text is untrusted. `ast.parse` without compiling has
+not crashed CPython since 3.11: thirty-eight kinds of nesting, 20,000 to 400,000 deep, end in an error or a tree (tried
+on 3.11 to 3.13). But some take quadratic time, so parsing is bounded, and it only chooses between blocks and between
+the possible ends of one: a completion with one plain block is never parsed. The sandbox finds out whether the code is
+valid.
 """
 
 import ast
@@ -17,11 +17,11 @@ from soar.prompts.fences import Block, End, Scanner, code_of
 from soar.protocols import Extraction
 
 MAX_READ = 100_000
-"""How much of a reply is looked at, in characters from its end, where the answer stands."""
+"""How much of a completion is read, in characters from its end, where the program is."""
 MAX_PARSED = 20_000
-"""The longest code that is parsed, in characters; longer code is taken to be good."""
-MAX_PARSED_OF_REPLY = 60_000
-"""How many characters are parsed of one reply."""
+"""The longest code that is parsed, in characters; longer code is assumed to parse."""
+MAX_PARSED_IN_ALL = 60_000
+"""How many characters of one completion are parsed, over all blocks and ends tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class _Found:
 
 
 class _Parsing:
-    """Says whether code parses, within what one reply may cost."""
+    """Says whether code parses, within the limits for one completion."""
 
     def __init__(self) -> None:
-        self._left = MAX_PARSED_OF_REPLY
+        self._left = MAX_PARSED_IN_ALL
         self._known: dict[str, bool] = {}
 
     def accepts(self, code: str) -> bool:
-        """Return whether the code parses; True for what is too long to be tried."""
+        """Return whether the code parses; True if it is too long to be tried."""
         if code not in self._known and len(code) <= min(MAX_PARSED, self._left):
             self._left -= len(code)
             self._known[code] = _parses(code)
@@ -51,7 +51,7 @@ def extract(text: str, signature: str) -> Extraction:
 
     ``empty``: no text; ``no-code``: no block outside the reasoning; ``unclosed-block``: the only candidate is cut off;
     ``no-entry-point``: blocks, but none that defines the function. Blank lines before and white space after the code
-    are no part of it.
+    are not part of it.
     """
     if not text.strip():
         return Extraction(reason="empty")
@@ -75,9 +75,9 @@ def fenced(code: str) -> str:
 
 
 def _read(text: str, definition: re.Pattern[str], parsing: _Parsing) -> list[_Found]:
-    """Return the blocks of a text in order, those of its reasoning left out.
+    """Return the blocks of a text in order, without those inside reasoning.
 
-    A closing tag without its opening one ends a reasoning that the prompt's template began; an opening tag that is
+    A closing tag without an opening one ends reasoning that the prompt's template opened; an opening tag that is
     never closed hides the rest.
     """
     scanner, position = Scanner(text), 0
@@ -97,7 +97,7 @@ def _read(text: str, definition: re.Pattern[str], parsing: _Parsing) -> list[_Fo
 
 
 def _take(text: str, block: Block, definition: re.Pattern[str], parsing: _Parsing, found: list[_Found]) -> int:
-    """Add what a block holds to `found`; return where to read on."""
+    """Add the code of a block to `found`; return where reading continues."""
 
     def code(end: End) -> str:
         return code_of(text[block.begin : end.place], block.opening.before)
@@ -132,6 +132,6 @@ def _parses(code: str) -> bool:
 
 @lru_cache
 def _definition(function: str) -> re.Pattern[str]:
-    """Return the pattern of a line at the outermost level that defines `function`."""
+    """Return the pattern of a top-level line that defines `function`."""
     name = re.escape(function)
     return re.compile(rf"^(?:def[ \t]+{name}[ \t]*[(\[]|{name}[ \t]*(?::[^=\n]*)?=(?!=))", re.MULTILINE)

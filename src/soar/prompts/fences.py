@@ -1,8 +1,8 @@
 """Where the code blocks of a completion begin and end, found by lexing and never by parsing.
 
-Backticks stand nowhere in Python but in strings and comments, so the first fence outside of them ends a block: fenced
-examples in a docstring, and ``<think>`` in a string, are code. What else may be the end (broken code cannot be lexed)
-is offered too. Which end is right, and which block is the answer, is not known here.
+Python has backticks only in strings and comments, so the first fence outside them ends a block: fenced examples in a
+docstring, and ``<think>`` in a string, are code. Other possible ends are offered too, since broken code cannot be
+lexed. Does not know which end is right, nor which block is the program.
 """
 
 import re
@@ -12,9 +12,9 @@ from functools import lru_cache
 
 _TAG = r"</?(?i:think|thinking|thought|reasoning|reflection)\s*+>"
 _TOKEN = r"</s>|<end_code>|<end_of_turn>|<\|\w{1,30}\|>"
-"""What chat templates and agents end an answer with; some servers leave it in the text."""
+"""End marks of chat templates and agents, which some servers leave in the text."""
 
-# Possessive throughout, and what is of no interest is skipped in runs: fast, and no hostile text makes matching slow.
+# Possessive throughout, and irrelevant text is skipped in runs: fast, and no hostile text can make matching slow.
 _OUTSIDE = re.compile(rf"[^<`~]*+(?:(?P<tag>{_TAG})|(?P<fence>`{{3,}}+|~{{3,}}+)|[<`~]|\Z)")
 _INSIDE = re.compile(
     rf"""[^"'\#<`~]*+(?:
@@ -30,17 +30,17 @@ _MARGIN = re.compile(r"[ \t>\ufeff]*+")
 _PYTHON = re.compile(r"[ \t]*+\{?\.?py(?:thon)?[\d.]*+(?:-repl)?\}?(?::\S*+)?(?=\s|\Z)", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[ \t]*+\{?\.?[a-z][\w+#.-]*+\}?[ \t]*+\Z", re.IGNORECASE)
 _CODE = re.compile(r"[ \t]*+(?P<code>(?:(?:import|from|def|class|async)[ \t]|[@#]|['\"]{3}))")
-"""How code begins that stands on the line of its opening fence; any other words there are no code."""
+"""How code on the line of its opening fence begins; any other words there are not code."""
 
 PATIENCE = 8
-"""How many blocks without an end are lexed: each costs as much as the text is long."""
+"""How many blocks without an end are lexed: each takes time proportional to the text's length."""
 LOOK = 300
-"""How far a line is looked at, on either side of a fence: a text may be one endless line."""
+"""How many characters of a line are read on either side of a fence: a text may be one endless line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A run of backticks or tildes, with what stands on its line before it and after."""
+    """A run of backticks or tildes, with what precedes and follows it on its line."""
 
     begin: int
     end: int
@@ -50,7 +50,7 @@ class Fence:
 
     @property
     def alone(self) -> bool:
-        """Whether nothing but white space, or the `>` of a quotation, stands before it."""
+        """Whether nothing but white space, or the `>` of a quotation, precedes it."""
         return _MARGIN.fullmatch(self.before) is not None
 
     @property
@@ -59,11 +59,11 @@ class Fence:
         return self.alone and bool(_PYTHON.match(self.after) or _LANGUAGE.match(self.after))
 
     def may_end(self, opening: "Fence") -> bool:
-        """Whether it is of the opening's kind and as long. Tildes are operators of Python too: only alone."""
+        """Whether it is of the opening's kind and at least as long; tildes must be alone, as Python has them too."""
         return self.mark.startswith(opening.mark) and (self.alone or self.mark[0] == "`")
 
     def code_begins(self) -> int | None:
-        """Return where the code of a block that it opens begins: on the next line or its own; None if it opens none."""
+        """Return where the code of the block that it opens begins, on its line or the next; None if it opens none."""
         language = _PYTHON.match(self.after)
         word = language.end() if language else 0
         if code := _CODE.match(self.after, word):
@@ -73,7 +73,7 @@ class Fence:
         words = self.after[word:].strip()
         if not self.alone and words:
             return None
-        # The end of a sequence ("```</s>") opens nothing.
+        # A fence before an end mark ("```</s>") opens nothing.
         return None if words.startswith("<") else self.end + len(self.after) + 1
 
 
@@ -88,7 +88,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A place where a block may end, and where reading goes on if it does."""
+    """A place where a block may end, and where reading continues if it does."""
 
     place: int
     resume: int
@@ -98,9 +98,9 @@ class End:
 class Block:
     """A block and its possible ends, the most trusted first (none: it is cut off).
 
-    `certain`: no other end comes into question. `doubtful`: its opening may be none, but the end of something, or words
-    (no language is named), or what quotes the block (shorter fences are inside). `last`: the end to take if the code
-    parses with none of them; unless `closed` it is where the block is cut off.
+    `certain`: no other end is possible. `doubtful`: its opening may not be one, but an end, or words (no language is
+    named), or a quotation around the block (shorter fences are inside). `last`: the end to take if the code parses with
+    none of `ends`; unless `closed` it is where the block is cut off.
     """
 
     opening: Fence
@@ -114,8 +114,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Lexed:
-    """What lexing met: the first fence that ends the block (None: there is none up to `reach`), doubtful ends before it
-    by their kind, where the comment that holds one of them ends, and whether shorter fences are inside."""
+    """What lexing found: the first fence that ends the block (None: there is none up to `reach`), doubtful ends before
+    it by their kind, where the comment that holds one of them ends, and whether shorter fences are inside."""
 
     fence: Fence | None
     reach: int
@@ -125,7 +125,7 @@ class _Lexed:
 
 
 class Scanner:
-    """Reads one text; told each time from where."""
+    """Reads one text, each time from the position it is given."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -144,7 +144,7 @@ class Scanner:
             begin = fence.code_begins()
             if begin is not None:
                 return self._block(fence, begin)
-            # Two fences on one line, ```as here```, quote something.
+            # Two fences on one line, ```as here```, quote something and open no block.
             other = fence.after.find(fence.mark)
             position = fence.end + (other + len(fence.mark) if other >= 0 else 0)
         return None
@@ -202,8 +202,8 @@ class Scanner:
 
 
 def code_of(text: str, margin: str = "") -> str:
-    """Return the lines of a block as code: without blank lines before, white space after, and what stands before every
-    line (`margin`: before the fence)."""
+    """Return the lines of a block as code: without leading blank lines, trailing white space, and what precedes every
+    line (`margin`: what precedes the fence)."""
     lines = text.lstrip("\ufeff").split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), len(lines))
     lines = lines[first:]
@@ -218,5 +218,5 @@ def code_of(text: str, margin: str = "") -> str:
 
 @lru_cache(maxsize=64)
 def _plain(mark: str) -> re.Pattern[str]:
-    """Return the pattern of a fence as long as `mark` that stands alone on its line, as Markdown's rules have it."""
+    """Return the pattern of a fence at least as long as `mark`, alone on its line: an end by Markdown's rules."""
     return re.compile(rf"^[ \t>]*+{re.escape(mark)}{re.escape(mark[0])}*+[ \t]*+$", re.MULTILINE)

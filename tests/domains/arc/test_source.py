@@ -37,7 +37,7 @@ def test_what_is_no_task_is_passed_over_with_a_count_and_the_first_reason(folder
     (folder / "named.json").mkdir()
     assert ids(Arc().load(str(folder))) == ["a", "b"]
     (said,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "4 passed over" in said.getMessage()
+    assert "skipped invalid tasks: 4" in said.getMessage()
     assert "list.json: expected an object with train and test" in said.getMessage()
 
 
@@ -52,7 +52,7 @@ def test_a_challenges_file_with_a_task_that_is_none_gives_the_others(tmp_path, c
     (tmp_path / "x_solutions.json").write_text(json.dumps({"a": [[[5]]], "two": [[[5]], [[6]]]}))
     tasks = Arc().load(str(tmp_path / "x_challenges.json"))
     assert [(task.id, task.test[0].output) for task in tasks] == [("a", ((5,),))]
-    assert "2 passed over" in caplog.text
+    assert "skipped invalid tasks: 2" in caplog.text
 
 
 def test_a_single_file_that_is_no_task_is_refused_with_the_reason(folder):
@@ -72,7 +72,7 @@ def test_a_folder_without_any_task_is_refused_with_the_first_reason(folder):
 
 def test_the_tasks_asked_for_are_loaded_and_one_that_is_none_is_refused_with_its_reason(folder):
     assert "a" in ids(load(Arc(), str(folder), ids=["a"]))
-    with pytest.raises(DataError, match=r"1 tasks that were asked for are none, the first: .*tall\.json, test pair 1"):
+    with pytest.raises(DataError, match=r"invalid requested tasks: 1, the first: .*tall\.json, test pair 1"):
         load(Arc(), str(folder), ids=["a", "tall"])
 
 

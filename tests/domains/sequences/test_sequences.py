@@ -55,7 +55,7 @@ def test_a_wrong_line_is_refused_with_its_number_and_the_reason(tmp_path, row, r
 
 def test_an_id_that_stands_twice_and_a_file_that_is_not_there_are_refused(tmp_path):
     twice = {"id": "a", "terms": SQUARES}
-    with pytest.raises(DataError, match="line 2: the id 'a' stands twice"):
+    with pytest.raises(DataError, match="line 2: the id 'a' occurs twice"):
         SEQUENCES.load(written(tmp_path / "s.jsonl", twice, twice))
     with pytest.raises(DataError, match="no sequences at"):
         SEQUENCES.load("nowhere")

@@ -1,7 +1,8 @@
-"""Grids through the wall of the sandbox: height, width and a byte per cell.
+"""How grids enter and leave the sandbox: height, width and one byte per cell.
 
-The worker's half runs beside untrusted programs (see `soar.codec`): it believes exact types alone, a subclass, an
-object with a lying ``__eq__``, a float or a boolean is no cell, and binds the builtins it uses."""
+The worker's half runs beside untrusted programs (see `soar.codec`): it trusts exact types only (a subclass, an object
+with a lying ``__eq__``, a float or a boolean is not a cell) and binds the builtins it uses. The messages of `Invalid`
+become failures, which prompts show: rewording one changes prompts."""
 
 from builtins import abs, bytearray, bytes, int, iter, len, list, map, range, set, str, tuple, type, zip  # noqa: A004, UP029
 from itertools import chain
@@ -19,7 +20,7 @@ _count = countOf
 
 
 def pack(value: Any) -> bytes | None:
-    """Return height, width and cells, or None where the value is no rectangle of ints below 256."""
+    """Return height, width and cells, or None if the value is not a rectangle of ints below 256."""
     if type(value) is not tuple or not 1 <= len(value) <= MAX_SIDE or type(value[0]) is not tuple:
         return None
     width = len(value[0])
@@ -32,23 +33,23 @@ def pack(value: Any) -> bytes | None:
 
 
 def unpack(data: bytes) -> list[list[int]]:
-    """Return the rows in what `pack` made."""
+    """Return the rows of a grid that `pack` wrote."""
     return [list(data[at : at + data[1]]) for at in range(2, len(data), data[1])]
 
 
 def fresh(unpacked: list[list[int]]) -> list[list[int]]:
-    """Return new rows, which a program may do with what it likes."""
+    """Return a copy of the rows, which a program is free to change."""
     return [row[:] for row in unpacked]
 
 
 def read(payload: bytes) -> tuple[tuple[int, ...], ...]:
-    """Return the grid that `encode` wrote; `ValueError` where the bytes are none."""
+    """Return the grid that `encode` wrote; `ValueError` if the bytes are not a grid."""
     height, width = payload[:2] if len(payload) > 2 else (0, 0)
     cells = payload[2:]
     if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE) or len(cells) != height * width:
-        raise ValueError("a grid of another size than it says")
+        raise ValueError("a grid whose size does not match its cells")
     if cells.translate(None, _CELLS):
-        raise ValueError("a cell that is no colour")
+        raise ValueError("a grid with a cell that is not a colour from 0 to 9")
     return tuple(zip(*[iter(cells)] * width, strict=True))
 
 
@@ -65,15 +66,16 @@ def encode(value: Any) -> bytes:
 
 
 def _plain_lists(rows: list[Any]) -> bytes | None:
-    """Return height, width and cells of lists of one length, None unless all cells are plain ints 0 to 9.
+    """Return height, width and cells of equally long lists, or None unless all cells are plain ints 0 to 9.
 
-    `marshal` is the fastest way to see the exact type of each cell: it writes a letter and four bytes, least first, for
-    a list (its length) and for a plain int (its value), and something else for everything else.
+    `marshal` is the fastest way to see the exact type of each cell: it writes a letter and four bytes, little-endian,
+    for a list (its length) and for a plain int (its value), and something else for any other value.
     """
     height, width = len(rows), len(rows[0])
     if not 1 <= width <= MAX_SIDE:
         return None
     try:
+        # Version 2: later versions write a repeated object as a reference.
         data = _marshal(rows, 2)
     except (ValueError, MemoryError):
         return None
@@ -102,7 +104,7 @@ def _all_integers(cells: Any) -> bool:
 
 
 def _as_bytes(cells: list[int]) -> bytes | None:
-    """Return cells as bytes, None where one is no integer 0 to 9."""
+    """Return cells as bytes, or None if one is not an integer 0 to 9."""
     try:
         found = bytes(cells)
     except ValueError:
@@ -111,7 +113,7 @@ def _as_bytes(cells: list[int]) -> bytes | None:
 
 
 def _checked_rows(rows: Any) -> bytes:
-    """Return the grid row by row, which takes longer and knows what is wrong where."""
+    """Return the grid, checked row by row: slower, but able to say what is wrong and where."""
     cells = []
     for y in range(len(rows)):
         row = _row(rows[y], y)
@@ -145,7 +147,7 @@ def _wrong_cell(row: Any, y: int) -> Invalid:
         if type(cell) not in INTEGERS:
             return Invalid(f"cell [{y}][{x}] is {described(cell)}, expected an integer 0 to 9")
         if not 0 <= cell <= 9:
-            # An integer of thousands of digits cannot be written out in Python, and nobody wants to read it.
+            # Python refuses to write out an integer of thousands of digits, and nobody wants to read one.
             found = str(int(cell)) if abs(int(cell)) < 10**9 else "a huge integer"
             return Invalid(f"cell [{y}][{x}] is {found}, expected an integer 0 to 9")
     return Invalid(f"row [{y}] holds a cell that is no integer 0 to 9")

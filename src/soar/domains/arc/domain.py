@@ -1,4 +1,4 @@
-"""The domain of ARC as the rest of the system meets it (§3.1): it gathers what the files beside it know of grids."""
+"""ARC's domain as the rest of the system sees it (§3.1): it gathers what the files beside it know about grids."""
 
 import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NO_ANSWER = ((0, 0), (0, 0))
-"""What stands in where there is no answer: the submission format requires a grid."""
+"""Submitted where there is no answer: the format requires a grid."""
 
 
 class Arc:
@@ -47,22 +47,22 @@ class Arc:
     def load(self, source: str) -> list[Task]:
         """Return the tasks of a built-in set, a folder or a file, sorted by id (see `source`).
 
-        What is no task among many is passed over, with a warning; `DataError` if there is none at all. Both name the
-        file, the task, the pair and the reason.
+        Invalid tasks are skipped with a warning; `DataError` if no task is valid. Both name the file, the task, the
+        pair and the reason.
         """
         tasks, rejected = read_source(source, parse)
         if rejected:
             first = next(iter(rejected.values()))
-            logger.warning("%s: %d passed over that are no tasks, the first: %s", source, len(rejected), first)
+            logger.warning("%s: skipped invalid tasks: %d, the first: %s", source, len(rejected), first)
         return tasks
 
     def rejected(self, source: str) -> dict[str, str]:
-        """Return by id what `load` passes over, with the reason."""
+        """Return why `load` skips a task, by the task's id."""
         return read_source(source, parse)[1]
 
     def draw(self, value: Value) -> "Text":
         """Return the grid as coloured cells."""
-        from soar.domains.arc.draw import draw  # rich is not needed before
+        from soar.domains.arc.draw import draw  # rich is loaded only if something is drawn
 
         return draw(cast(Grid, value))
 
@@ -71,7 +71,7 @@ class Arc:
         return svg(cast(Grid, value))
 
     def fingerprints(self, task: Task) -> list[Hashable]:
-        """Return every pair with a known output: ARC-AGI-2 holds tasks of ARC-AGI-1 with pairs moved and added."""
+        """Return every pair with a known output: ARC-AGI-2 contains tasks of ARC-AGI-1 with pairs moved and added."""
         return [(e.input, e.output) for e in (*task.train, *task.test) if e.output is not None]
 
     def submission(

@@ -1,4 +1,4 @@
-"""Grids in the terminal: coloured cells for people. Knows rich and ARC's palette; prompts never come by here."""
+"""Draws grids in the terminal, as coloured cells for people. Knows rich and ARC's palette; prompts never use it."""
 
 from rich.style import Style
 from rich.text import Text
@@ -7,7 +7,7 @@ from soar.domains.arc.grids import COLOURS, Grid
 
 
 def draw(grid: Grid) -> Text:
-    """Return the grid as coloured cells, two characters wide; the digits are in it, so that it reads without colour."""
+    """Return the grid as coloured cells, two characters wide, with digits, so that it is readable without colour."""
     text = Text(no_wrap=True)
     for y, row in enumerate(grid):
         if y:
@@ -18,6 +18,6 @@ def draw(grid: Grid) -> Text:
 
 
 def _style(cell: int) -> Style:
-    """Return the cell's background, with a digit that stands out a little from it."""
+    """Return the cell's colour as background, and a colour for the digit that stands out a little."""
     name, rgb = COLOURS[cell]
     return Style(color="grey50" if name in ("black", "grey") else "black", bgcolor=rgb)

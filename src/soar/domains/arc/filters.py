@@ -1,12 +1,12 @@
-"""Signs that a program copied its answers or answers nothing, read off the cells of grids (App. F)."""
+"""Signs that a program hard-codes its outputs or paints them in one colour, read from cells of grids (App. F)."""
 
 from soar.types import Program, Task, canonical_json
 
 HARD_CODED_CELLS = 9
-"""An output of fewer cells may stand in a program by chance."""
+"""An output of fewer cells may occur in a program by chance."""
 
 NEAR_CONSTANT = 0.95
-"""From which share of equal cells on an output counts as constant."""
+"""The share of equal cells from which an output counts as constant."""
 
 _IGNORED = " \t\r\n,()[]"
 _BLANKS = str.maketrans("", "", _IGNORED)
@@ -14,11 +14,11 @@ _ANY_DIGIT, _MANY_DIGITS = bytes.maketrans(b"123456789", b"000000000"), b"0" * H
 
 
 def is_hard_coded(task: Task, program: Program) -> bool:
-    """Return whether an output of at least `HARD_CODED_CELLS` cells stands in the program's text as it is.
+    """Return whether the program's text contains an output of at least `HARD_CODED_CELLS` cells, digit by digit.
 
-    Blanks, commas, brackets and line ends are not looked at. Tasks that want a single cell anywhere are exempt.
+    Blanks, commas, brackets and line ends are ignored. A task with a training output of a single cell is exempt.
     """
-    # Nearly all programs end here, so all digits are made one, in bytes: a pattern takes ten times as long.
+    # Nearly all programs end here, so a run of digits is found in bytes: a regular expression takes ten times as long.
     digits = program.code.encode("utf-8", "surrogatepass").translate(_ANY_DIGIT, _IGNORED.encode())
     if _MANY_DIGITS not in digits or any(len(_digits(canonical_json(pair.output))) <= 1 for pair in task.train):
         return False
@@ -28,10 +28,10 @@ def is_hard_coded(task: Task, program: Program) -> bool:
 
 
 def is_near_constant(task: Task, program: Program) -> bool:
-    """Return whether every output is but one colour, in `NEAR_CONSTANT` of its cells at least."""
+    """Return whether one colour fills at least `NEAR_CONSTANT` of every output of more than one cell."""
     del task
     found = False
-    for text in map(_digits, program.texts):  # the first that is not ends it: most programs' first does
+    for text in map(_digits, program.texts):  # most programs are out at their first output
         if len(text) > 1:
             if max(map(text.count, set(text))) < NEAR_CONSTANT * len(text):
                 return False

@@ -1,10 +1,10 @@
-"""ARC grids as few tokens: runs of a colour, rows like the row above, cells like those of another grid.
+"""ARC grids in few tokens: runs of a colour, rows like the row above, cells like those of another grid.
 
 The text of the compact rendering, made for a model of a few million parameters. Knows grids and lexemes; knows neither
 tasks nor tokenizers, but each lexeme here is one token there, and `GRID_LEXEMES` lists them all.
 
 A row is a line of runs: a letter for the colour (``A`` = 0 … ``J`` = 9) or ``~`` (as in the reference grid), then the
-number of cells where it is not 1. ``"3`` is three rows each like the row above, ``$3`` three rows like the reference's.
+number of cells if it is not 1. ``"3`` is three rows each like the row above, ``$3`` three rows like the reference's.
 """
 
 from collections.abc import Callable
@@ -38,14 +38,14 @@ GRID_LEXEMES: tuple[str, ...] = (
     *_ROWS,
     *_RUNS,
 )
-"""Every lexeme that a grid, or what stands around it in a prompt, can have."""
+"""Every lexeme of grids and of the marks around them in a prompt."""
 
 GRID_PATTERN = r'[A-J~][0-9]{0,2}\n?|["$][0-9]{0,2}\n|[0-9]{1,2}r|[0-9]{1,2}c\n|=\n|(?:right|failed|wrong)\n'
-"""A regular expression that cuts grid text into its lexemes."""
+"""A regular expression that splits grid text into its lexemes."""
 
 
 def grid_lexemes(grid: Grid, reference: Grid | None = None) -> list[str]:
-    """Return a grid as lexemes: its size, then its rows; shorter by pointing at `reference` where that is shorter."""
+    """Return a grid as lexemes: its size, then its rows, relative to `reference` if that is shorter."""
     if reference is None or _size(grid) != _size(reference):
         return [f"{len(grid)}r", f"{len(grid[0])}c\n", *_rows(grid, None)]
     plain, relative = _rows(grid, None), _rows(grid, reference)
@@ -76,7 +76,7 @@ def _rows(grid: Grid, reference: Grid | None) -> list[str]:
 
 
 def _while(grid: Grid, start: int, holds: Callable[[int], bool]) -> int:
-    """Return for how many rows from `start` on `holds(row index)` is true without a break."""
+    """Return how many rows in succession, from `start`, satisfy `holds(row index)`."""
     count = 0
     while start + count < len(grid) and holds(start + count):
         count += 1
@@ -84,7 +84,7 @@ def _while(grid: Grid, start: int, holds: Callable[[int], bool]) -> int:
 
 
 def _runs(row: tuple[int, ...], reference: tuple[int, ...] | None) -> list[str]:
-    """Return one row's runs, the last with the line's end; a cell that is unchanged counts as unchanged."""
+    """Return one row's runs, the last with the line end; cells equal to the reference's make runs of ``~``."""
     cells = [LETTERS[c] for c in row]
     if reference is not None:
         cells = ["~" if c == r else letter for c, r, letter in zip(row, reference, cells, strict=True)]

@@ -36,7 +36,8 @@ Grid: TypeAlias = tuple[tuple[int, ...], ...]
 def parse(value: object) -> Grid:
     """Return the grid as a tuple of tuples of ints; a `ValueError` says what is wrong, and at which index.
 
-    Only exact lists, tuples and ints count: a boolean or a float is no cell, even where it equals one.
+    Only exact lists, tuples and ints count: a boolean or a float is not a cell, even if it equals one. Messages reach
+    prompts as failures of programs: rewording one changes prompts.
     """
     rows = _items(value)
     if rows and (grid := _quickly(rows)):
@@ -77,14 +78,14 @@ def _items(value: object) -> Sequence[object] | None:
 
 
 def _quickly(rows: Sequence[object]) -> Grid | None:
-    """Return the grid if nothing is wrong with it, in a fifth of the time that it takes to say what is."""
+    """Return the grid if nothing is wrong with it, in a fifth of the time of the checks that say what is."""
     if not {list, tuple}.issuperset(map(type, rows)):
         return None
     lines = cast(Sequence[Sequence[object]], rows)
     if len(rows) > MAX_SIDE or not 1 <= len(lines[0]) <= MAX_SIDE or len(set(map(len, lines))) > 1:
         return None
     cells = list(chain.from_iterable(lines))
-    # Types first: what only equals an integer, or has a hash of its own, is never compared.
+    # Types first, so that an object that only equals an integer, or has its own hash, is never compared.
     if set(map(type, cells)) != {int} or not CELLS.issuperset(cells):
         return None
     return cast(Grid, tuple(map(tuple, lines)))
@@ -103,14 +104,14 @@ def _cell(y: int, x: int, cell: object) -> int:
     if type(cell) is not int:
         raise ValueError(f"cell [{y}][{x}] is {_kind(cell)}, expected an integer 0 to 9")
     if not 0 <= cell <= 9:
-        # An integer of thousands of digits cannot be written out in Python, and nobody wants to read it.
+        # Python refuses to write out an integer of thousands of digits, and nobody wants to read one.
         found = str(cell) if abs(cell) < 10**9 else "a huge integer"
         raise ValueError(f"cell [{y}][{x}] is {found}, expected an integer 0 to 9")
     return cell
 
 
 def _kind(value: object) -> str:
-    """Return what a wrong value is, in a few words that stay short whatever the value holds."""
+    """Describe a wrong value in a few words, however much it holds."""
     if value is None:
         return "None"
     if isinstance(value, bool | float):

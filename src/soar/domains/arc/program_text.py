@@ -1,6 +1,6 @@
-"""The one frame that the embedded model's programs share: it writes only the body in between.
+"""The frame that all programs of the embedded model share: the model writes only the body inside it.
 
-Knows text, not Python: what a body does is for the sandbox to find out.
+Knows text, not Python: the sandbox finds out what a body does.
 """
 
 PROLOGUE = """import numpy as np

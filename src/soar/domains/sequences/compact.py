@@ -1,4 +1,4 @@
-"""The compact rendering of sequences: a task in some thirty tokens, for a small model that has seen nothing else.
+"""The compact rendering of sequences: a task in about thirty tokens, for a small model that has seen nothing else.
 
 A prompt is the shown terms, a completion an expression of `soar.domains.sequences.language`. Integers are written in
 groups of three digits, each group one token. A solved example (`few_shot`) is not shown: the small model has never seen
@@ -15,7 +15,7 @@ from soar.types import Example, Failure, Output, Program, Task, Value
 
 MINUS, FAILED, GOT = "-", " failed", " got"
 GROUP_PATTERN = r"-| [0-9]{1,3}|_[0-9]{3}| [a-z]+2?"
-"""A regular expression that cuts prompts and completions into their lexemes."""
+"""A regular expression that splits prompts and completions into their lexemes."""
 
 LEXEMES: tuple[str, ...] = (
     MINUS,
@@ -30,7 +30,7 @@ LEXEMES: tuple[str, ...] = (
 """Every lexeme of a prompt and a completion, each one token; a constant is the same token as a term of that size."""
 
 MOST_LEXEMES = 240
-"""How long the terms of a prompt may be; later ones are left out until they fit."""
+"""The most lexemes of a prompt's terms; the last terms are left out until the others fit."""
 
 
 def term(value: Value) -> str:
@@ -40,8 +40,8 @@ def term(value: Value) -> str:
 
 
 def parts_of(lexeme: str) -> list[str]:
-    """Return what a lexeme's vector is made of before training: for a group of digits where it stands, its digits and
-    its remainders, so that what is learnt of one number is half learnt of others."""
+    """Return the parts whose vectors make up a lexeme's vector before training: for a group of digits whether it is the
+    first, its digits and its remainders, so that what is learnt about one number carries over to others."""
     digits = lexeme[1:]
     if not digits.isdigit():
         return [lexeme]
@@ -56,7 +56,7 @@ class Compact:
     writes: Reads = "text"
 
     def __init__(self, domain: Domain | None = None) -> None:
-        del domain  # the text of integers is this rendering's own
+        del domain  # this rendering writes integers in its own way
 
     def sampling(self, task: Task, few_shot: tuple[Task, str] | None = None, detail: Detail = Detail()) -> str:
         """Return the prompt that asks for a program from scratch."""
@@ -64,18 +64,18 @@ class Compact:
         return f"{BEGIN}{self._terms(task, detail)}{WRITE}"
 
     def refinement(self, task: Task, parents: Sequence[Program], detail: Detail = Detail()) -> str:
-        """Return the prompt that asks for a better program than `parents`: each one's text and the terms it gives. The
-        shipped model was not taught to read it."""
+        """Return the prompt that asks for a better program than `parents`: the text of each and the terms it gives.
+        The shipped model was not trained on such prompts."""
         shown = [PARENT + self.completion(parent.code) + self._got(task, parent, detail) for parent in parents]
         return f"{BEGIN}{self._terms(task, detail)}{''.join(shown)}{WRITE}"
 
     def completion(self, code: str) -> str:
-        """Return the expression of a program of the language, else the program."""
+        """Return the expression of a program in the language, else the program itself."""
         text = prefix(code)
         return code if text is None else f" {text}"
 
     def extract(self, text: str) -> Extraction:
-        """Return the program of a completion: itself if it defines ``transform``, else that of its expression."""
+        """Return the program of a completion: its text if that defines ``transform``, else its expression's program."""
         if not text.strip():
             return Extraction(reason="empty")
         if "def transform" in text:
@@ -86,9 +86,10 @@ class Compact:
             return Extraction(reason="no-code")
 
     def details(self, task: Task) -> Sequence[Detail]:
-        """Return the details whose terms have a reasonable length, most terms first; at least one term."""
+        """Return the details whose terms are within `MOST_LEXEMES`, most terms first; at least one term."""
         counts = range(len(task.train), 0, -1)
         sizes = [len(term(example.output)) for example in in_order(task)]
+        # A full lexeme, a group of three digits, has four characters.
         short = [count for count in counts if sum(sizes[:count]) <= 4 * MOST_LEXEMES]
         pairs = [Detail() if count == len(task.train) else Detail(pairs=count) for count in short or [1]]
         return [*pairs, Detail(pairs=1, feedback="none")]
@@ -104,7 +105,7 @@ class Compact:
 
 
 def in_order(task: Task) -> list[Example]:
-    """Return the shown pairs by index, in whatever order the task has them: learning shuffles pairs."""
+    """Return the training pairs sorted by index: learning shuffles pairs."""
     return sorted(task.train, key=lambda example: cast(int, example.input))
 
 

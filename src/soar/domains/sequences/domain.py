@@ -1,6 +1,6 @@
-"""The domain of integer sequences: what a term is, how a sequence becomes a task, what copies its terms.
+"""The domain of integer sequences: what a term is, how a sequence becomes a task, which programs copy terms.
 
-A task shows the first 16 terms as pairs n → a(n) and hides the next 8. Knows no file; those are `source`'s.
+A task shows the first 16 terms as pairs n → a(n) and hides the next 8. Knows no files; `source` does.
 """
 
 import re
@@ -16,20 +16,20 @@ SHOWN, HIDDEN = 16, 8
 """How many terms are training pairs, and how many after them are test pairs."""
 
 MAX_DIGITS = 1000
-"""The most decimal digits of a term: far beyond any known sequence's first terms, and little to store."""
+"""The most decimal digits of a term: far beyond any known sequence's first terms, yet cheap to store."""
 
 _TOO_LARGE = 10**MAX_DIGITS
 
 COPIED_TERMS, COPIED_CHARACTERS = 6, 12
-"""A program that holds so many terms in a row, written in so many characters at least, copies them: shorter runs stand
+"""A program that contains this many terms in a row, in at least this many characters, copies them: shorter runs occur
 in honest programs too."""
 
 FEW_VALUES = 3
-"""A sequence of fewer different terms counts as constant."""
+"""A sequence of fewer distinct terms counts as constant."""
 
 
 class Sequences:
-    """Values are integers; a program is ``transform(n)``, which returns the term at index n, from 0 on."""
+    """Values are integers; a program is ``transform(n)``, which returns the term at index n, counted from 0."""
 
     about = (
         "The input is an index n = 0, 1, 2, …, the output is the term a(n) of one integer sequence: an integer of at "
@@ -42,7 +42,7 @@ class Sequences:
 
     @property
     def filters(self) -> Mapping[str, Filter]:
-        """The filter against copied answers looks for terms in a row."""
+        """The filters; ``hard-coded`` looks for shown terms in a row."""
         return MappingProxyType({"hard-coded": copies_terms, "near-constant": is_near_constant})
 
     def load(self, source: str) -> list[Task]:
@@ -50,7 +50,7 @@ class Sequences:
         return [task_of(name, terms) for name, terms in read_source(source, SHOWN + HIDDEN, parse)]
 
     def parse(self, value: object) -> int:
-        """Return the term; a `ValueError` says what is wrong. A boolean or a float is none."""
+        """Return the term; a `ValueError` says what is wrong. A boolean or a float is not a term."""
         return parse(value)
 
 
@@ -61,7 +61,7 @@ def task_of(name: str, terms: list[int]) -> Task:
 
 
 def parse(value: object) -> int:
-    """Return an integer of at most `MAX_DIGITS` digits; a `ValueError` says what is wrong."""
+    """Return an integer of at most `MAX_DIGITS` digits; a `ValueError` says what is wrong, to prompts too."""
     if type(value) is not int:
         raise ValueError(f"expected an integer, found {'null' if value is None else type(value).__name__}")
     if not -_TOO_LARGE < value < _TOO_LARGE:
@@ -70,13 +70,13 @@ def parse(value: object) -> int:
 
 
 def is_near_constant(task: Task, program: Program) -> bool:
-    """Return whether the terms of a program that ran take fewer than `FEW_VALUES` different values."""
+    """Return whether the terms of a program that ran take fewer than `FEW_VALUES` distinct values."""
     del task
     return program.ran and len(set(program.outputs)) < FEW_VALUES
 
 
 def copies_terms(task: Task, program: Program) -> bool:
-    """Return whether the program's text holds `COPIED_TERMS` of the shown terms in a row, as a list would."""
+    """Return whether the program's text contains `COPIED_TERMS` of the shown terms in a row, as a list would."""
     terms = [str(example.output) for example in task.train]
     code = re.sub(r"\s", "", program.code)
     runs = (",".join(terms[start : start + COPIED_TERMS]) for start in range(len(terms) - COPIED_TERMS + 1))

@@ -1,4 +1,4 @@
-"""A small language of integer sequences, which the embedded model writes: prefix text, and the Python it stands for.
+"""A small language for integer sequences, which the embedded model writes: prefix text, and the Python it means.
 
 An expression gives the n-th term. It has the integers 0 to 100, arithmetic, two comparisons, a condition, loops with
 one and two states, and a search for the n-th number with a property, after Gauthier and Urban (2022, arXiv 2202.11908).
@@ -14,16 +14,16 @@ MAX_CONSTANT = 100
 """The largest integer that is a word; larger ones are computed."""
 
 STEPS = 10_000
-"""How many passes of loops and tries of searches one term may take, all together."""
+"""How many passes of loops and tries of searches one term may take in total."""
 
 LIMIT = 10**60
-"""What the states of a loop stay below, in absolute value."""
+"""The absolute value that the states of a loop must stay below."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A word with arguments: `python` is its text, with a ``{}`` for each; `bodies` of them, from the left, are
-    functions, in which the words `names` mean its arguments."""
+    """A word with arguments: `python` is its text, with a ``{}`` for each argument; the first `bodies` arguments
+    are functions, in which the words `names` mean the function's own arguments."""
 
     python: str
     arguments: int
@@ -44,12 +44,13 @@ OPERATORS: dict[str, Operator] = {
     "loop2": Operator("loop2(lambda x, y: {}, lambda x, y: {}, {}, {}, {})", 5, 2, ("x", "y")),
     "find": Operator("find(lambda x: {}, {})", 2, 1, ("x",)),
 }
-"""By word; their order is that of the codes in `soar.pretrain.sequences`."""
+"""The operators by word, in the order of their codes in `soar.pretrain.sequences`."""
 
 CONSTANTS = tuple(map(str, range(MAX_CONSTANT + 1)))
 WORDS = (*CONSTANTS, "x", "y", *OPERATORS)
-"""Every word of prefix text. At the top x is the index n, and y has no meaning."""
+"""Every word of prefix text. At the top level x is the index n, and y has no meaning."""
 
+# Programs contain these texts: `prefix` no longer reads an archived program if a byte of them changes.
 HELPERS = {
     "loop": f'''def loop(f, times, x):
     """Return x after x = f(x, y) for y = 1, 2, ..., times."""
@@ -102,7 +103,7 @@ def program(text: str) -> str:
     words = iter(found)
     body = _python(words, {"x": "n"})
     if rest := next(words, None):
-        raise ValueError(f"{rest!r} is too much")
+        raise ValueError(f"unexpected {rest!r} after the end of the expression")
     body = body[1:-1] if body.startswith("(") else body
     used = [name for name in HELPERS if name in found]
     if not used:
@@ -112,7 +113,7 @@ def program(text: str) -> str:
 
 
 def prefix(code: str) -> str | None:
-    """Return the prefix text of a program as `program` writes it, None of any other."""
+    """Return the prefix text of a program as `program` writes it, None for any other."""
     try:
         last = ast.parse(code).body[-1]
         assert isinstance(last, ast.FunctionDef)
@@ -126,14 +127,14 @@ def prefix(code: str) -> str | None:
 
 
 def _python(words: Iterator[str], names: Mapping[str, str]) -> str:
-    """Return the Python of the next expression; `names` are what names mean where it stands."""
+    """Return the Python of the next expression; `names` maps the names in scope to Python."""
     word = next(words, None)
     if word is None:
-        raise ValueError("the expression has no end")
+        raise ValueError("the expression is incomplete: expected another word")
     if word not in OPERATORS:
         if word in names or word in CONSTANTS:
             return names.get(word, word)
-        raise ValueError(f"{word!r} means nothing here")
+        raise ValueError(f"{word!r} has no meaning here")
     operator = OPERATORS[word]
     inside = {name: name for name in operator.names}
     parts = [_python(words, inside if place < operator.bodies else names) for place in range(operator.arguments)]
@@ -141,7 +142,7 @@ def _python(words: Iterator[str], names: Mapping[str, str]) -> str:
 
 
 def _words(node: ast.expr) -> Sequence[str]:
-    """Return the words of an expression; any of the errors that `prefix` expects where it is not of the language."""
+    """Return the words of an expression; raise an error that `prefix` catches if it is not in the language."""
     match node:
         case ast.Constant(value=int(value)):
             return [str(value)]
@@ -157,4 +158,4 @@ def _words(node: ast.expr) -> Sequence[str]:
             bodies = [node.body if isinstance(node, ast.Lambda) else node for node in arguments]
             return [word, *(word for part in bodies for word in _words(part))]
         case _:
-            raise ValueError(f"{ast.unparse(node)} is not of the language")
+            raise ValueError(f"{ast.unparse(node)} is not in the language")

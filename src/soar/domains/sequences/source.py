@@ -1,6 +1,6 @@
 """Where sequences come from: the set in the package, or a JSONL file, plain or gzipped, of {"id", "terms"}.
 
-Knows lines and says precisely what is wrong in them; what a term is, it is told by the `parse` it is given.
+Knows lines and says exactly what is wrong in them; what a term is, only the given `parse` knows.
 """
 
 import gzip
@@ -27,7 +27,7 @@ def read_source(source: str, terms: int, parse: Parse) -> Iterator[tuple[str, li
         if line.strip():
             name, found = _sequence(f"{path}, line {number}", line, terms, parse)
             if name in seen:
-                raise DataError(f"{path}, line {number}: the id {name!r} stands twice")
+                raise DataError(f"{path}, line {number}: the id {name!r} occurs twice")
             seen.add(name)
             yield name, found
 
@@ -35,6 +35,7 @@ def read_source(source: str, terms: int, parse: Parse) -> Iterator[tuple[str, li
 def _lines(path: Path) -> list[str]:
     try:
         data = path.read_bytes()
+        # gzip's first bytes tell, whatever the file is called.
         data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
         return data.decode("utf-8-sig").split("\n")
     except (OSError, EOFError, ValueError) as error:
@@ -47,7 +48,7 @@ def _sequence(where: str, line: str, terms: int, parse: Parse) -> tuple[str, lis
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON: {error}") from None
     if not isinstance(row, dict) or not isinstance(row.get("id"), str) or not isinstance(row.get("terms"), list):
-        raise DataError(f'{where}: expected an object with "id", a text, and "terms", a list')
+        raise DataError(f'{where}: expected an object with "id", a string, and "terms", a list')
     if len(row["terms"]) < terms:
         raise DataError(f"{where}: {len(row['terms'])} terms, expected at least {terms}")
     try:

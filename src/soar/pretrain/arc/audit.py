@@ -1,4 +1,4 @@
-"""Whether a corpus holds pairs of real tasks, up to colours and geometry. It must not: the generator leaves them out.
+"""Counts pairs of real tasks in a corpus, up to colours and geometry. There must be none: the generator omits them.
 
 python -m soar.pretrain.arc.audit CORPUS
 """
@@ -30,7 +30,7 @@ def main() -> None:
     arc = Arc()
     real = real_pairs([*arc.load("arc1-training"), *arc.load("arc1-evaluation")])
     pairs, found = count_real(read_exercises(parser.parse_args().corpus), real)
-    sys.stdout.write(f"{found} of {pairs} pairs are pairs of a task in ARC-AGI-1\n")
+    sys.stdout.write(f"{found} of {pairs} pairs occur in a task of ARC-AGI-1\n")
 
 
 if __name__ == "__main__":

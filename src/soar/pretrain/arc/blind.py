@@ -1,6 +1,6 @@
-"""The blind baseline: programs of the grammar that know of a task nothing but its colours.
+"""The blind baseline: programs of the grammar that know nothing about a task but its colours.
 
-It stands beside every number of the embedded model. Knows no model, and reads no test output.
+Every figure of the embedded model is compared with it. Knows no model, and reads no test output.
 """
 
 from itertools import chain
@@ -27,8 +27,8 @@ def blind_programs(task: Task, count: int, rng: np.random.Generator) -> list[str
 
 
 def grammar_digest() -> str:
-    """Return twelve hexadecimal digits that change when what the grammar draws does: what was measured with one is not
-    to be counted for another."""
+    """Return twelve hexadecimal digits that change when what the grammar draws does: measurements with one grammar must
+    not count for another."""
     grammar, rng = Grammar(), np.random.default_rng(0)
     palette = Palette(tuple(range(6)), tuple(range(1, 8)))
     return content_hash([program(grammar.steps(palette, rng)) for _ in range(2000)])[:12]

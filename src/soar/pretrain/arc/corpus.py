@@ -1,7 +1,7 @@
 """The corpus that the embedded model learns from: programs of the grammar with what they do on a scene's grids.
 
 A row is an exercise: inputs, outputs, the program, and for refinement a parent, the program with one thing wrong.
-Shards are the same for the same seed whatever else is done: a shard that exists is not made again. Knows nothing of
+A shard depends on nothing but its seed, number and size, so one that exists is not made again. Knows nothing about
 prompts and models.
 """
 
@@ -45,7 +45,7 @@ class Exercise:
         return Task(f"exercise-{self.behaviour[:12]}", pairs[:-1], pairs[-1:])
 
     def parent_program(self) -> Program | None:
-        """Return the parent as search would know it, None where there is none."""
+        """Return the parent as search would know it, None if there is none."""
         if self.parent is None or self.parent_outputs is None:
             return None
         task = self.task()
@@ -83,7 +83,7 @@ def from_line(line: str) -> Exercise:
 
 
 def read_exercises(folder: Path) -> Iterator[Exercise]:
-    """Yield the exercises of all whole shards in a folder, in the order of their names, each behaviour once."""
+    """Yield the exercises of all complete shards in a folder, in the order of their names, each behaviour once."""
     seen: set[str] = set()
     for path in sorted(folder.glob("shard-*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="ascii") as file:

@@ -1,7 +1,7 @@
 """Makes the corpus: draws scenes and programs, runs them, keeps what teaches something, balances the idioms.
 
-``python -m soar.pretrain.arc.generate --examples N --out DIR --seed S``. Knows the sandbox only as the protocol. One
-shard is one process; everything drawn is keyed by seed and shard."""
+``python -m soar.pretrain.arc.generate --examples N --out DIR --seed S``. Knows the sandbox only by its protocol. One
+process makes one shard; every draw is keyed by seed and shard."""
 
 import argparse
 import asyncio
@@ -98,16 +98,18 @@ async def make_shard(
 def balanced(tally: Tally) -> tuple[float, ...]:
     """Return the idioms' weights, raised where fewer were kept than the prior asks for, lowered where more."""
     prior = np.array(list(WEIGHTS.values()))
-    wanted = prior / prior.sum()
+    expected = prior / prior.sum()
     kept = np.array([tally.idioms[name] for name in IDIOMS], float)
-    share = (kept + 20 * wanted) / (kept.sum() + 20)
-    return tuple((wanted * np.clip(wanted / share, 0.3, 3)).tolist())
+    # As if the prior had already given 20 idioms, so that the first few kept do not swing the weights.
+    share = (kept + 20 * expected) / (kept.sum() + 20)
+    return tuple((expected * np.clip(expected / share, 0.3, 3)).tolist())
 
 
 async def _candidate(
     grids: Mapping[str, tuple[Grid, ...]], grammar: Grammar, rng: np.random.Generator, sandbox: Executor
 ) -> Candidate | None:
-    """Return a program that runs on a scene, without idle steps, perhaps with a parent; None if it fails or is dull."""
+    """Return a program that runs on a scene, without idle steps, perhaps with a parent; None if it fails, without
+    outputs if it is dull."""
     scene = draw_scene(dict(grids), rng)
     steps = grammar.steps(scene.palette, rng)
     outputs = await _outputs(steps, scene, sandbox)
@@ -150,7 +152,7 @@ async def _with_parent(
 
 
 def is_dull(inputs: Sequence[Grid], outputs: Sequence[Grid]) -> bool:
-    """Return whether nothing is to be learnt: inputs unchanged, the same output everywhere, or large empty ones."""
+    """Return whether there is nothing to learn: inputs unchanged, one output everywhere, or large plain ones."""
     unchanged = sum(a == b for a, b in zip(inputs, outputs, strict=True))
     plain = sum(len({cell for row in grid for cell in row}) == 1 and len(grid) * len(grid[0]) > 9 for grid in outputs)
     return unchanged > (len(inputs) > 3) or len(set(outputs)) == 1 or plain > 1
@@ -193,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Make the shards that are missing, each in a process of its own, and say how fast."""
     parser = argparse.ArgumentParser(prog="python -m soar.pretrain.arc.generate", description="Make the corpus.")
     parser.add_argument("--examples", type=int, required=True, help="how many exercises, rounded up to whole shards")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the shards; what is there is kept")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the shards; existing ones are kept")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shard-size", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -213,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _make(job: tuple[Path, int, int, int]) -> str:
-    """Make one shard and return what to say of it."""
+    """Make one shard and return the line to print about it."""
     folder, seed, shard, size = job
     started = time.perf_counter()
     exercises, tally = asyncio.run(_shard(seed, shard, size))

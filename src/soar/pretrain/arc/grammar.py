@@ -1,7 +1,7 @@
-"""The probabilistic grammar of the embedded model's programs: idioms with weights, one to four to a program.
+"""The probabilistic grammar of the embedded model's programs: idioms with weights, one to four per program.
 
-This is a hand-written prior: whoever wrote it knows what ARC tasks are like. No idiom is made for a single task, and no
-human-written solution is in it. Knows programs as text only; nothing is run here.
+It is a hand-written prior: its author knows what ARC tasks are like. No idiom is made for a single task, and none is
+taken from a human's program for one. Knows programs as text only; nothing is run here.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +29,7 @@ from soar.pretrain.arc.grammar_draw import Draw, Palette
 Idiom = Callable[[Draw], str]
 """Draws one step of a program: statements at the left margin that read and assign ``g``."""
 
+# The order matters as well: in another, the same seed draws other programs.
 WEIGHTS: Mapping[Idiom, float] = {
     colour.recolour: 3,
     colour.recolour_mask: 2,

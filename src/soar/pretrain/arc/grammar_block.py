@@ -16,7 +16,7 @@ LOGIC = (
 
 
 def split_two(d: Draw) -> str:
-    """Return the statement that takes the two halves ``a, b``, whatever stands in the middle."""
+    """Return the statement that takes the two halves ``a, b``, whatever lies between them."""
     return d.one(
         "k = len(g) // 2\na, b = g[:k], g[-k:]",
         "k = len(g[0]) // 2\na, b = g[:, :k], g[:, -k:]",
@@ -73,7 +73,7 @@ def split_list(d: Draw) -> str:
 
 
 def choose_part(d: Draw) -> str:
-    """Keep the equal part that is most or least by a key, or that is unlike the others."""
+    """Keep the part, of equal ones, with the highest or lowest key, or unlike the others."""
     key = d.weighted(
         (3, "(x > 0).sum()"),
         (2, f"(x == {d.colour()}).sum()"),
@@ -139,7 +139,7 @@ def fill_blocks(d: Draw) -> str:
 
 
 def fill_most_block(d: Draw) -> str:
-    """Paint the blocks that hold most of something, or all blocks in another way."""
+    """Paint the blocks that hold the most or least of something; clear or keep the others."""
     key = d.weighted((2, "(g[b] > 0).sum()"), (2, f"(g[b] == {d.colour()}).sum()"), (1, "len(np.unique(g[b]))"))
     fill = d.weighted((2, str(d.paint())), (2, "g[b].max()"))
     other = d.weighted((2, "0"), (1, "g[b]"))
@@ -159,7 +159,7 @@ def shared_blocks(d: Draw) -> str:
 
 
 def colour_per_block(d: Draw) -> str:
-    """Paint blocks in a row by turns."""
+    """Paint blocks in alternating colours."""
     order = d.one("i % 2", "i % 3", "i // 3", "i", "i // 2")
     colours = [d.paint() for _ in range(3)]
     return (
@@ -169,7 +169,7 @@ def colour_per_block(d: Draw) -> str:
 
 
 def copy_to_empty(d: Draw) -> str:
-    """Fill the empty half, or each empty quarter, from the one that is not."""
+    """Fill the empty half from the other one, mirrored or not."""
     return d.one(
         "k = len(g) // 2\nh = np.maximum(g[:k], g[-k:])\ng[:k] = h\ng[-k:] = h",
         "k = len(g[0]) // 2\nh = np.maximum(g[:, :k], g[:, -k:])\ng[:, :k] = h\ng[:, -k:] = h",

@@ -7,7 +7,7 @@ from soar.pretrain.arc.grammar_draw import EIGHT, INDICES, Draw
 
 
 def any_label(d: Draw) -> str:
-    """Return the statement that labels objects, mostly those of any colours."""
+    """Return the statement that labels objects, mostly those of any colour."""
     return d.label(d.weighted((4, "g > 0"), (1, f"g == {d.colour()}")))
 
 
@@ -17,7 +17,7 @@ def most(d: Draw, end: str) -> str:
 
 
 def repeat_object(d: Draw) -> str:
-    """Repeat each object to one side until the border, with a gap or without."""
+    """Repeat each object to one side up to the border, with a gap or without."""
     gap = d.weighted((3, ""), (4, " + 1"), (1, " + 2"))
     where = d.one("h[y, x.start :].T", "h[y.start :, x]")
     size = "x.stop - x.start" if "T" in where else "y.stop - y.start"
@@ -66,7 +66,7 @@ def in_each_box(d: Draw) -> str:
 
 
 def halo(d: Draw) -> str:
-    """Draw rings around each object in its own colour, at a distance, every second, or as far as they reach."""
+    """Draw rings around each object in its own colour, at a distance, every second one, or up to a limit."""
     metric = d.weighted((5, ""), (2, ', "taxicab"'))
     where = d.weighted(
         (3, f"n == {d.weighted((3, 2), (3, 1), (1, 3))}"),
@@ -84,7 +84,7 @@ def halo(d: Draw) -> str:
 
 
 def around_boxes(d: Draw) -> str:
-    """Paint a figure seen from each object's box: rays from its corners, beams, frames at a distance."""
+    """Paint a figure placed by each object's box: rays from its corners, beams, frames at a distance."""
     p = d.weighted((5, "np.maximum(a.start - y, y - a.stop + 1)"), (1, "a.start - y"), (1, "y - a.stop + 1"))
     q = d.weighted((5, "np.maximum(b.start - x, x - b.stop + 1)"), (1, "b.start - x"), (1, "x - b.stop + 1"))
     k = d.weighted((3, 2), (1, 3), (1, 1))
@@ -134,7 +134,7 @@ def nested(d: Draw) -> str:
 
 
 def sized(d: Draw) -> str:
-    """Answer with a pattern, its side a count or the length of something."""
+    """Answer with a pattern whose side is a count or a length."""
     n = d.weighted(
         (3, d.label()),
         (2, "n = len(np.unique(g[g > 0]))"),
@@ -204,7 +204,7 @@ def stretch(d: Draw) -> str:
 
 
 def panels(d: Draw) -> str:
-    """Split at full lines of whatever colour and choose, overlay or compare the parts."""
+    """Split at full lines of any colour and choose, overlay or compare the parts."""
     c = d.colour()
     end = d.weighted(
         (2, "g = np.max(s, 0)"),
@@ -249,7 +249,7 @@ def absorb(d: Draw) -> str:
 
 
 def by_turns(d: Draw) -> str:
-    """Paint the cells of a colour, or of each object, by turns in the order they are met."""
+    """Paint the cells of a colour, or of each object, in alternation, in the order they are found."""
     colours = [d.paint_or_zero() for _ in range(d.weighted((4, 2), (3, 3)))]
     step = d.weighted((3, "2"), (2, "3"), (1, "4"))
     c = d.colour()

@@ -19,7 +19,7 @@ def recolour_mask(d: Draw) -> str:
 
 
 def recolour_by_table(d: Draw) -> str:
-    """Send two to four colours to others at once."""
+    """Map two to four colours to others at once."""
     old = sorted(d.sources(d.weighted((5, 2), (3, 3), (2, 4))))
     new = [d.paint_or_zero() for _ in old]
     return f"p = np.arange(10)\np[{old}] = {new}\ng = p[g]"
@@ -34,7 +34,7 @@ def swap_colours(d: Draw) -> str:
 
 
 def reverse_colours(d: Draw) -> str:
-    """Send the colours, in the order they occur or of how common they are, to that order reversed or turned."""
+    """Map the colours, ordered by occurrence, frequency or value, to that order reversed or rotated."""
     order = d.weighted(
         (2, "u = g.ravel()[np.sort(np.unique(g, return_index=True)[1])]"),
         (1, "u = np.argsort(np.bincount(g.ravel(), minlength=10))[-len(np.unique(g)) :]"),
@@ -68,7 +68,7 @@ def one_colour(d: Draw) -> str:
 
 
 def paint_all(d: Draw) -> str:
-    """Two colours only: what is there, or what is not there, in one colour."""
+    """Reduce to two colours: paint what is there, or what is not, in one colour."""
     return d.one(
         f"g = np.where(g == {d.weighted((2, 0), (2, d.colour()))}, {d.paint_or_zero()}, {d.paint_or_zero()})",
         f"g = np.where(g > 0, 0, {d.number()})",
@@ -93,7 +93,7 @@ def edge_agreement(d: Draw) -> str:
 
 
 def count_cells(d: Draw) -> str:
-    """Answer with as many cells as a mask has."""
+    """Answer with one cell for each that was counted: cells of a mask, objects or colours."""
     count = d.weighted(
         (3, f"n = ({d.mask()}).sum()"),
         (2, f"n = {d.label()[7:]}[1]"),

@@ -37,7 +37,7 @@ def palette_of(inputs: Iterable[tuple[tuple[int, ...], ...]], paints: Iterable[i
 
 
 class Draw:
-    """Draws the free choices of programs from a generator. Deterministic in the order of the calls."""
+    """Draws the free choices of programs from a generator. The same calls in the same order give the same choices."""
 
     def __init__(self, palette: Palette, rng: np.random.Generator) -> None:
         self.palette = palette
@@ -71,7 +71,7 @@ class Draw:
         return self.one(*self._paints)
 
     def paint_or_zero(self) -> int:
-        """Return a colour to paint with, seldom 0."""
+        """Return a colour to paint with, sometimes 0."""
         return 0 if self.chance(0.15) else self.paint()
 
     def sources(self, count: int) -> list[int]:

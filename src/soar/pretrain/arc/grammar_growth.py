@@ -1,6 +1,6 @@
-"""Idioms about growth: walks, spirals, arms, waves, what repeats outwards or goes on, new grids from a list.
+"""Idioms about growth: walks, spirals, arms, waves, what repeats outwards or continues, new grids from a list.
 
-Every function draws one step of a program as text. Knows loops that go on from what was drawn before.
+Every function draws one step of a program as text. Loops here continue from what they drew before.
 """
 
 from soar.pretrain.arc.grammar_boxes import box, most
@@ -11,7 +11,7 @@ WITHIN = "0 <= {} < len(g) and 0 <= {} < len(g[0])"
 
 
 def view(d: Draw) -> str:
-    """Return an expression of the grid whose rows are gone through: from above, below, left or right."""
+    """Return an expression of the grid whose rows are traversed: from above, below, left or right."""
     return d.one("g", "g[::-1]", "g.T", "g.T[::-1]")
 
 
@@ -34,7 +34,7 @@ def walk(d: Draw) -> str:
 
 
 def bounce(d: Draw) -> str:
-    """Send a diagonal ray from marked cells that comes back from the sides, perhaps from a colour too."""
+    """Send a diagonal ray from marked cells that bounces off the sides, perhaps off a colour too."""
     c = d.colour()
     name, size, ahead = d.weighted((2, ("x", "len(g[0])", "g[y, x + b]")), (1, ("y", "len(g)", "g[y + b, x]")))
     on, end = d.one(1, -1), {"x": "y", "y": "x"}[name]
@@ -146,7 +146,7 @@ def from_one_line(d: Draw) -> str:
 
 
 def equal_steps(d: Draw) -> str:
-    """Continue lines, or what stands in them, at the step that the first two have."""
+    """Continue lines, or their content, at the spacing of the first two."""
     full = d.weighted((3, "h[:] = h.max(1)[:, None]\n"), (2, ""))
     test = d.weighted((4, "h.any(1)"), (2, f"(h == {d.colour()}).any(1)"))
     before = d.weighted((4, "h[i - 2 * k]"), (2, "h[i - k]"))
@@ -157,7 +157,7 @@ def equal_steps(d: Draw) -> str:
 
 
 def go_on(d: Draw) -> str:
-    """Go on from two cells of a colour in the direction, and at the distance, from one to the other."""
+    """Continue from two cells of a colour in the direction, and at the distance, from one to the other."""
     c = d.colour()
     ends = d.weighted((3, "[[0, -1]]"), (2, "[[-1, 0]]"), (1, "[:2]"))
     step = d.weighted((3, "p - y, q - x"), (2, "np.sign([p - y, q - x])"))
@@ -180,7 +180,7 @@ def go_on(d: Draw) -> str:
 
 
 def carry(d: Draw) -> str:
-    """Go along each row or column with a colour in hand that is taken up, changed or put down on the way."""
+    """Go along each row or column carrying a colour that is picked up, changed or dropped on the way."""
     start, wall = d.colour(), d.colour()
     test = d.weighted(
         (2, ("a > 0", "c = a")),

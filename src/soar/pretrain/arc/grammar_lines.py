@@ -33,11 +33,11 @@ PLACES = (
     (0.5, "(y == p) & (x == q + 1)"),
     (0.5, "(y == p) & (x == q - 1)"),
 )
-"""Where something is painted, seen from a cell at row ``p``, column ``q``."""
+"""Where something is painted, relative to a cell at row ``p``, column ``q``."""
 
 
 def through_cells(d: Draw) -> str:
-    """Paint a figure seen from each marked cell: lines, diagonals, rays, squares."""
+    """Paint a figure around each marked cell: lines, diagonals, rays, squares."""
     everything = d.chance(0.35)
     c = d.colour()
     what = "g > 0" if everything else f"g == {c}"
@@ -88,7 +88,7 @@ def empty_lines(d: Draw) -> str:
 
 
 def running_maximum(d: Draw) -> str:
-    """Let colours run to one side until the edge."""
+    """Let colours run to one side up to the edge."""
     view = d.one("g", "g[::-1]", "g.T", "g.T[::-1]")
     back = {"g": "h", "g[::-1]": "h[::-1]", "g.T": "h.T", "g.T[::-1]": "h[::-1].T"}[view]
     h = f"h = np.maximum.accumulate({view})"
@@ -192,7 +192,7 @@ def slide(d: Draw) -> str:
 
 
 def slide_objects(d: Draw) -> str:
-    """Slide each object, far ones last, until something is in the way."""
+    """Slide each object, the farthest last, until something is in the way."""
     axis, step = d.one(0, 1), d.one(1, -1)
     front = {(0, 1): "k[0]", (0, -1): "k[-1]", (1, 1): "k[:, 0]", (1, -1): "k[:, -1]"}[axis, step]
     order = "range(n, 0, -1)" if step == 1 else "range(1, n + 1)"
@@ -204,7 +204,7 @@ def slide_objects(d: Draw) -> str:
 
 
 def diagonal_copy(d: Draw) -> str:
-    """Repeat the pattern along a direction, moved a little each time, under what is there."""
+    """Repeat the pattern along a direction, moved a little each time, behind what is there."""
     k = d.weighted((3, 1), (3, 2), (2, 3))
     dy, dx = d.one((k, k), (k, 0), (0, k), (k, -k), (-k, 0), (0, -k))
     things = d.weighted((3, "g"), (3, f"g * (g == {d.colour()})"))

@@ -71,7 +71,7 @@ def segments(d: Draw) -> str:
 
 
 def tile_alternate(d: Draw) -> str:
-    """Repeat the grid as a raster of copies that are mirrored in turns or set by a pattern."""
+    """Tile the grid with copies that are mirrored in alternation or follow a pattern."""
     k = d.weighted((3, 3), (2, 2))
     flip = d.one("g[:, ::-1]", "g[::-1]", "g[::-1, ::-1]")
     pattern = d.weighted(
@@ -92,7 +92,7 @@ def tile_alternate(d: Draw) -> str:
 
 
 def cell_patterns(d: Draw) -> str:
-    """Make of every cell a small pattern in its colour."""
+    """Turn every cell into a small pattern of its colour."""
     pattern = d.weighted(
         (1, "[[1, 0], [0, 1]]"),
         (1, "[[1, 1], [1, 0]]"),

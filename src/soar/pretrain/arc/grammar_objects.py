@@ -29,7 +29,7 @@ def key(d: Draw) -> str:
 
 
 def choose(d: Draw) -> str:
-    """Answer with the object that is most or least by a key."""
+    """Answer with the object that has the highest or lowest key."""
     eight = d.weighted((3, EIGHT), (2, ""), (1, ", np.ones((5, 5))"))
     things = d.things()
     if "5" in eight:
@@ -216,7 +216,7 @@ def boxes_bigger(d: Draw) -> str:
 
 
 def count_objects(d: Draw) -> str:
-    """Answer with as many cells as there are objects."""
+    """Answer with one cell for each object."""
     k = d.weighted((3, 3), (1, 2), (1, 5))
     c = d.number()
     shape = d.weighted(
@@ -231,7 +231,7 @@ def count_objects(d: Draw) -> str:
 
 
 def most_objects(d: Draw) -> str:
-    """Answer with the colour that has most or fewest objects."""
+    """Answer with the colour that has the most or fewest objects."""
     form = d.weighted((3, "g = np.array([[c]])"), (1, "g[g != c] = 0"), (1, "g[:] = c"))
     eight = d.weighted((1, ""), (1, EIGHT))
     return (
@@ -291,7 +291,7 @@ def colour_boxes(d: Draw) -> str:
 
 
 def choose_colour_box(d: Draw) -> str:
-    """Crop to the box of the colour that is most or least by a key."""
+    """Crop to the box of the colour that has the highest or lowest key."""
     keys = (
         (3, "(g == c).sum()"),
         (2, "np.prod(np.ptp(np.argwhere(g == c), 0) + 1)"),

@@ -1,4 +1,4 @@
-"""Idioms about rows and columns: for each that passes a test, from its marks on, the commonest, where they cross.
+"""Idioms about rows and columns: each that passes a test, from its marks on, the commonest, crossings.
 
 Every function draws one step of a program as text. A row or column is ``r``.
 """
@@ -56,7 +56,7 @@ def each_line(d: Draw) -> str:
 
 
 def line_from_mark(d: Draw) -> str:
-    """Change each row or column from the place of its marks on."""
+    """Change each row or column from its marks on."""
     everything = d.chance(0.4)
     c = d.colour()
     paint = d.weighted((2, "r[x[0]]" if everything else str(c)), (2, str(d.paint())))
@@ -107,7 +107,7 @@ def crossing_lines(d: Draw) -> str:
 
 
 def insert_lines(d: Draw) -> str:
-    """Insert separating lines between every so many rows and columns."""
+    """Insert separating lines after every k rows and columns, or in the middle."""
     k, c = d.weighted((3, 1), (2, 2), (2, 3), (1, 4)), d.paint_or_zero()
     step = f", {k}" if k > 1 else ""
     rows = f"g = np.insert(g, range({k}, len(g){step}), {c}, 0)"

@@ -160,7 +160,7 @@ def orientation(d: Draw) -> str:
 
 
 def background(d: Draw) -> str:
-    """Do something with what is not of the most common colour."""
+    """Do something with what is not the most common colour."""
     other = d.weighted(
         (3, "g != c"),
         (2, "ndimage.binary_fill_holes(g != c) & (g == c)"),

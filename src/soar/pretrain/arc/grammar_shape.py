@@ -79,7 +79,7 @@ def stack_turned(d: Draw) -> str:
 
 
 def stack_three(d: Draw) -> str:
-    """Put three copies in a row, or nine in a square, the middle ones mirrored."""
+    """Put three copies in a row or column, or nine in a square, the middle ones perhaps mirrored."""
     across, down = d.one("g[:, ::-1]", "g", "g[::-1]"), d.one("g[::-1]", "g", "g[:, ::-1]")
     row, column = f"g = np.hstack((g, {across}, g))", f"g = np.vstack((g, {down}, g))"
     return d.one(row, column, f"{row}\n{column}")

@@ -132,7 +132,7 @@ def windows(d: Draw) -> str:
 
 
 def best_window(d: Draw) -> str:
-    """Answer with the window of a size that is most or least by a key."""
+    """Answer with the window of a size that has the highest or lowest key."""
     k = d.weighted((4, 3), (2, 2), (1, 4), (1, 5))
     key = d.weighted(
         (3, "(b > 0).sum()"),

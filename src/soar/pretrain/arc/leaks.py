@@ -1,4 +1,4 @@
-"""Which pairs are a real task's pairs, up to renaming colours, turning and mirroring.
+"""Which pairs are those of a real task, up to renaming colours, turning and mirroring.
 
 A pair's canonical form is the least text over the eight geometries, colours renumbered by first occurrence jointly in
 input and output. Knows grids; knows no program.
@@ -19,7 +19,7 @@ Invariant: TypeAlias = tuple[object, ...]
 
 
 class RealPairs:
-    """Pairs to be asked whether a given one is among them, up to colours and geometry."""
+    """A set of pairs that knows whether a pair is among them, up to colours and geometry."""
 
     def __init__(self, pairs: Iterable[tuple[Grid, Grid]]) -> None:
         self._alike: defaultdict[Invariant, set[tuple[Grid, Grid]]] = defaultdict(set)
@@ -50,7 +50,7 @@ def real_inputs(tasks: Iterable[Task]) -> RealPairs:
 
 
 def invariant(grid: Grid, output: Grid) -> Invariant:
-    """Return what colours and geometry cannot change and is quick to tell: sizes, and how often colours occur."""
+    """Return what colours and geometry cannot change and is quick to compute: sizes, and how often colours occur."""
     counts = [tuple(sorted(np.bincount(np.ravel(one), minlength=10).tolist())) for one in (grid, output)]
     sizes = tuple(tuple(sorted((len(one), len(one[0])))) for one in (grid, output))
     return (*sizes, *counts)

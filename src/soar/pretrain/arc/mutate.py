@@ -1,4 +1,4 @@
-"""Programs with one thing wrong, and programs freed of steps without effect.
+"""Programs with one thing wrong, and programs with one step left out.
 
 Knows the grammar's programs as steps; runs nothing.
 """
@@ -14,7 +14,7 @@ _CONSTANT = re.compile(r"(?<![\w.])\d(?![\w.])")
 
 
 def mutate(steps: tuple[Step, ...], palette: Palette, grammar: Grammar, rng: np.random.Generator) -> tuple[Step, ...]:
-    """Return the steps with one change: a constant, a step's choices, a step less, more, or another."""
+    """Return the steps with one change: another constant, a step drawn again, removed, replaced or inserted."""
     place = int(rng.random() * len(steps))
     kind = rng.random()
     if kind < 0.3:
@@ -39,7 +39,7 @@ def without_each(steps: tuple[Step, ...]) -> list[tuple[Step, ...]]:
 
 
 def _other_constant(step: Step, palette: Palette, rng: np.random.Generator) -> Step:
-    """Return the step with one of its one-digit constants replaced by a colour, or by its neighbour."""
+    """Return the step with one of its one-digit constants replaced by a colour, its neighbour or 0."""
     found = list(_CONSTANT.finditer(step.text))
     if not found:
         return draw_step(step.idiom, palette, rng)

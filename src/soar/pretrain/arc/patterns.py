@@ -1,4 +1,4 @@
-"""Grids made by chance, for scenes that no task gives: scattered cells, rectangles, blobs, lines, symmetry, lattices.
+"""Random grids, for scenes that come from no task: scattered cells, rectangles, blobs, lines, symmetry, lattices.
 
 Knows nothing of tasks or programs.
 """

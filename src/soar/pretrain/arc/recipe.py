@@ -1,4 +1,4 @@
-"""ARC's part in training its small model: how an exercise reads, what a prompt's tokens count, what they are."""
+"""The recipe for ARC: how an exercise becomes prompt and completion, what the tokens are and how much they count."""
 
 import re
 from functools import partial
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 GRID = 0.1
-"""What the tokens of wanted outputs in a prompt count."""
+"""The weight in the loss of the tokens of expected outputs in a prompt."""
 
 PART = re.compile(r"[0-9]+|\n|[^0-9\n]+")
 
@@ -47,7 +47,7 @@ def _texts_of_line(line: str, rendering: Compact) -> tuple[str, str]:
 
 
 def grid_weights(ids: NDArray[np.int64], tokenizer: "PreTrainedTokenizerBase") -> NDArray[np.float32]:
-    """Return `GRID` for the tokens of wanted outputs of rows ``(rows, longest)``, 0 for all others."""
+    """Return `GRID` for the tokens of expected outputs in rows ``(rows, longest)``, 0 for all others."""
     out, begin, test, parent, write = (token_id(tokenizer, token) for token in (OUT, PAIR, TEST, PARENT, WRITE))
     place = np.arange(ids.shape[1])
     marks = np.where(ids == out, 1, 0) - np.where(np.isin(ids, (begin, test, parent, write)), 1, 0)

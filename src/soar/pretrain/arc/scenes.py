@@ -1,4 +1,4 @@
-"""The inputs that corpus programs run on: grids of one ARC training task, augmented, or grids made by chance.
+"""The inputs that corpus programs run on: grids of one ARC training task, or random grids, augmented.
 
 A scene is three to five grids that belong together and a palette. Knows tasks only as the sources of input grids;
 knows no program, and never reads an output.
@@ -17,10 +17,10 @@ from soar.seeds import rng as keyed
 from soar.types import Task
 
 HELD_OUT_TASKS = 100
-"""How many of the training tasks are no source of inputs: choices are made on them."""
+"""How many of the training tasks give no inputs: design choices are made on them."""
 
 MADE = 0.12
-"""The share of scenes made by chance."""
+"""The share of scenes with random grids."""
 
 CROPPED = 0.08
 """The share of scenes whose grids are windows of the task's."""
@@ -36,7 +36,7 @@ class Scene:
 
 
 def held_out(tasks: Sequence[Task], seed: int = 0) -> frozenset[str]:
-    """Return the ids of the tasks that the corpus does not use: 100 of 400, drawn with a key of their own."""
+    """Return the ids of the tasks that the corpus does not use: 100 of 400, drawn by a key of their own."""
     ids = sorted(task.id for task in tasks)
     return frozenset(ids[index] for index in keyed(seed, "held-out").permutation(len(ids))[-HELD_OUT_TASKS:].tolist())
 
@@ -53,7 +53,7 @@ def sources(training: Sequence[Task], evaluation: Sequence[Task]) -> dict[str, t
 
 
 def draw_scene(grids: dict[str, tuple[Grid, ...]], rng: np.random.Generator) -> Scene:
-    """Return a scene: of one task's grids, or made by chance."""
+    """Return a scene of one task's grids, or of random ones."""
     if rng.random() < MADE:
         name, found = "made", draw_grids(rng)
     else:
@@ -87,7 +87,7 @@ def _window(grid: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _augment(grids: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-    """Rename colours (60 %, seldom 0 too), rotate (50 %) and transpose (25 %) all grids in the same way."""
+    """Rename colours (60 %, rarely 0 too), rotate (50 %) and transpose (25 %) all grids in the same way."""
     table = np.arange(10, dtype=np.uint8)
     if rng.random() < 0.6:
         keep = 0 if rng.random() < 0.08 else 1

@@ -1,1 +1,1 @@
-"""Makes the small model of integer sequences, from random programs alone: no sequence of the OEIS is read here."""
+"""Makes the small model of integer sequences, from random programs only: no sequence of the OEIS is read here."""

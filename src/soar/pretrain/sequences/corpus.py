@@ -1,6 +1,6 @@
-"""A trainer for a control: it learns from as many new random programs as the search would have taught.
+"""A trainer for a control: it trains on new random programs, as many as there are training examples from the search.
 
-For ``finetune.trainer``: what a model gains that is only trained on, with nothing of its search.
+For ``finetune.trainer``: shows what a model gains from more training alone, without anything of its search.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ APART = 1_000_000
 
 
 class Corpus(Trl):
-    """Finetunes on as many examples as there are in the rows, all of them new ones of the corpus."""
+    """Finetunes on as many examples as `rows` has, all of them drawn anew as for the corpus."""
 
     def finetune(self, rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
         """Publish in `out` the model in `base`, finetuned on new examples; see `Trl`."""
@@ -30,7 +30,7 @@ class Corpus(Trl):
 
 
 def _examples(seed: int) -> Iterator[Row]:
-    """Yield examples of random programs without end, each sequence of a chunk once."""
+    """Yield examples of random programs endlessly, each sequence of a chunk once."""
     for chunk in count():
         found = draw(seed, chunk)
         for line in lines(found, len(found), seed):

@@ -1,4 +1,4 @@
-"""The programs of the sequence language in order of size, without any model: what search has to beat.
+"""The programs of the sequence language in order of size, without a model: the baseline for search.
 
 A program's size is its number of words; a constant beyond 2 counts one more, beyond 9 two more, so that constants do
 not crowd out everything else.
@@ -21,9 +21,9 @@ BODIES = {LOOP: 1, LOOP2: 2, FIND: 1}
 
 
 def solved(tasks: Sequence[Task], programs: int) -> list[str]:
-    """Return the tasks that one of the so many smallest programs solves, each tried on every task; the tasks are
-    sequences from 0 on, with their answers."""
-    wanted = {_terms(task): task.id for task in tasks if _fits(task)}
+    """Return the ids of the tasks that one of the `programs` smallest programs solves, each tried on every task; the
+    tasks are sequences from index 0, with known test outputs."""
+    names = {_terms(task): task.id for task in tasks if _fits(task)}
     length = max(len(task.train) + len(task.test) for task in tasks)
     found: set[str] = set()
     order = islice(smallest(), programs)
@@ -32,12 +32,12 @@ def solved(tasks: Sequence[Task], programs: int) -> list[str]:
         for row, codes in zip(rows, chunk, strict=True):
             row[: len(codes)] = np.frombuffer(codes, np.uint8)
         terms, valid = evaluate(rows, np.array(list(map(len, chunk))), length, PROGRAM_STEPS)
-        found |= {wanted[key] for row in terms[valid == length] if (key := row.tobytes()) in wanted}
+        found |= {names[key] for row in terms[valid == length] if (key := row.tobytes()) in names}
     return sorted(found)
 
 
 def smallest() -> Iterator[bytes]:
-    """Yield programs as codes, the smaller first."""
+    """Yield programs as codes, smallest first."""
     size = 1
     while True:
         yield from _expressions(size, False)
@@ -55,7 +55,7 @@ def _expressions(size: int, both: bool) -> Iterator[bytes]:
 
 
 def _parts(size: int, contexts: Sequence[bool]) -> Iterator[bytes]:
-    """Yield expressions of so much size together, one after the other."""
+    """Yield concatenated expressions, one per context, `size` in total."""
     if len(contexts) == 1:
         yield from _known(size, contexts[0])
         return

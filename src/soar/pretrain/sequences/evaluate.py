@@ -1,7 +1,7 @@
 """Runs programs of the sequence language fast, as compiled code over 64-bit integers: millions of them for a corpus.
 
-A program is an array of codes, the places of its words in `soar.domains.sequences.language.WORDS`. Where a value leaves
-64 bits, or a term takes too long, there is no term; where there is one, the Python program gives the same (tested).
+A program is an array of codes, the places of its words in `soar.domains.sequences.language.WORDS`. If a value gets too
+large, or a term takes too long, there is no term; if there is one, the Python program gives the same (tested).
 """
 
 from typing import Any
@@ -17,22 +17,22 @@ ADD, SUB, MUL, DIV, MOD, EQ, LT, IF, LOOP, LOOP2, FIND = (WORDS.index(word) for 
 ARITY = np.array([OPERATORS[word].arguments if word in OPERATORS else 0 for word in WORDS], np.int64)
 
 MOST = np.int64(10**18)
-"""Values beyond it, in absolute value, are not followed further."""
+"""The largest absolute value of a result: beyond it, a term fails."""
 
 LONGEST = 48
 """The most words of a program."""
 
 compiled: Any = numba.njit(nogil=True, error_model="numpy")
-"""Not kept on disk: functions that call themselves crash when numba loads them from there (0.68)."""
+"""Not cached on disk: recursive functions crash when numba (0.68) loads them from its cache."""
 
 
 def evaluate(
     programs: NDArray[np.uint8], lengths: NDArray[np.int64], terms: int, steps: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first `terms` terms of each program ``(n, terms)`` and how many of them there are, from the first on.
+    """Return the first `terms` terms of each program ``(n, terms)`` and how many it has before the first failure.
 
     `programs` are rows of codes ``(n, LONGEST)``, `lengths` how many each has. The terms of one program may take
-    `steps` passes and tries together, and each of them no more than the language allows.
+    `steps` passes and tries together, and each term no more than the language allows.
     """
     values = np.zeros((len(programs), terms), np.int64)
     valid = np.zeros(len(programs), np.int64)
@@ -118,7 +118,7 @@ def loop(program, ends, body, times, x, state):  # type: ignore[no-untyped-def]
 
 @compiled
 def loop2(program, ends, body, times, x, y, state):  # type: ignore[no-untyped-def]
-    """Return x after x, y = body(x, y), next body(x, y), so many times."""
+    """Return x after `times` repetitions of x, y = body(x, y), next body(x, y)."""
     spend(state, times)
     while times > 0 and not state[1]:
         x, y = run(program, ends, body, x, y, state), run(program, ends, ends[body], x, y, state)
@@ -128,7 +128,7 @@ def loop2(program, ends, body, times, x, y, state):  # type: ignore[no-untyped-d
 
 @compiled
 def find(program, ends, body, n, state):  # type: ignore[no-untyped-def]
-    """Return the n-th x from 0 on for which body(x) > 0."""
+    """Return the n-th x, counted from 0, for which body(x) > 0."""
     if n < 0:
         state[1] = 1
     x = -1
@@ -141,7 +141,7 @@ def find(program, ends, body, n, state):  # type: ignore[no-untyped-def]
 
 @compiled
 def spend(state, steps):  # type: ignore[no-untyped-def]
-    """Take steps off those that are left."""
+    """Subtract steps from those that are left; fail if there are too few."""
     if steps > state[0]:
         state[1] = 1
     elif steps > 0:
@@ -160,6 +160,7 @@ def arithmetic(code, a, b, state):  # type: ignore[no-untyped-def]
         value = a + b
     elif code == SUB:
         value = a - b
+    # Compared as floats: a product beyond 64 bits would wrap around.
     elif code == MUL and abs(np.float64(a) * np.float64(b)) < 2e18:
         value = a * b
     elif code == MUL or b == 0:

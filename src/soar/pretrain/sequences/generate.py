@@ -1,8 +1,8 @@
-"""Makes the corpus that the embedded model of sequences is taught: random programs with the terms that they give.
+"""Makes the corpus that the embedded model of sequences is trained on: random programs with the terms they give.
 
-``python -m soar.pretrain.sequences.generate --behaviours N --out DIR --seed S``: draws programs until so many different
-sequences came of them, and keeps for each the shortest program that gave it. A line is ``{"terms", "program"}``: the
-first 16 terms and prefix text. Reads no sequence: what is taught is the prior.
+``python -m soar.pretrain.sequences.generate --behaviours N --out DIR --seed S``: draws programs until they give N
+distinct sequences, and keeps the shortest program for each. A line is ``{"terms", "program"}``: the first 16 terms and
+prefix text. Reads no sequence: the model learns the prior.
 """
 
 import argparse
@@ -34,10 +34,10 @@ PROGRAM_STEPS = 20_000
 
 LARGEST_TERM = 10**15
 LEAST_VALUES = 3
-"""A sequence of the corpus stays below the first, in absolute value, and takes at least so many different values."""
+"""The limit on the absolute values of a sequence in the corpus, and the fewest distinct values that it takes."""
 
 Found = dict[bytes, bytes]
-"""For each sequence, its terms' bytes, the codes of the shortest program that gave it."""
+"""The codes of the shortest program for each sequence, by the bytes of its terms."""
 
 
 def draw(seed: int, chunk: int) -> Found:
@@ -51,7 +51,7 @@ def draw(seed: int, chunk: int) -> Found:
 
 
 def teaches(terms: NDArray[np.int64], valid: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which rows of terms ``(n, 16)`` are worth a line: they are all there, moderate, and change."""
+    """Return which rows of terms ``(n, 16)`` are worth a line: complete, of moderate size, and varied."""
     values = (np.diff(np.sort(terms, axis=1), axis=1) != 0).sum(1) + 1
     return (valid >= terms.shape[1]) & (np.abs(terms).max(1) < LARGEST_TERM) & (values >= LEAST_VALUES)
 
@@ -63,7 +63,7 @@ def _keep(found: Found, terms: bytes, program: bytes) -> None:
 
 
 def corpus(seed: int, behaviours: int, threads: int) -> Iterator[tuple[int, Found]]:
-    """Yield after each chunk how many programs were drawn, and all that was found so far, until it is enough."""
+    """Yield how many programs were drawn and all sequences found so far, until there are `behaviours`."""
     found: Found = {}
     with ThreadPoolExecutor(threads) as pool:
         chunk = 0
@@ -76,7 +76,7 @@ def corpus(seed: int, behaviours: int, threads: int) -> Iterator[tuple[int, Foun
 
 
 def lines(found: Found, number: int, seed: int) -> list[str]:
-    """Return the corpus' lines, so many in random order."""
+    """Return `number` lines of the corpus in random order."""
     items = list(found.items())
     order = rng(seed, "order").permutation(len(items))[:number]
     return [_line(*items[place]) for place in order]

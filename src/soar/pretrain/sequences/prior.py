@@ -1,7 +1,7 @@
-"""Random programs of the sequence language: what the embedded model of sequences is taught, and all it knows at first.
+"""Random programs of the sequence language: what its embedded model is trained on, and all that model knows at first.
 
-The probabilities were set once, by hand, before any sequence was looked at, and nothing of a sequence is read here:
-what is common among real sequences is for the search to find out and for the model to learn from it.
+The probabilities were set once, by hand, before any sequence was looked at, and no sequence is read here: the search
+has to find out what is common among real sequences, and the model to learn it from the search.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from soar.pretrain.sequences.evaluate import ARITY, FIND, LONGEST, LOOP, LOOP2, X, Y, compiled
 
 SMALLEST, LARGEST = 3, 20
-"""How many words a program has, all sizes alike; a word too few now and then, since no size is made of two."""
+"""The fewest and most words of a program, all sizes equally likely; some lack a word, as no expression has two."""
 
 CONSTANT, X_SHARE = 0.45, 0.6
-"""How often a word without arguments is a constant, and how often x where y stands to choice too."""
+"""How often a word without arguments is a constant, and otherwise how often it is x where y is possible too."""
 
 SMALL = np.array([0.1, 0.35, 0.3])
 """How often a constant is 0, 1, 2; the others are spread evenly over orders of magnitude up to 100."""
@@ -39,7 +39,7 @@ def _fill(seed, programs, lengths):  # type: ignore[no-untyped-def]
 
 @compiled
 def draw(program, at, size, both):  # type: ignore[no-untyped-def]
-    """Write an expression of `size` words at a place; return the place behind it. `both`: y means something too."""
+    """Write an expression of `size` words at a place; return the place after it. `both`: y means something too."""
     if size < 3:
         program[at] = atom(both)
         return at + 1
@@ -69,7 +69,7 @@ def atom(both):  # type: ignore[no-untyped-def]
 
 @compiled
 def operator(size):  # type: ignore[no-untyped-def]
-    """Return the code of an operator that so many words have room for."""
+    """Return the code of an operator that fits into `size` words."""
     first = Y + 1
     total = 0.0
     for index in range(len(WEIGHTS)):
@@ -87,9 +87,9 @@ def operator(size):  # type: ignore[no-untyped-def]
 
 @compiled
 def shares(words, parts):  # type: ignore[no-untyped-def]
-    """Return sizes of so many parts, one word at least each: the others fall on parts by a preference drawn at random.
+    """Return the sizes of `parts` parts, at least a word each; random preferences share out the rest.
 
-    A part of two words, which no expression has, gets one.
+    A part of two words, which no expression has, is written with one.
     """
     sizes, preference = np.ones(parts, np.int64), np.random.random(parts) + 0.05
     ends = np.cumsum(preference)

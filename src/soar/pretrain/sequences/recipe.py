@@ -1,4 +1,4 @@
-"""The sequences' part in training their small model: how a line of the corpus reads, and how integers are tokens."""
+"""The recipe for sequences: how a line of the corpus becomes prompt and completion, and integers tokens."""
 
 import json
 from collections.abc import Sequence
