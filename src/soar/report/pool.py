@@ -71,6 +71,7 @@ def ballots_together(voices: Sequence[Voice], task: Task, answering: Answering) 
     newest finished one that has an answer, else an unfinished one."""
     programs: list[Program] = []
     for number, voice in enumerate(voices, 1):
+        # Programs of different runs may have the same key.
         programs += [each.of_run(str(number)) for each in _first_with_an_answer(voice, task, answering)]
     return answering.voter(programs)
 

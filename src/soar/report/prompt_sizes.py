@@ -146,9 +146,9 @@ def made_up(signature: str, characters: int) -> str:
 def typical_parent(task: Task, code: str) -> Program:
     """Return a program whose output for every input is the expected output of another training pair: right in kind and
     size, and mostly wrong."""
-    wanted = [example.output for example in task.train]
-    train = (*wanted[1:], *wanted[:1])
-    test = tuple(wanted[index % len(wanted)] for index in range(len(task.test)))
+    expected = [example.output for example in task.train]
+    train = (*expected[1:], *expected[:1])
+    test = tuple(expected[index % len(expected)] for index in range(len(task.test)))
     origin = Origin("", 0, task.id, "sample", 0, 0, 0)
     return Program(origin, code, train, test, accuracy(task, train))
 

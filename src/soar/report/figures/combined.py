@@ -24,7 +24,7 @@ def combined_figure(found: Together, names: Sequence[str]) -> Figure:
     series = [
         Series(
             name,
-            [place + (number - 1) / 5 for place in range(len(votes))],
+            [place + (number - 1) / 5 for place in range(len(votes))],  # side by side at their place
             [_percent(vote)[name] for vote in votes],
             [None] * len(votes),
             number,

@@ -15,7 +15,7 @@ from soar.types import canonical_json
 def drawn(views: Sequence[RunView]) -> list[Drawn]:
     """Return each run with its seed and its line, which is named after its first run.
 
-    `ConfigError` if two runs have the same configuration and the same seed: they are not two samples.
+    `ConfigError` if two runs have the same configuration and the same seed: they do not count as two seeds.
     """
     names = run_names(views)
     first: dict[str, str] = {}
