@@ -1,7 +1,7 @@
-"""A run as Python sees it: tasks, programs, votes and lineage as frozen data, read when they are asked for.
+"""A run from Python: tasks, programs, votes and lineage as frozen data, read on request.
 
-Knows no format of its own: what is given back is what `soar show` and `soar report` are made of. Holds nothing open
-between two questions, so a run that goes on is told as it stands at each.
+Knows no format of its own: it returns what `soar show` and `soar report` are made of. Holds nothing open between two
+calls, so each call shows an active run as it stands then.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def open_run(path: str | Path) -> "RunReader":
-    """Return a reader of a finished run, or of one that goes on.
+    """Return a reader of a run, finished or still active.
 
-    `ConfigError` where `path` is no run directory, `StoreError` where the run is damaged or has no archive yet.
+    `ConfigError` if `path` is no run directory, `StoreError` if the run is damaged or has no archive yet.
     """
     with session.view_run(Path(path)) as view:
         return RunReader(Path(path), view)
@@ -37,10 +37,9 @@ def open_run(path: str | Path) -> "RunReader":
 
 @dataclass(frozen=True)
 class RunReader:
-    """A run to be read. A notebook shows its searches and a wall of its tasks.
+    """A run to read. A notebook shows its searches and a wall of its tasks.
 
-    Test outputs that a stage hides are in nothing that is given back; what is right is said all the same, as in a
-    report.
+    Test outputs that a stage hides are never returned; what is right is reported all the same, as in a report.
     """
 
     path: Path
@@ -48,27 +47,27 @@ class RunReader:
 
     @property
     def tasks(self) -> Mapping[str, Task]:
-        """All tasks of the run by their id, with the outputs that their stages know."""
+        """All tasks of the run by id, with the outputs that their stages know."""
         stages = {step.stage.name: step.stage for step in self._view.plan}
         found: dict[str, Task] = {}
         for name, tasks in self._view.tasks.items():
             for task in stages[name].visible(tasks):
-                # In several stages: hidden where one of them hides it.
+                # A task in several stages is hidden if any of them hides it.
                 found[task.id] = task if task.id not in found or not task.answered else found[task.id]
         return found
 
     def status(self) -> Snapshot | None:
-        """Return where the run stands, None if it has not begun to search."""
+        """Return where the run stands, None before its first search."""
         return session.read_status(self.path)
 
     def task(self, task_id: str) -> TaskView:
-        """Return what was found for a task: its searches, and its programs with what each is worth; `DataError` names
-        tasks that are there where it is none of them."""
+        """Return what was found for a task: its searches, and its programs with what each is worth. `DataError` for
+        an unknown id names similar ones."""
         with self._reading() as view:
             return task_view(view, task_id)
 
     def programs(self, task_id: str) -> tuple[Found, ...]:
-        """Return the distinct programs of a task, the best first."""
+        """Return the distinct programs of a task, best first."""
         return tuple(self.task(task_id).programs)
 
     def program(self, program_id: str) -> Found:
@@ -76,13 +75,13 @@ class RunReader:
         return program_of(self.task(_task_of(program_id)), program_id)
 
     def lineage(self, program_id: str) -> tuple[Program, ...]:
-        """Return a program and all it descends from, oldest first."""
+        """Return a program and all its ancestors, oldest first."""
         seen = self.task(_task_of(program_id))
         return tuple(ancestors(seen, program_of(seen, program_id).program))
 
     def votes(self, task_id: str) -> tuple[Ballot, ...]:
-        """Return all ballots of the newest search that has programs for a task, the heaviest first: the first two are
-        its answers, each a value per test input."""
+        """Return all ballots for a task from the newest search that has any, heaviest first: the first two are its
+        answers, each with a value per test input."""
         with self._reading() as view:
             seen = task_view(view, task_id)
             last = next((search for search in reversed(seen.searches) if search.ballots), None)
@@ -97,14 +96,14 @@ class RunReader:
             return metrics.report(view)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return an object per executed program of the run, in the order of the search; see `frame`."""
+        """Return one object per executed program of the run, in search order; see `frame` for its keys."""
         with self._reading() as view:
             return list(program_rows(view))
 
     def frame(self) -> "pandas.DataFrame":
-        """Return a row per executed program: where it stands (``program``, ``task_id``, ``stage``, ``iteration``,
+        """Return one row per executed program: its place (``program``, ``task_id``, ``stage``, ``iteration``,
         ``phase``, ``island``, ``step``, ``index``, ``parents``), what it did (``ran``, ``failure``, ``train_right``,
-        ``train_pairs``, ``test_right``, None where that is not known) and ``code``. `ConfigError` without pandas."""
+        ``train_pairs``, ``test_right``, None if not known) and ``code``. `ConfigError` without pandas."""
         try:
             import pandas
         except ImportError:
@@ -112,7 +111,7 @@ class RunReader:
         return pandas.DataFrame(self.rows())
 
     def query(self, sql: str) -> list[tuple]:
-        """Return the rows of a statement to the run's archive (docs/reading-a-run.md): here every text is readable."""
+        """Return the rows of a SQL query on the run's archive (docs/reading-a-run.md), its texts uncompressed."""
         with self._reading() as view:
             return view.reader.query(sql)
 
@@ -139,7 +138,7 @@ class RunReader:
 
 
 def _task_of(program_id: str) -> str:
-    """Return the task's id in a program's id: ``stage/iteration/task/phase/island/step/index``."""
+    """Return the task's id from a program's id, ``stage/iteration/task/phase/island/step/index``."""
     parts = program_id.split("/")
     if len(parts) != 7:
         raise DataError(f"no program {program_id!r}: expected an id like 'train/0/TASK/sample/0/0/0'")

@@ -1,5 +1,5 @@
-"""The verb that says what runs reached: as tables, as JSON, as a page, as figures. Like all verbs it imports what it
-needs when it runs."""
+"""The verb that shows what runs reached: as tables, JSON, a page or figures. Like every verb, it imports what it needs
+when it runs, so that `soar --help` waits for nothing."""
 
 import json
 import shlex
@@ -18,25 +18,30 @@ def report(
     run_dirs: Annotated[list[Path], typer.Argument(help="Run directories.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--html", help="Write all about one run to this file, a page that stands alone.")
+        Path | None,
+        typer.Option("--html", help="Write everything about one run to this file, as a self-contained page."),
     ] = None,
     together: Annotated[
-        bool, typer.Option("--together", help="Let the programs of several runs vote together, too.")
+        bool, typer.Option("--together", help="Also let the programs of all these runs vote together.")
     ] = False,
     figures: Annotated[
-        Path | None, typer.Option("--figures", help="Write figures as the paper has them into this folder.")
+        Path | None, typer.Option("--figures", help="Write figures like the paper's into this folder.")
     ] = None,
     stage: Annotated[
-        str | None, typer.Option("--stage", help="Of which stage runs vote together (default: each run's last).")
+        str | None, typer.Option("--stage", help="Stage whose programs vote together (default: each run's last).")
     ] = None,
 ) -> None:
-    """Print what runs reached: one row per search. Or write it, as a page or as figures; safe while runs go on."""
+    """Print what runs reached, one row per search; or write it as a page or as figures. Safe while runs are active."""
     if out is not None and (as_json or together or figures or len(run_dirs) != 1):
-        raise ConfigError("--html FILE takes one run directory, and neither --json, --together nor --figures")
+        raise ConfigError("--html FILE takes one run directory, without --json, --together or --figures")
     if figures is not None and (as_json or together):
-        raise ConfigError("--figures DIR goes without --json and --together: several runs vote together in it anyway")
+        raise ConfigError(
+            "--figures DIR takes neither --json nor --together: its figures of several runs include their joint vote"
+        )
     if stage is not None and not together and (figures is None or len(run_dirs) < 2):
-        raise ConfigError("--stage says of which stage several runs vote together: with --together, or --figures")
+        raise ConfigError(
+            "--stage names the stage whose programs vote together: it needs --together, or --figures with several runs"
+        )
     if out is not None:
         _write_page(run_dirs[0], out)
         return

@@ -37,8 +37,8 @@ def test_a_task_is_solved_and_shown_with_all_that_its_answer_is_worth(call, writ
     assert lines[0] == f"searching programs for {task_folder / 'flip.json'}"
     assert "task flip: a program is right on all 3 training pairs" in lines
     for part in (
-        *("answer 1, right", "wanted", "vote: ", " of the weight", "the best program:", "for row in grid"),
-        *("pair 1 right, pair 2 right, pair 3 right, test 1 right", "for answer 1", "lineage: solve/0/flip/sample/"),
+        *("answer 1, right", "expected", "vote: ", " of the weight", "the best program:", "for row in grid"),
+        *("pair 1 right, pair 2 right, pair 3 right, test 1 right", "gives answer 1", "lineage: solve/0/flip/sample/"),
         "36 completions",
     ):
         assert part in said, part
@@ -78,7 +78,7 @@ def test_several_tasks_are_an_object_each_and_nothing_else_on_standard_output(ca
 def test_where_nothing_is_found_it_is_told_how_near_it_came(call, write_config, task_folder):
     code, said, _ = call("solve", task_folder / "sums.json", "--config", write_config(SECTIONS))
     assert code == 0
-    assert "no program is right on all 3 training pairs; the nearest is right on 0, and goes " in said
+    assert "no program is right on all 3 training pairs; the nearest is right on 0 and goes " in said
     assert "the nearest program:" in said
     assert "answer 1, wrong" in said
 
@@ -163,7 +163,7 @@ def test_a_run_is_reported_as_a_page_that_lies_over_no_file_of_it(call, write_co
         (["mine", "--html", "mine/page.html"], "lies in the run directory"),
         (["mine", "--html", "tasks/flip.json"], "which is the input"),
         (["mine", "mine", "--html", "p"], "takes one run directory"),
-        (["mine", "--json", "--html", "p"], "neither --json"),
+        (["mine", "--json", "--html", "p"], "without --json"),
         (["tasks", "--html", "p"], "is not a run directory"),
     ):
         code, said, errors = call("report", *arguments)

@@ -68,7 +68,7 @@ def test_the_card_says_where_the_programs_come_from(folder):
     card = (folder / "README.md").read_text()
     assert card.startswith("---\npretty_name: ")
     assert "| tasks | 3 of known |" in card
-    assert "| answers | known to the search |" in card
+    assert "| answers | known during the search |" in card
     assert "scripted: " in card
 
 
@@ -83,7 +83,7 @@ def test_without_pyarrow_one_line_says_what_brings_it(finished, folder, tmp_path
 
 
 def test_a_folder_that_is_there_is_not_written_over(finished, folder):
-    with session.view_run(finished) as view, pytest.raises(ConfigError, match="is there already: name a new folder"):
+    with session.view_run(finished) as view, pytest.raises(ConfigError, match="already exists: name a new folder"):
         write_dataset(view, folder)
 
 
@@ -149,7 +149,7 @@ def test_a_submission_answers_every_task_of_a_challenge_file(finished, tmp_path)
         assert written.keys() == more.keys()
         assert written["unseen"] == [{"attempt_1": [[0, 0], [0, 0]], "attempt_2": [[0, 0], [0, 0]]}]
         assert told.endswith("have an answer; 1 are not in the run")
-        with pytest.raises(DataError, match=r"task '.*' of the run is not in .*: name the file that the run was on"):
+        with pytest.raises(DataError, match=r"task '.*' of the run is not in .*: name the file that the run searched"):
             write_submission(view, tmp_path / "submission.json", "train", str(challenges))
         more["quiz"] = {**more["quiz"], "test": [{"input": [[1]]}]}
         challenges.write_text(json.dumps(more))

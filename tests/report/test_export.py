@@ -49,7 +49,7 @@ def broken(given, damage):
     [
         (lambda given: given.pop("flip"), "exactly the stage's 3 tasks: ..flip"),
         (lambda given: given.update(more=[]), "exactly the stage's 3 tasks: ..more"),
-        (lambda given: given["flip"].append({}), "task 'flip' is no list of 1"),
+        (lambda given: given["flip"].append({}), "task 'flip' is not a list of 1"),
         (
             lambda given: given["flip"][0].pop("attempt_2"),
             "'flip', test input 1: expected attempt_1 and attempt_2",

@@ -18,7 +18,7 @@ from soar.report.html.markup import Html, element, joined, table, text
 from soar.report.html.page import page
 from soar.report.html.values import drawn
 from soar.report.metrics import report
-from soar.report.overview import RUN, overview
+from soar.report.overview import WITH_PROGRAM, overview
 from soar.scoring import solves
 from soar.types import Failure
 
@@ -188,7 +188,7 @@ def test_failures_are_counted_by_kind(view, seen):
     assert counts["IndexError"] > 0
     assert counts["ValueError"] > 0
     assert counts.keys() - {"IndexError", "ValueError"} == {
-        status for record in seen.records for status in record["status"] if status not in RUN
+        status for record in seen.records for status in record["status"] if status not in WITH_PROGRAM
     }
     assert next(each.example for each in seen.failures if each.name == "ValueError") == HOSTILE
 

@@ -51,7 +51,7 @@ def test_solved_so_far_is_what_the_table_says_in_the_end(finished):
 
 
 def test_tasks_have_their_turn_where_there_is_time_for_one_at_a_look(finished, monkeypatch):
-    monkeypatch.setattr(so_far, "LOOK", -1.0)
+    monkeypatch.setattr(so_far, "READ_SECONDS", -1.0)
     with session.view_run(finished) as view:
         record = metrics.report(view)["iterations"][0]
         found = SoFar(view, view.plan[0])
@@ -65,8 +65,8 @@ def test_tasks_have_their_turn_where_there_is_time_for_one_at_a_look(finished, m
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(progress, "LOOK", 0.01)
-    monkeypatch.setattr(progress, "SAY", 0.0)
+    monkeypatch.setattr(progress, "POLL_EVERY", 0.01)
+    monkeypatch.setattr(progress, "PRINT_EVERY", 0.0)
 
 
 tracked = []
@@ -124,7 +124,7 @@ def test_what_is_finished_meanwhile_stays_and_foreign_text_is_no_markup(finished
 
     def as_if_just_begun(self, view, told, track):
         real(self, view, told, track)
-        self._told.clear()
+        self._reported.clear()
         self._tuned.clear()
         told.trained = {"loss": 0.25}
 

@@ -58,7 +58,7 @@ def test_some_tasks_stand_for_many_and_always_the_same():
 def test_tokens_are_counted_by_the_models_tokenizer_where_there_is_one(tmp_path):
     count, how = token_count(tmp_path)
     assert (count("x" * 9), count("12\nx")) == (3, 3)
-    assert how == "every digit and every 4 other characters taken as a token"
+    assert how == "one token for every digit and for every 4 other characters"
     count, how = token_count(SHIPPED)
     assert how == "the model's tokenizer"
     assert 0 < count("<task>a<write>") < math.inf

@@ -36,14 +36,14 @@ def table(path):
 def test_a_search_that_is_not_finished_is_marked_in_the_table(stopped, finished):
     rows = [row.split() for row in table(stopped).splitlines() if row.strip().startswith("train ")]
     assert [row[1] for row in rows][-2:] == ["0", "1*"]
-    assert "* not finished: the row says how it stands now" in table(stopped)
+    assert "* not finished: the row shows the state so far" in table(stopped)
     assert "*" not in table(finished)
 
 
 def test_a_run_that_ended_is_not_said_to_go_on(stopped, finished):
     now = standing(stopped)
     assert now.running is False
-    assert "no process works on it now: the same `soar run` goes on" in line(now)
+    assert "no process is working on it: run the same `soar run` command again to resume" in line(now)
     assert line(standing(finished)) == "finished: 3 searches"
 
 
@@ -111,7 +111,7 @@ def test_the_end_of_a_run_tells_what_it_reached_where_it_lies_and_what_comes_nex
     assert f"next: soar report {finished} --html report.html" in said
     assert f"soar show {finished} " in said
     assert str(finished / "answers") in said
-    assert "programs are right on all that is known, such as" in said
+    assert "programs are right on all known pairs, such as" in said
     assert HOSTILE not in said
     assert "\x1b[2J" not in said
 

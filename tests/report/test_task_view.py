@@ -52,7 +52,13 @@ def test_a_task_is_shown_with_its_answers_votes_and_the_best_program(finished):
     assert (best.right, best.test_right, best.rejected) == (3, (True,), None)
     assert best.program.code.endswith("return [row[::-1] for row in grid]")
     text, _ = shown(finished, "flip")
-    for said in ("3 training pairs, 1 to answer", "answer 1", "wanted", "right on 3 of 3 training pairs", "lineage: "):
+    for said in (
+        "3 training pairs, 1 to answer",
+        "answer 1",
+        "expected",
+        "right on 3 of 3 training pairs",
+        "lineage: ",
+    ):
         assert said in text
     assert max(map(len, text.splitlines())) <= 120
 
@@ -107,7 +113,7 @@ def test_what_was_learnt_from_a_program_is_told_by_the_data_of_the_run(finished)
     learnt = json.loads(record)["learnt"]
     assert {(each["stage"], each["iteration"]) for each in learnt} == {("train", 1)}
     assert taught["kind"] in {each["kind"] for each in learnt}
-    assert "learnt from before train iteration 1: " in text
+    assert "used in the finetuning before train iteration 1: " in text
     assert taught["why"] in text
     assert taught["why"] in [why for each in learnt for why in each["why"]]
     last = next(each for each in seen_in(finished, "quiz").found)
@@ -157,7 +163,7 @@ def test_a_run_that_was_stopped_is_shown_as_far_as_it_came(stopped):
     text, _ = shown(stopped, "sums")
     assert "1 so far" in text
     text, record = shown(stopped, "quiz")
-    assert "no search of it has begun" in text
+    assert "no search of this task has begun" in text
     assert (json.loads(record)["searches"], json.loads(record)["programs"]) == ([], [])
 
 

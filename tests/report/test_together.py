@@ -159,14 +159,14 @@ def test_tasks_that_not_all_runs_have_with_the_same_pairs_are_left_out_and_count
 def test_without_a_shared_task_the_error_says_what_to_do(finished, elsewhere, views):
     runs = views(finished, elsewhere)
     other = replace(runs[1], tasks={**runs[1].tasks, "train": [t for t in runs[1].tasks["train"] if t.id == "more"]})
-    with pytest.raises(DataError, match=r"of 4 tasks none stands with the same pairs in all of .*\(--stage\)"):
+    with pytest.raises(DataError, match=r"none of 4 tasks has the same pairs in all of .*\(--stage\)"):
         together([runs[0], other], "train")
 
 
 def test_a_run_is_named_once_and_with_others(finished, views):
     with pytest.raises(ConfigError, match="named twice"):
         together(views(finished, finished))
-    with pytest.raises(ConfigError, match="votes with no other"):
+    with pytest.raises(ConfigError, match="needs two run directories or more, found 1"):
         together(views(finished))
 
 
@@ -176,15 +176,17 @@ def test_what_must_be_known_to_read_the_votes_is_said(finished, stopped, views):
     searches = shared(voices_of([whole, cut], "train"))
     assert (len(searches[0]), searches[1]) == (3, 0)
     said = "\n".join(notes(together([whole, cut], "train")))
-    assert f"all vote by the vote and filters of {whole.path}; other ones have {cut.path}" in said
+    assert f"all vote by the vote and filters of {whole.path}, which differ from those of {cut.path}" in said
     many = [replace(whole, path=whole.path / str(n)) for n in range(6)]
     assert "more than 5 runs: each alone, and all together" in "\n".join(notes(together(many, "train")))
-    assert "of these, answers are known and scored: 1" in "\n".join(notes(together(views(finished) + many[:1])))
+    assert "of these, scored because their answers are known: 1" in "\n".join(
+        notes(together(views(finished) + many[:1]))
+    )
 
 
 def test_the_command_prints_the_votes_beneath_the_tables_and_as_one_more_object(finished, short):
     said = CliRunner().invoke(app, ["report", str(finished), str(short), "--together"]).stdout
-    assert "votes together" in said
+    assert "joint votes" in said
     assert f"2: {short}, stage target, iteration 0" in said.replace("\n", "")
     lines = CliRunner().invoke(app, ["report", str(finished), str(short), "--together", "--json", "--stage", "train"])
     *_, last = map(json.loads, lines.stdout.splitlines())
@@ -213,7 +215,7 @@ def test_a_submission_is_voted_by_several_runs_and_a_task_with_other_pairs_by_th
     arguments = ["export", str(finished), "--submission", str(out), "--with", str(short), "--with", str(elsewhere)]
     done = CliRunner().invoke(app, [*arguments, "--stage", "train"])
     assert json.loads(out.read_text()) == answers
-    assert "2 are not the same in all runs: those vote that have them" in done.stdout
+    assert "2 are not the same in all runs: only the runs that share them vote" in done.stdout
     refused = CliRunner().invoke(app, ["export", str(finished), "--programs", str(out), "--with", str(short)])
     assert isinstance(refused.exception, ConfigError)
 

@@ -1,1 +1,1 @@
-"""What a run computed: metrics, tables, drawings."""
+"""Reports on runs: metrics, tables, figures and pages."""

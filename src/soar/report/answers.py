@@ -1,4 +1,4 @@
-"""What stands side by side where answers are shown: a test input, its answers, the wanted output. Draws nothing."""
+"""Arranges what is shown side by side: a test input, its answers, the expected output. Draws nothing."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -10,20 +10,20 @@ Title = TypeVar("Title")
 
 
 def plain_title(place: int) -> str:
-    """Return what the answer at a place, from 0 on, is called."""
+    """Return the title of the answer at a place, counted from 0."""
     return f"answer {place + 1}"
 
 
 def answer_groups(
     task: Task, ballots: Sequence[Ballot], title: Callable[[int], Title], *, unknown: bool = True
 ) -> list[list[tuple[str | Title, Output | None]]]:
-    """Return a group of titled values per test input, each answer under its `title`. The wanted output is None where it
-    is not known, or left out there unless `unknown`."""
+    """Return a group of titled values per test input, each answer under its `title`. An expected output that is not
+    known is None, or left out unless `unknown`."""
     return [
         [
             (f"test {place + 1}", example.input),
             *((title(n), ballot.outputs[place]) for n, ballot in enumerate(ballots)),
-            *([("wanted", example.output)] if unknown or example.output is not None else []),
+            *([("expected", example.output)] if unknown or example.output is not None else []),
         ]
         for place, example in enumerate(task.test)
     ]

@@ -1,8 +1,8 @@
 """A run's programs as a table: a Parquet file, or a folder with a card that Hugging Face's `datasets` loads.
 
-Knows the columns of the published dataset (soar_arc_train_5M) and nothing of where programs come from. Rows are written
-as they are read: a run of millions of programs fits. What is beside these columns (lineage, phase) is in the lines of
-`soar.report.export` only.
+Knows the columns of the published dataset (soar_arc_train_5M), not where programs come from. Writes rows as it reads
+them, so a run of millions of programs fits in memory. What these columns lack (lineage, phase) is only in the lines of
+`soar.report.export`.
 """
 
 import json
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 COLUMNS: Mapping[str, str] = {
     "code": "the program",
-    "correct_train_input": "for each training pair whether the program is right on it",
-    "predicted_train_output": "for each training pair what it gave, null where it failed",
-    "correct_test_input": "for each test input whether it is right on it; null where the answer is not known",
-    "predicted_test_output": "for each test input what it gave, null where it failed",
-    "task_id": "the task that it was written for",
-    "model": "the model that wrote it, before any finetuning",
+    "correct_train_input": "for each training pair, whether the program is right on it",
+    "predicted_train_output": "for each training pair, the program's output; null where it failed",
+    "correct_test_input": "for each test pair, whether the program is right on it; null if the answers are not known",
+    "predicted_test_output": "for each test pair, the program's output; null where it failed",
+    "task_id": "the task that the program was written for",
+    "model": "the configured model, before any finetuning",
     "generation": "the iteration of the search, 0 before any finetuning",
 }
 VALUES = ("predicted_train_output", "predicted_test_output")
 ROWS = 10_000
-"""Rows that are held at once."""
+"""Rows held in memory at once."""
 
 
 def write_parquet(view: RunView, out: Path, stage: str | None = None) -> str:
     """Write the programs of a stage, the last by default, as one Parquet file; return what was written.
 
-    Values of a domain that has a codec of its own stand as lists, those of others as JSON text. `ConfigError` without
-    pyarrow, `DataError` where no search of the stage has begun.
+    Values are lists if the domain has its own codec, else JSON text. `ConfigError` without pyarrow, `DataError` if no
+    search of the stage has begun.
     """
     pyarrow_or_error()
     import pyarrow
@@ -59,14 +59,15 @@ def write_parquet(view: RunView, out: Path, stage: str | None = None) -> str:
 
 
 def write_dataset(view: RunView, out: Path, stage: str | None = None) -> str:
-    """Write the programs of a stage as a folder of a new name, with a card; return what was written.
+    """Write the programs of a stage as a new folder with a card; return what was written.
 
-    `ConfigError` where the name is taken; else as `write_parquet`.
+    `ConfigError` if the folder exists; otherwise as `write_parquet`.
     """
     pyarrow_or_error()
+    # Written beside and renamed at the end: a folder of this name is always complete.
     aside = out.with_name(out.name + ".partial")
     if out.exists() or aside.exists():
-        raise ConfigError(f"{out if out.exists() else aside} is there already: name a new folder, or remove it")
+        raise ConfigError(f"{out if out.exists() else aside} already exists: name a new folder, or remove this one")
     try:
         (aside / "data").mkdir(parents=True)
         told = write_parquet(view, aside / "data" / "train.parquet", stage)
@@ -78,13 +79,14 @@ def write_dataset(view: RunView, out: Path, stage: str | None = None) -> str:
 
 
 def card(view: RunView, stage: str, told: str) -> str:
-    """Return the dataset card: what is in the folder, from which model, tasks and version, and how it is read."""
+    """Return the dataset card: what the folder holds, from which model, tasks and version, and how to load it."""
     answers = next(step.stage.answers for step in view.plan if step.stage.name == stage)
     source = Path(view.sources[stage]).name
     facts = {
         "programs": told,
         "tasks": f"{len(view.tasks[stage])} of {source}",
-        "answers": f"{answers} to the search" + ("; they are in the column of verdicts" if answers == "hidden" else ""),
+        "answers": f"{answers} during the search"
+        + ("; correct_test_input is judged by them" if answers == "hidden" else ""),
         "model": model_of(view),
         "made by": f"soar {__version__}",
     }
@@ -111,8 +113,8 @@ configs:
 ---
 # Programs of a SOAR run
 
-Every program that a language model wrote in one stage of a run, right or wrong, with what it did on its task. Each ran
-in a sandbox; nobody has read them.
+Every program that a language model wrote in one stage of a run, right or wrong, with its outputs on its task. Each was
+executed in a sandbox; nobody has reviewed them.
 
 | | |
 |---|---|
@@ -127,14 +129,14 @@ The columns are those of soar_arc_train_5M:
     from datasets import load_dataset
     programs = load_dataset("FOLDER", split="train")
 
-`soar import FOLDER CONFIG RUN_DIR` makes it the first search of a run, to look at or to learn from.
+`soar import FOLDER CONFIG RUN_DIR` makes them the first search of a run, to inspect or to learn from.
 
-A licence is not named here: add one before you publish this, and look at what the model and the tasks ask for.
+No licence is given: add one before you publish this, and check the licences of the model and the tasks.
 """
 
 
 def pyarrow_or_error() -> None:
-    """Raise `ConfigError` with the command that brings it where pyarrow is missing."""
+    """Raise `ConfigError` with the install command if pyarrow is missing."""
     require("a table of programs", "parquet", "pyarrow")
 
 
@@ -152,7 +154,7 @@ def _schema(view: RunView, stage: str) -> "pyarrow.Schema":
 
 
 def _value_type(view: RunView, stage: str) -> "pyarrow.DataType":
-    """Return the type of one value: that of the tasks' own values where a codec keeps all to one kind."""
+    """Return the type of one value: that of the tasks' own values if a codec keeps them all to one kind."""
     import pyarrow
 
     if view.domain.codec == "json":

@@ -1,7 +1,7 @@
-"""Values, programs and foreign text in a terminal, whole: what does not fit beside another goes below it.
+"""Draws values, programs and foreign text in a terminal, uncut: what does not fit beside another goes below it.
 
-Knows widths. Foreign text stands here as `soar.report.foreign` makes it, and is no markup either. Does not know what is
-worth showing.
+Knows widths. Shows foreign text as `soar.report.foreign` makes it, and never as markup. Does not know what is worth
+showing.
 """
 
 import textwrap
@@ -22,29 +22,29 @@ Group: TypeAlias = Sequence[tuple[str, Output | None]]
 """Titled values that belong together; None (no output, or a hidden one) is drawn as a question mark."""
 
 Cell: TypeAlias = tuple[Text, RenderableType, int]
-"""A title, a drawing, and the columns that both take."""
+"""A title, a drawing, and the columns that both need."""
 
 GAP = 2
 """Columns between two values."""
 
-FAILURE = 36
-"""Columns that what is said of a failure takes."""
+FAILURE_COLUMNS = 36
+"""Columns at which the text of a failure wraps."""
 
 
 def highlighted(code: str) -> Text:
-    """Return a program in colours, its lines whole."""
+    """Return a program in colour, its lines uncut."""
     text = Syntax("", "python", background_color="default").highlight(visible(code))
     text.rstrip()
     return text
 
 
 def print_whole(console: Console, text: Text | str) -> None:
-    """Print text as it is; a line that is longer than the terminal is wide goes on in its next row, uncut."""
+    """Print text as it is; a line longer than the terminal is wide continues in the next row, uncut."""
     console.print(Text(visible(text)) if isinstance(text, str) else text, soft_wrap=True, highlight=False)
 
 
 def print_groups(console: Console, domain: Domain, groups: Sequence[Group]) -> None:
-    """Print groups of values beside each other while there is room, then in further rows. Nothing is cut."""
+    """Print groups of values side by side while there is room, then in further rows. Nothing is cut."""
     cells = [[_cell(console, domain, title, value) for title, value in group] for group in groups]
     for row in rows_of(cells, console.width):
         if len(row) == 1 and row[0][2] > console.width:
@@ -56,7 +56,7 @@ def print_groups(console: Console, domain: Domain, groups: Sequence[Group]) -> N
 
 
 def rows_of(groups: Sequence[Sequence[Cell]], columns: int) -> Iterator[list[Cell]]:
-    """Yield what stands in one row: as many groups as fit; a group that does not fit by itself in a row per value."""
+    """Yield the cells of each row: as many groups as fit; a group too wide for one row gets a row per value."""
     row: list[Cell] = []
     for group in groups:
         if row and _columns([*row, *group]) > columns:
@@ -86,6 +86,7 @@ def beside(cells: Sequence[Cell]) -> Table:
 
 def _cell(console: Console, domain: Domain, title: str, value: Output | None) -> Cell:
     named, drawing = Text(visible(title), style="bold"), _drawing(domain, value)
+    # So wide that nothing wraps while it is measured.
     unbounded = console.options.update_width(100_000)
     return named, drawing, max(Measurement.get(console, unbounded, each).maximum for each in (named, drawing))
 
@@ -94,8 +95,8 @@ def _drawing(domain: Domain, value: Output | None) -> RenderableType:
     if value is None:
         return Text("?")
     if isinstance(value, Failure):
-        return Text("\n".join(textwrap.wrap(failure_text(value), FAILURE)), style="red")
+        return Text("\n".join(textwrap.wrap(failure_text(value), FAILURE_COLUMNS)), style="red")
     drawn = domain.draw(value)
     said = drawn.plain if isinstance(drawn, Text) else drawn
-    # Colours are given up where the text that they belong to changes.
+    # Colours are dropped if escaping changes the text that they belong to.
     return Text(visible(said)) if isinstance(said, str) and (said is drawn or visible(said) != said) else drawn

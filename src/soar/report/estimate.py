@@ -1,7 +1,7 @@
-"""What a run will take, from its settings and from what was counted or measured: pure arithmetic.
+"""Estimates what a run will take, from its settings and from what was counted or measured: pure arithmetic.
 
-Knows budgets, prices and sizes. Every `Figure` says how it was found; what cannot be known has no value, and the reason
-why. Reads no file and renders no prompt.
+Knows budgets, prices and sizes. Every `Figure` says how it was estimated; one that cannot be known has no value, but
+the reason why. Reads no file and renders no prompt.
 """
 
 import math
@@ -18,13 +18,14 @@ from soar.search.refine import share
 from soar.search.settings import SamplingSettings, SearchSettings
 
 GIB = 1 << 30
-ROW = 300
-"""Bytes that a completion takes in the archive besides its text, its place and its numbers; and its execution alike."""
+ROW_BYTES = 300
+"""Bytes that a completion takes in the archive besides its text: its place and its numbers. Its execution takes as
+many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number to expect, in its unit, None where it is unknown, and how it was estimated."""
+    """One expected number in its unit, None if unknown, and how it was estimated."""
 
     name: str
     value: float | None
@@ -34,8 +35,8 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class SearchEstimate:
-    """What one search takes at most, and the finetuning before it: 0 examples where there is none. `steps` is None
-    where the trainer is not one that is built in."""
+    """The most that one search takes, and the finetuning before it: 0 examples if there is none. `steps` is None if the
+    trainer is not a built-in one."""
 
     stage: str
     iteration: int
@@ -50,7 +51,7 @@ class SearchEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the finished searches of a run took. `examples` and `finetune_seconds` are of its finetunings."""
+    """What the finished searches of a run took. `examples` and `finetune_seconds` are those of its finetunings."""
 
     searches: int = 0
     completions: int = 0
@@ -61,15 +62,15 @@ class Measured:
 
 
 def requests_per_task(budget: SearchSettings) -> tuple[int, int]:
-    """Return the calls to the model for one task at most, for samples and for refinements."""
+    """Return the most calls to the model for one task: for samples, and for refinements."""
     shares = [share(budget.refinements, budget.islands, island) for island in range(budget.islands)]
     refining = sum(math.ceil(each / budget.completions_per_refinement) for each in shares)
     return math.ceil(budget.samples / budget.samples_per_request), refining
 
 
 def examples_per_task(learning: LearningSettings, budget: SearchSettings, stage: Stage, searches: int) -> int:
-    """Return how many examples one task of a stage gives at most to a finetuning: as many as are asked for, if so many
-    `searches` wrote that many programs. With `across_tasks` those that solve a task come on top, which are few."""
+    """Return the most examples that one task of a stage gives a finetuning: the number asked for, if `searches`
+    searches wrote enough programs. With `across_tasks`, programs that solve any task come on top; they are few."""
     if searches == 0:
         return 0
     judged = stage.known or learning.pseudo_labels
@@ -82,7 +83,7 @@ def examples_per_task(learning: LearningSettings, budget: SearchSettings, stage:
 def examples_of_step(
     plan: Sequence[Step], step: Step, tasks: Mapping[str, int], learning: LearningSettings, budget: SearchSettings
 ) -> int:
-    """Return how many examples a step's finetuning takes at most; `tasks` are how many each stage has."""
+    """Return the most examples that a step's finetuning takes; `tasks` counts those of each stage."""
     if not step.learns:
         return 0
     if step.iteration > 0:
@@ -111,8 +112,8 @@ def search_estimate(
     *,
     repeated: bool,
 ) -> SearchEstimate:
-    """Return what one search takes, and the finetuning before it on so many `examples`. `repeated`: a prompt counts
-    once per completion, not once per request."""
+    """Return what one search takes, and the finetuning on `examples` before it. `repeated`: a prompt counts once per
+    completion, not once per request."""
     asked = requests_per_task(budget)
     prompts = (budget.samples, budget.refinements) if repeated else asked
     per_task = budget.samples * sampling.sample_tokens + budget.refinements * sampling.refine_tokens
@@ -132,8 +133,10 @@ def search_estimate(
 def total_figures(
     searches: Sequence[SearchEstimate], enough: int, counted: str, *, repeated: bool, prices: BudgetSettings
 ) -> list[Figure]:
-    """Return the run's requests, completions, tokens and money, all searches together."""
-    early = f"upper bound: no task stops early at search.enough = {enough}" if enough else "every task in full"
+    """Return the run's requests, completions, tokens and money over all searches."""
+    early = (
+        f"upper bound: search.enough = {enough} stops no task early" if enough else "every task uses its full budget"
+    )
     once = "completion" if repeated else "request"
     tokens = Tokens(sum(s.prompt_tokens for s in searches), sum(s.completion_tokens for s in searches))
     money = prices.cost(tokens)
@@ -142,22 +145,27 @@ def total_figures(
         Figure("requests", sum(s.requests for s in searches), "", early),
         Figure("completions", sum(s.completions for s in searches), "", early),
         Figure("prompt tokens", tokens.prompt, "", f"{counted}; a prompt counts once per {once}"),
-        Figure("completion tokens", tokens.completion, "", "upper bound: every completion at its limit"),
+        Figure("completion tokens", tokens.completion, "", "upper bound: every completion reaches its token limit"),
         Figure("money", money, "", told),
     ]
 
 
 def finetune_figures(searches: Sequence[SearchEstimate], trainer: str) -> list[Figure]:
-    """Return how many examples and steps the finetunings have together; nothing where nothing is learnt."""
+    """Return the number of finetunings, their examples and their steps; empty if nothing is learnt."""
     learning = [search for search in searches if search.examples]
     if not learning:
         return []
     steps = [search.steps for search in learning]
     known = [step for step in steps if step is not None]
-    bound = "upper bound: every task gives as many examples as are asked for"
-    own = f'unknown: finetune.trainer = "{trainer}" has settings of its own'
+    bound = "upper bound: every task gives all the examples asked for"
+    own = f'unknown: finetune.trainer = "{trainer}" has its own settings'
     return [
-        Figure("finetunings", len(learning), "", "one before each search of a stage but its first, and by learns_from"),
+        Figure(
+            "finetunings",
+            len(learning),
+            "",
+            "one before each search of a stage except its first, plus those by learns_from",
+        ),
         Figure("examples", sum(search.examples for search in learning), "", bound),
         Figure(
             "optimiser steps",
@@ -171,15 +179,15 @@ def finetune_figures(searches: Sequence[SearchEstimate], trainer: str) -> list[F
 def inference_figure(
     shape: Shape | str, *, number: int, batch: int | None, new: int, prompt: int, device: str, free: int | None
 ) -> Figure:
-    """Return the memory of searching: the weights, and keys and values of `batch` samples of `new` tokens and of one
-    prompt, `number` bytes per number. `shape` may be the reason why it is unknown."""
+    """Return the memory of searching: the weights, plus keys and values of `batch` samples of `new` tokens and of one
+    prompt, at `number` bytes per number. `shape` may be the reason why it is unknown."""
     name = f"{device} memory, search"
     if isinstance(shape, str):
         return Figure(name, None, "GiB", f"unknown: {shape}")
     weights = number * shape.parameters
     held = number * shape.cache * ((batch or 0) * new + prompt)
     kept = (
-        f"keys and values of lm.batch = {batch} samples at their limit {_gib(held)}; fewer side by side where that does"
+        f"keys and values of lm.batch = {batch} samples at their token limit {_gib(held)}; fewer at once if that does"
         " not fit"
         if batch
         else "keys and values of the samples unknown: the backend does not say how many it decodes at once"
@@ -213,9 +221,9 @@ def disk_figure(
     rank: int,
     free: int,
 ) -> Figure:
-    """Return the bytes of a whole run directory: texts, weights, checkpoints. `shape` None: nothing is learnt."""
-    texts = sum(4 * s.completion_tokens + 2 * ROW * s.completions for s in searches)
-    said = f"upper bound: 4 bytes per completion token and {2 * ROW} per completion {_gib(texts)}"
+    """Return the size of the whole run directory: texts, weights, checkpoints. `shape` is None if nothing is learnt."""
+    texts = sum(4 * s.completion_tokens + 2 * ROW_BYTES * s.completions for s in searches)
+    said = f"upper bound: 4 bytes per completion token and {2 * ROW_BYTES} per completion {_gib(texts)}"
     if isinstance(shape, str):
         return Figure("disk", None, "GiB", f"unknown: {shape}. Without weights {_gib(texts)} ({said}){_free(free)}")
     if shape is None:
@@ -223,13 +231,13 @@ def disk_figure(
     times = sum(search.examples > 0 for search in searches)
     trained = shape.parameters if method == "full" else shape.adapter(rank)
     each = shape.stored + (0 if method == "full" else 4 * trained)
-    checkpoints = 2 * 12 * trained
+    checkpoints = 2 * 12 * trained  # a trained number and AdamW's two moments of it, in float32
     how = f"{said}, {times} × weights {_gib(each)}, two checkpoints {_gib(checkpoints)}{_free(free)}"
     return Figure("disk", (texts + times * each + checkpoints) / GIB, "GiB", how)
 
 
 def hours_figures(searches: Sequence[SearchEstimate], measured: Measured) -> list[Figure]:
-    """Return the hours of searching and finetuning, as fast as was measured; unknown where nothing was."""
+    """Return the hours of searching and finetuning at the measured speed; unknown if nothing was measured."""
     completions = sum(search.completions for search in searches)
     examples = sum(search.examples for search in searches)
     found = [_search_hours(completions, measured)]
@@ -244,8 +252,8 @@ def _search_hours(completions: int, measured: Measured) -> Figure:
         return Figure("hours, search", None, "h", unknown)
     rate, mean = measured.completion_tokens / measured.seconds, measured.completion_tokens / measured.completions
     how = (
-        f"as {measured.searches} finished searches: {rate:.1f} completion tokens/s, {mean:.0f} tokens per completion,"
-        f" {completions * mean:,.0f} in all"
+        f"at the speed of {measured.searches} finished searches: {rate:.1f} completion tokens/s, {mean:.0f} tokens per"
+        f" completion, {completions * mean:,.0f} in all"
     )
     return Figure("hours, search", completions * measured.seconds / measured.completions / 3600, "h", how)
 
@@ -256,7 +264,7 @@ def _finetune_hours(examples: int, measured: Measured) -> Figure:
             "hours, finetuning", None, "h", "unknown until measured: give a RUN_DIR with a finished finetuning"
         )
     each = measured.finetune_seconds / measured.examples
-    how = f"as measured there: {each:.2f} s per example, all epochs"
+    how = f"at the measured speed: {each:.2f} s per example, all epochs"
     return Figure("hours, finetuning", examples * each / 3600, "h", how)
 
 
@@ -271,8 +279,10 @@ def limit_lines(limits: BudgetSettings, searches: Sequence[SearchEstimate], figu
     found = [
         _limit("max_tokens", limits.max_tokens, tokens, "at most {:,.0f} tokens"),
         _limit("max_cost", limits.max_cost, figures["money"].value, "at most {:,.2f} in money"),
-        _limit("max_seconds", limits.max_seconds, seconds, "some {:,.0f} s by what was measured"),
-        _limit("max_tokens_per_task", limits.max_tokens_per_task, per_task, "at most {:,.0f} tokens for a mean task"),
+        _limit("max_seconds", limits.max_seconds, seconds, "about {:,.0f} s at the measured speed"),
+        _limit(
+            "max_tokens_per_task", limits.max_tokens_per_task, per_task, "at most {:,.0f} tokens for an average task"
+        ),
     ]
     return [line for line in found if line is not None]
 
@@ -281,7 +291,7 @@ def _limit(name: str, limit: float | None, expected: float | None, said: str) ->
     if limit is None:
         return None
     if expected is None:
-        why = "without prices it never holds" if name == "max_cost" else "unknown until measured"
+        why = "without prices it has no effect" if name == "max_cost" else "unknown until measured"
         return f"budget.{name} = {limit:g}: {why}"
     verdict = "may be reached" if expected > limit else "will not be reached"
     return f"budget.{name} = {limit:g} {verdict}: {said.format(expected)}"

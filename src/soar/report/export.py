@@ -1,7 +1,7 @@
-"""A run's answers and programs, as others read them: ARC Prize's submission format, and a line per program.
+"""Exports a run's answers and programs for others: ARC Prize's submission format, and a line per program.
 
-Knows the formats, and holds what it gives out against the tasks. Reading is safe while the run goes on. Tables of
-programs are `soar.report.dataset`'s.
+Knows the formats, and checks a submission against the tasks. Safe while the run is active. `soar.report.dataset` writes
+tables of programs.
 """
 
 import json
@@ -23,7 +23,7 @@ from soar.types import Failure, Output, Program, Task, Value, frozen
 
 ATTEMPTS = {"attempt_1", "attempt_2"}
 Answers: TypeAlias = Mapping[str, Sequence[tuple[Value, ...]]]
-"""Up to two answers to a task by its id, best first, each a value per test input."""
+"""Up to two answers by task id, best first, each with a value per test input."""
 
 
 def write_submission(
@@ -33,18 +33,20 @@ def write_submission(
     challenges: str | None = None,
     others: Sequence[RunView] = (),
 ) -> str:
-    """Write the answers to the tasks of a stage, the last by default, or to those of a challenge file, whole or not at
-    all; return what was written. The programs of `others` vote too."""
+    """Write the answers to the tasks of a stage (by default the last) or of a challenge file, all or nothing; return
+    what was written. The programs of `others` vote too."""
     found = submission(view, stage, challenges, others)
     with growing(out) as sink:
         sink.write(found.text + "\n")
     told = f"{found.answered} of {found.tasks} tasks of {challenges or f'stage {found.stage!r}'} have an answer"
     told += f"; {found.unsearched} are {'in no run' if others else 'not in the run'}" if found.unsearched else ""
-    return told + (f"; {found.apart} are not the same in all runs: those vote that have them" if found.apart else "")
+    return told + (
+        f"; {found.apart} are not the same in all runs: only the runs that share them vote" if found.apart else ""
+    )
 
 
 def write_programs(view: RunView, out: Path, stage: str | None = None) -> str:
-    """Write the programs of a stage, the last by default, a JSON object per line; return what was written."""
+    """Write the programs of a stage (by default the last), one JSON object per line; return what was written."""
     name, count = stage_of(view, stage), 0
     lines = program_lines(view, name)
     with growing(out) as sink:
@@ -56,8 +58,8 @@ def write_programs(view: RunView, out: Path, stage: str | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The answers to a set of tasks as JSON text: how many tasks there are, have an answer, are in no run, and are in
-    some runs that vote together and not in others, or there with other pairs."""
+    """The answers to a set of tasks as JSON text; and how many tasks there are, have an answer, are in no run, and are
+    missing from some of the runs that vote together or have other pairs there."""
 
     stage: str
     text: str
@@ -70,13 +72,13 @@ class Submission:
 def submission(
     view: RunView, stage: str | None = None, challenges: str | None = None, others: Sequence[RunView] = ()
 ) -> Submission:
-    """Return the answers to the tasks of a stage, of the last by default; with `challenges`, a file of tasks, to all
-    tasks in it, also where the run has only some of them.
+    """Return the answers to the tasks of a stage (by default the last); with `challenges`, a file of tasks, to all
+    tasks in it, even if the run has only some of them.
 
-    A task is answered by the newest finished search of the stage that has an answer to it, else by one that is not
-    finished. Such programs of `others`, too, vote on every task that they have with the same pairs, by the vote and
-    filters of the first run (§5, "all models"). `DataError` where nothing was searched yet, where a run's tasks are not
-    those of the file, or where what the domain makes is no submission.
+    A task is answered by the newest finished search of the stage that has an answer to it, else by an unfinished one.
+    Programs of `others` chosen the same way also vote on every task that they have with the same pairs, by the vote and
+    filters of the first run (§5, "all models"). `DataError` if nothing has been searched yet, if a run's tasks are not
+    those of the file, or if what the domain makes is no valid submission.
     """
     voices = voices_of([view, *others], stage)
     if challenges is None:
@@ -102,22 +104,22 @@ def _answers(voices: Sequence[Voice], task: Task, answering: Answering) -> list[
 
 
 def _challenged(domain: Domain, ours: Sequence[Task], challenges: str) -> list[Task]:
-    """Return the tasks of a challenge file; `DataError` where a task of the run is another one there, or none."""
+    """Return the tasks of a challenge file; `DataError` if a task of the run differs there or is missing."""
     tasks = domain.load(challenges)
     there = {task.id: [example.input for example in task.test] for task in tasks}
     for task in ours:
         if task.id not in there:
-            raise DataError(f"task {task.id!r} of the run is not in {challenges}: name the file that the run was on")
+            raise DataError(f"task {task.id!r} of the run is not in {challenges}: name the file that the run searched")
         if there[task.id] != [example.input for example in task.test]:
             raise DataError(
-                f"task {task.id!r} has other test inputs in {challenges} than in the run: name its own file"
+                f"task {task.id!r} has other test inputs in {challenges} than in the run: name the file it searched"
             )
     return tasks
 
 
 def check(domain: Domain, tasks: Sequence[Task], answers: Answers, given: object) -> None:
-    """Hold a submission, as it is read from its JSON, against the tasks: every id, every test input, two attempts, and
-    in tasks with an answer only values of the domain. `DataError` says where it is something else."""
+    """Check a submission, as read back from its JSON, against the tasks: every id, every test input, two attempts, and
+    only values of the domain for tasks with an answer. `DataError` says where it differs."""
     ids = {task.id for task in tasks}
     if not isinstance(given, dict) or given.keys() != ids:
         found = sorted(ids ^ given.keys())[:3] if isinstance(given, dict) else type(given).__name__
@@ -126,7 +128,7 @@ def check(domain: Domain, tasks: Sequence[Task], answers: Answers, given: object
         entries = given[task.id]
         if not isinstance(entries, list) or len(entries) != len(task.test):
             raise DataError(
-                f"the submission of task {task.id!r} is no list of {len(task.test)} entries, one per test input"
+                f"the submission of task {task.id!r} is not a list of {len(task.test)} entries, one per test input"
             )
         for number, entry in enumerate(entries, 1):
             where = f"the submission of task {task.id!r}, test input {number}"
@@ -147,14 +149,14 @@ def _check_values(domain: Domain, where: str, entry: Mapping[str, object]) -> No
 
 
 def model_of(view: RunView) -> str:
-    """Return the name of the configured model, as the run was begun with it."""
+    """Return the name of the model that the run was started with."""
     model = RunDirectory(view.path).manifest()["model"]
     return ": ".join(str(model[key]) for key in ("backend", "model") if model.get(key))
 
 
 def program_lines(view: RunView, stage: str) -> Iterator[dict[str, Any]]:
-    """Return an object per executed program of a stage, with the names of the published dataset (soar_arc_train_5M):
-    tasks in their order, programs in the order of the search. `DataError` where no search of it has begun."""
+    """Return one object per executed program of a stage, with the names of the published dataset (soar_arc_train_5M):
+    by task, then in search order. `DataError` if no search of the stage has begun."""
     return _lines(view, stage, sorted(begun(view, stage), key=lambda step: step.number), model_of(view))
 
 

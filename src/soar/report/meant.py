@@ -1,5 +1,5 @@
-"""Which stage and which searches of a run are meant, where a command may leave that open. Knows a run's plan and what
-has begun; reads no program.
+"""Resolves which stage and searches of a run a command means if it leaves them open. Knows a run's plan and what has
+begun; reads no program.
 """
 
 from soar.errors import ConfigError, DataError
@@ -8,7 +8,7 @@ from soar.run import Step
 
 
 def stage_of(view: RunView, stage: str | None) -> str:
-    """Return the name of a stage of a run, of the last by default; `ConfigError` names them where it is none."""
+    """Return the name of a stage of a run, by default the last; `ConfigError` for an unknown one lists all."""
     names = list(dict.fromkeys(step.stage.name for step in view.plan))
     if stage is not None and stage not in names:
         raise ConfigError(f"no stage {stage!r} in {view.path}: it has {', '.join(map(repr, names))}")
@@ -16,7 +16,7 @@ def stage_of(view: RunView, stage: str | None) -> str:
 
 
 def begun(view: RunView, stage: str) -> list[Step]:
-    """Return the searches of a stage that have begun: finished ones first, the newest first. `DataError` where there is
+    """Return the searches of a stage that have begun: finished ones first, newest first. `DataError` if there are
     none."""
     known = {(row.stage, row.iteration): row.finished for row in view.reader.iterations()}
     found = [step for step in view.plan if step.stage.name == stage and step.key in known]

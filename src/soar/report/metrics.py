@@ -1,6 +1,6 @@
 """What a run reached, computed from its archive and the tasks' answers: one record per search.
 
-Knows scores and counts; does not know how they are shown. Reading is safe while the run goes on.
+Knows scores and counts; does not know how they are shown. Safe while the run is active.
 """
 
 import math
@@ -20,8 +20,8 @@ Note: TypeAlias = Callable[[Step, Task, Sequence[Program], TaskResult], None]
 def pass_at_k(results: Sequence[TaskResult], samples: int) -> dict[str, float | None]:
     """Return the expected number of tasks solved by k sampled completions, for powers of two and the whole budget.
 
-    The unbiased estimator 1 − C(n − c, k) / C(n, k) per task (Chen et al. 2021); None where a task has fewer than k
-    samples, because early stopping cut them short.
+    The unbiased estimator 1 − C(n − c, k) / C(n, k) per task (Chen et al. 2021); None if a task has fewer than k
+    samples because early stopping cut them short.
     """
     sizes = sorted({1 << power for power in range(samples.bit_length())} | {samples}) if samples else []
     least = min((result.sampled for result in results), default=0)
@@ -81,7 +81,7 @@ def _total(values: Iterable[int]) -> int:
 
 
 def _read(view: RunView, step: Step, note: Note | None) -> list[TaskResult]:
-    """Return the results of one search from all of its programs, and tell `note` of them."""
+    """Return the results of one search, computed from all its programs, and call `note` with these."""
     results = []
     for task in view.tasks[step.stage.name]:
         programs = view.reader.programs(task.id, *step.key)
@@ -93,14 +93,15 @@ def _read(view: RunView, step: Step, note: Note | None) -> list[TaskResult]:
 
 
 def report(view: RunView, note: Note | None = None) -> dict[str, Any]:
-    """Return the object of ``soar report --json`` for every search that has begun. `note` is told of each search and
-    task, with its programs: whoever wants more of them need not read them again."""
+    """Return the object of ``soar report --json``, with a record for every search that has begun. `note` is called for
+    each search and task with its programs, so that a caller who needs more of them need not read them again."""
     begun = {(row.stage, row.iteration): row for row in view.reader.iterations()}
     solved: dict[str, set[str]] = {}
     records = []
     for step in view.plan:
         if step.key not in begun:
             continue
+        # `note` needs the programs themselves, which kept results lack.
         results = None if note or not begun[step.key].finished else kept(view, step)
         if results is None:
             results = _read(view, step, note)

@@ -1,8 +1,8 @@
 """All of a run at a glance, read once: every search's record, the state of every task, how the score grew, what failed,
 and the programs that tell most.
 
-Knows the archive and what is right; does not know how it is shown. Test outputs that a stage hides are in nothing that
-is returned. Only sums and a few programs per task are kept, so that a run of millions of programs fits.
+Knows the archive and what is right; does not know how it is shown. Never returns test outputs that a stage hides. Keeps
+only sums and a few programs per task, so that a run of millions of programs fits in memory.
 """
 
 from collections import Counter, defaultdict
@@ -18,26 +18,26 @@ from soar.scoring import solves, verdicts
 from soar.types import Failure, Phase, Program, Task
 
 State: TypeAlias = Literal["solved", "fits", "partly", "nothing", "waiting"]
-"""Of a task: a voted answer is right; a program is right on all training pairs; on some; on none; none is there yet."""
+"""Of a task: a voted answer is right; a program is right on all training pairs; on some; on none; no programs yet."""
 
 Kind: TypeAlias = Literal["right", "deceived", "near"]
-"""Of a telling program: right wherever that is known; right on the training pairs and wrong on a test output; the
-nearest where none is right on the training pairs."""
+"""Of a telling program: right on all known pairs; right on the training pairs but wrong on a test output; the nearest
+if none is right on the training pairs."""
 
 PHASES: tuple[Phase, ...] = ("sample", "refine")
-TOLD = 20
-"""How many programs tell most."""
+TELLING = 20
+"""How many telling programs are returned."""
 
-RUN = frozenset({"ok", "failed", "syntax-error", "nondeterministic", "waiting"})
-"""What is said of completions that hold a program."""
+WITH_PROGRAM = frozenset({"ok", "failed", "syntax-error", "nondeterministic", "waiting"})
+"""The statuses of completions that hold a program."""
 
 SHARES: Mapping[Kind, int] = {"right": 12, "deceived": 4, "near": 4}
-"""How many of each kind, as far as there are that many; others take the places that are left."""
+"""How many of each kind, if there are that many; other kinds take the places left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A task with the outputs that its stage knows, and how far the searches of the stage came."""
+    """A task with the outputs that its stage knows, and how far the searches of the stage got."""
 
     task: Task
     state: State
@@ -46,8 +46,8 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How many tasks a phase of a search had solved after so many programs per task: `points` are (programs, tasks),
-    the programs counted from the beginning of the search. `known`: right also on all test outputs."""
+    """How many tasks one phase of a search had solved after how many programs per task: `points` are (programs, tasks),
+    counting programs from the start of the search. `known`: right on all test outputs, too."""
 
     stage: str
     iteration: int
@@ -58,8 +58,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class FailureKind:
-    """What ended programs: a failure's type or the reason why a completion held no program, how often, and what one of
-    them says."""
+    """What ended programs: a failure's type or the reason why a completion held no program, how often, and one of its
+    messages."""
 
     name: str
     count: int
@@ -68,8 +68,7 @@ class FailureKind:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """A program that tells something, with its task, and how many of that task's programs are right on the training
-    pairs."""
+    """A telling program with its task, and how many of that task's programs are right on the training pairs."""
 
     kind: Kind
     task: Task
@@ -81,7 +80,7 @@ class Telling:
 
 @dataclass(frozen=True)
 class Overview:
-    """A run as it stands. `records` are those of ``soar report --json``; tiles and curves stand by stage."""
+    """A run as it stands. `records` are those of ``soar report --json``; tiles and curves are by stage."""
 
     records: Sequence[Mapping[str, Any]]
     requests: Mapping[str, int]
@@ -132,7 +131,7 @@ class _Reading:
             self._note_failure(program)
 
     def _note_first(self, step: Step, task: Task, by_phase: Mapping[Phase, Sequence[Program]], *, known: bool) -> None:
-        """Note in which phase a task was first solved, and by the how many-th program of that."""
+        """Note in which phase a task was first solved, and after how many programs of that phase."""
         self.judged[(step.stage.name, known)] += 1
         for phase, programs in by_phase.items():
             in_time = sorted(programs, key=lambda each: (each.origin.step, each.origin.island, each.origin.index))
@@ -143,14 +142,14 @@ class _Reading:
 
     def _note_failure(self, program: Program) -> None:
         failure = next((output for output in program.outputs if isinstance(output, Failure)), None)
-        name = failure.type if failure else "not the same twice" if program.nondeterministic else None
+        name = failure.type if failure else "nondeterministic" if program.nondeterministic else None
         if name:
             self.failures[name] += 1
             self.examples.setdefault(name, failure.message if failure else "")
 
 
 def _keep(kept: _Seen, task: Task, program: Program, *, fits: bool) -> None:
-    """Keep a program where it is the best of its kind: refinements before samples, then the shortest."""
+    """Keep a program if it is the best of its kind: refinements before samples, then the shortest."""
     kept.right_programs += fits
     kept.partly |= program.accuracy > 0
     kind: Kind = "near" if not fits else "right" if solves(task, program) else "deceived"
@@ -196,7 +195,7 @@ def _tile(task: Task, kept: _Seen | None) -> Tile:
 
 
 def _curves(view: RunView, reading: _Reading) -> dict[str, list[Curve]]:
-    """Return the curves by stage. Refinement goes on where sampling ended, with what that had solved."""
+    """Return the curves by stage. Refinement continues where sampling ended, with what that had solved."""
     curves: defaultdict[str, list[Curve]] = defaultdict(list)
     for step in view.plan:
         for known in (False, True):
@@ -222,15 +221,15 @@ def _failures(records: Iterable[Mapping[str, Any]], reading: _Reading) -> list[F
     counts, examples = Counter(reading.failures), {**reading.examples}
     for record in records:
         for status, count in record["status"].items():
-            if status not in RUN:
+            if status not in WITH_PROGRAM:
                 counts[status] += count
                 examples.setdefault(status, "no program in the completion")
     return [FailureKind(name, count, examples[name]) for name, count in counts.most_common()]
 
 
 def _telling(view: RunView, seen: Mapping[tuple[str, str], _Seen]) -> list[Telling]:
-    """Return the programs that tell most, one per task and stage: those right on tasks that few programs solve, those
-    that deceive most often, those that come nearest."""
+    """Return the most telling programs, one per task and stage: right ones of tasks that few programs solve, wrong ones
+    of tasks with the most programs right on the training pairs, and the nearest."""
     stages = {step.stage.name: step.stage for step in view.plan}
     found: dict[Kind, list[Telling]] = {kind: [] for kind in SHARES}
     for (stage, _), kept in seen.items():
@@ -245,5 +244,5 @@ def _telling(view: RunView, seen: Mapping[tuple[str, str], _Seen]) -> list[Telli
     found["near"].sort(key=lambda each: (-each.program.accuracy, each.task.id))
     first = {kind: found[kind][:share] for kind, share in SHARES.items()}
     left = [each for kind, share in SHARES.items() for each in found[kind][share:]]
-    spare = left[: TOLD - sum(map(len, first.values()))]
+    spare = left[: TELLING - sum(map(len, first.values()))]
     return [each for kind in SHARES for each in [*first[kind], *(more for more in spare if more.kind == kind)]]

@@ -1,8 +1,7 @@
-"""Shows a run's progress while it goes on: a part of the screen that changes, else a plain line every 30 seconds; what
-is finished stays, a line per search and finetuning.
+"""Shows the progress of a run: a live display in a terminal, else a plain line every 30 seconds. Finished searches and
+finetunings stay on the screen, one line each.
 
-Reads the archive like any other reader; the run does not know of it but for the numbers of trainings, which it passes
-on.
+Reads the archive like any other reader; the run itself only passes on the numbers of its finetunings.
 """
 
 import asyncio
@@ -21,21 +20,21 @@ from soar.budget import Tokens
 from soar.report.drawing import print_whole
 from soar.report.foreign import visible
 from soar.report.so_far import SoFar
-from soar.report.time_left import Left, Present, time_left
+from soar.report.time_left import CurrentStep, Left, time_left
 from soar.report.tracking import Track
 from soar.report.view import RunView
 from soar.run import RunDirectory, Step
 
-LOOK, SAY = 1.0, 30.0
+POLL_EVERY, PRINT_EVERY = 1.0, 30.0
 """Seconds between looks, and between plain lines."""
 
 WINDOW = 60
-"""Looks that a rate is taken over."""
+"""Number of looks over which the displayed rates are taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A finetuning that goes on: when it began, when which step was first and last heard of, and its newest numbers."""
+    """A finetuning in progress: when it began, its first and last reported step with times, and its latest numbers."""
 
     begun: float
     first: tuple[float, float] | None = None
@@ -43,14 +42,14 @@ class Training:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
     def heard(self, now: float, numbers: Mapping[str, float]) -> "Training":
-        """Return it after an entry of its log."""
+        """Return it with an entry of its log added."""
         if "step" not in numbers:
             return replace(self, numbers=numbers)
         last = now, numbers["step"]
         return replace(self, numbers=numbers, first=self.first or last, last=last)
 
     def seconds_left(self, now: float) -> float | None:
-        """Return how long its steps will take yet, None before two of them were heard of."""
+        """Return how long its steps still take, None before two are reported."""
         if not (self.first and self.last and self.last[1] > self.first[1] and "of" in self.numbers):
             return None
         each = (self.last[0] - self.first[0]) / (self.last[1] - self.first[1])
@@ -58,15 +57,15 @@ class Training:
 
 
 class Progress:
-    """The training of a run that goes on, None between trainings, and the last numbers of one that has ended and was
-    not shown yet; told by the run, from whatever thread."""
+    """The current finetuning of a run, None between finetunings, and the last numbers of a finished one not shown yet.
+    The run may report from any thread."""
 
     def __init__(self) -> None:
         self.training: Training | None = None
         self.trained: Mapping[str, float] = {}
 
     def note(self, numbers: Mapping[str, float]) -> None:
-        """Take in what a training says; nothing at all means that it has ended."""
+        """Take in numbers of a finetuning; none at all mean that it has ended."""
         now = time.monotonic()
         if numbers:
             self.training = (self.training or Training(now)).heard(now, numbers)
@@ -75,8 +74,8 @@ class Progress:
 
 
 async def show_progress(view: RunView, progress: Progress, console: Console, track: Track) -> None:
-    """Show where a run stands until cancelled; `track` is told the numbers of every search that is finished."""
-    # Unchecked: a line on the screen is no result.
+    """Show where a run stands until cancelled; `track` gets the numbers of every finished search."""
+    # Unchecked, which costs less: a line on the screen is not a result.
     reader = ArchiveReader(RunDirectory(view.path).archive, checked=False)
     watch = _Watch(replace(view, reader=reader), progress, track)
     try:
@@ -98,10 +97,11 @@ async def _look(watch: "_Watch", console: Console, live: Live | None) -> None:
             now = watch.now()
             if now and live:
                 live.update(Group(*(Text(visible(line), no_wrap=True, overflow="ellipsis") for line in now)))
-            elif now and begun - said >= SAY:
+            elif now and begun - said >= PRINT_EVERY:
                 said = begun
                 _print(console, ["; ".join(now)])
-            await asyncio.sleep(max(LOOK, 20 * (time.monotonic() - begun)))  # the run waits meanwhile
+            # The run waits while this reads: for at most 5 % of the time.
+            await asyncio.sleep(max(POLL_EVERY, 20 * (time.monotonic() - begun)))
     finally:
         _print(console, watch.finished())
 
@@ -112,22 +112,22 @@ def _print(console: Console, lines: Sequence[str]) -> None:
 
 
 class _Watch:
-    """Looks at a run again and again, and knows what it has seen."""
+    """Looks at a run again and again, and remembers what it has reported."""
 
     def __init__(self, view: RunView, progress: Progress, track: Track) -> None:
         self._view, self._progress, self._track = view, progress, track
         self._tasks = {name: len(tasks) for name, tasks in view.tasks.items()}
         rows = view.reader.iterations()
-        self._told = {(row.stage, row.iteration) for row in rows if row.finished}
+        self._reported = {(row.stage, row.iteration) for row in rows if row.finished}
         self._tuned = {(row.stage, row.iteration): row.finetune_seconds for row in rows}
-        self._spent = {key: self._tokens(key) for key in self._told}
+        self._spent = {key: self._tokens(key) for key in self._reported}
         self._so_far: SoFar | None = None
         self._step: Step | None = None
         self._recent: deque[tuple[float, int, int]] = deque(maxlen=WINDOW)
         self._first: tuple[float, int] | None = None
 
     def finished(self) -> list[str]:
-        """Return a line for each finetuning and search that has ended since the last look."""
+        """Return a line for each finetuning and search that ended since the last look."""
         lines = []
         for row in self._view.reader.iterations():
             key = row.stage, row.iteration
@@ -137,8 +137,8 @@ class _Watch:
                 loss, self._progress.trained = self._progress.trained.get("loss"), {}
                 told = f"; loss {loss:.3g}" if loss is not None else ""
                 lines.append(f"{row.stage} {row.iteration}: finetuned in {span(row.finetune_seconds)}{told}")
-            if row.finished and key not in self._told:
-                self._told.add(key)
+            if row.finished and key not in self._reported:
+                self._reported.add(key)
                 self._spent[key] = self._tokens(key)
                 lines.append(self._searched(row))
         return lines
@@ -171,8 +171,8 @@ class _Watch:
         return Tokens(totals.prompt_tokens, totals.completion_tokens)
 
     def now(self) -> list[str]:
-        """Return lines about what goes on: what it is, what it has reached, how long it will take; none before the
-        first search and after the last."""
+        """Return lines about the step in progress: what it is, what it has reached, how long it still takes; none
+        before the first search and after the last."""
         rows = self._view.reader.iterations()
         going = [row for row in rows if not row.finished]
         if not going:
@@ -192,8 +192,8 @@ class _Watch:
         rate = _rate(self._first, (now, completions))
         left = self._left(rows, step, completions, rate, training, now)
         heading = f"{row.stage} {row.iteration} (search {step.number + 1} of {len(self._view.plan)})"
-        what = _trains(training) if training else self._searches(step, completions)
-        return [f"{heading}: {what}", *self._reached(step, spent), _ends(left, training, totals.statuses)]
+        what = _training_line(training) if training else self._searches(step, completions)
+        return [f"{heading}: {what}", *self._reached(step, spent), _time_left_line(left, training, totals.statuses)]
 
     def _searches(self, step: Step, completions: int) -> str:
         most = self._tasks[step.stage.name] * (self._view.samples + self._view.refinements)
@@ -204,7 +204,7 @@ class _Watch:
         return said
 
     def _reached(self, step: Step, spent: Tokens) -> list[str]:
-        assert self._so_far is not None, "a step that goes on is looked at"
+        assert self._so_far is not None, "`now` sets it for the step in progress"
         self._so_far.look()
         score = f"so far {self._score(self._so_far, step)}; " if spent.total else ""
         total = sum((tokens for key, tokens in self._spent.items() if key != step.key), spent)
@@ -222,7 +222,7 @@ class _Watch:
         now: float,
     ) -> Left:
         tuning = training.seconds_left(now) if training else None
-        present = Present(
+        current = CurrentStep(
             step=step,
             completions=completions,
             rate=rate,
@@ -231,7 +231,7 @@ class _Watch:
         )
         limit, spent = self._view.budget.max_seconds, sum(row.seconds + row.finetune_seconds for row in rows)
         per_task = self._view.samples + self._view.refinements
-        return time_left(self._view.plan, self._tasks, per_task, rows, present, limit and limit - spent)
+        return time_left(self._view.plan, self._tasks, per_task, rows, current, limit and limit - spent)
 
 
 def _rate(first: tuple[float, int] | None, last: tuple[float, int]) -> float | None:
@@ -241,26 +241,26 @@ def _rate(first: tuple[float, int] | None, last: tuple[float, int]) -> float | N
     return (last[1] - first[1]) / (last[0] - first[0])
 
 
-def _trains(training: Training) -> str:
+def _training_line(training: Training) -> str:
     numbers = dict(training.numbers)
     if "step" not in numbers:
-        return "finetuning, " + (", ".join(f"{name} {value:,.6g}" for name, value in numbers.items()) or "begins")
+        return "finetuning, " + (", ".join(f"{name} {value:,.6g}" for name, value in numbers.items()) or "starting")
     step, of = numbers.pop("step"), numbers.pop("of", None)
     said = f"finetuning, step {step:.0f}" + ("" if of is None else f" of {of:.0f}")
     return "; ".join([said, *(f"{name} {value:.3g}" for name, value in numbers.items())])
 
 
-def _ends(left: Left, training: Training | None, statuses: Mapping[str, int]) -> str:
+def _time_left_line(left: Left, training: Training | None, statuses: Mapping[str, int]) -> str:
     phase = "finetuning" if training else "search"
     at_most = "" if training else "at most "
     said = []
     if left.run is not None:
-        besides = "" if left.whole else " and the finetunings, which nothing is known of yet"
+        besides = "" if left.whole else ", without the finetunings, none of which has been timed yet"
         said.append(f"about {span(left.run)} left of the run{besides}")
     if left.phase is not None:
         said.append(f"{at_most}{span(left.phase)} of this {phase}")
     mix = ", ".join(f"{name} {count:,}" for name, count in sorted(statuses.items(), key=lambda item: -item[1]))
-    return "; ".join([*(said or ["time left not known yet"]), *([mix] if mix else [])])
+    return "; ".join([*(said or ["time left not yet known"]), *([mix] if mix else [])])
 
 
 def short(count: int) -> str:
@@ -271,7 +271,7 @@ def short(count: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a duration as people say it: 40 s, 12 min, 3.5 h."""
+    """Return a duration in a readable unit: 40 s, 12 min, 3.5 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,6 +1,7 @@
-"""How long a run's prompts will be: real sampling prompts, and refinement prompts of a made-up parent, counted.
+"""Estimates how long a run's prompts will be, by counting real sampling prompts and refinement prompts of a made-up
+parent.
 
-Knows renderings and how tokens are counted; knows no model, and nothing of how often a prompt is asked.
+Knows renderings and how to count tokens; knows no model, nor how often a prompt is sent.
 """
 
 import math
@@ -16,13 +17,13 @@ from soar.seeds import rng
 from soar.types import Origin, Program, Prompt, Task
 
 DRAWN = 50
-"""How many tasks of a stage have their prompts counted; all, where there are no more."""
+"""How many tasks of a stage have their prompts counted; all, if there are no more."""
 
-CHARACTERS = 4
-"""Characters of a prompt per token, where no tokenizer is at hand. Digits are apart: to many models each is a token."""
+CHARACTERS_PER_TOKEN = 4
+"""Used if no tokenizer is at hand. Digits are counted apart: to many models each is a token."""
 
-PARENT = 600
-"""Characters of the parent in a counted refinement prompt, where its limit of tokens does not make it shorter."""
+PARENT_CHARACTERS = 600
+"""Length of the parent in a counted refinement prompt, unless the token limit of a sample makes it shorter."""
 
 LINES = (
     "    result = []",
@@ -35,7 +36,7 @@ LINES = (
 @dataclass(frozen=True, slots=True)
 class PromptSizes:
     """Tokens of the prompts of some tasks of a stage: their means, and the longest of all. `shortened` counts tasks
-    whose sampling prompt does not fit the context as a whole, `unsent` those whose prompt fits in no form."""
+    whose full sampling prompt does not fit the context, `unsent` those of which no form fits."""
 
     counted: int
     sampling: float
@@ -46,15 +47,15 @@ class PromptSizes:
 
 
 Count = Callable[[Prompt], int]
-"""The tokens of a prompt."""
+"""Counts the tokens of a prompt."""
 
 
 def token_count(folder: Path | None) -> tuple[Count, str]:
-    """Return how to count a prompt's tokens, and in words how that is: by the tokenizer in a model's folder, if one is
-    there. What a chat template adds, a few tokens per message, is left out."""
+    """Return a function that counts a prompt's tokens, and in words how it does so: by the tokenizer in a model's
+    folder, if there is one. Leaves out the few tokens per message that a chat template adds."""
     file = folder / "tokenizer.json" if folder else None
     if file is None or not file.is_file():
-        return _rough_count, f"every digit and every {CHARACTERS} other characters taken as a token"
+        return _rough_count, f"one token for every digit and for every {CHARACTERS_PER_TOKEN} other characters"
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
@@ -64,7 +65,7 @@ def token_count(folder: Path | None) -> tuple[Count, str]:
 def _rough_count(prompt: Prompt) -> int:
     text = _text(prompt)
     digits = sum(map(str.isdigit, text))
-    return digits + math.ceil((len(text) - digits) / CHARACTERS)
+    return digits + math.ceil((len(text) - digits) / CHARACTERS_PER_TOKEN)
 
 
 def _text(prompt: Prompt) -> str:
@@ -89,12 +90,12 @@ def prompt_sizes(
     context: int | None = None,
     few_shot: bool = False,
 ) -> PromptSizes:
-    """Return the tokens of the prompts of `tasks`; one is shortened until it fits the context beside its completion.
+    """Return the tokens of the prompts of `tasks`; each is shortened until it fits the context with its completion.
 
-    `refine_tokens` is None where nothing is refined. With `few_shot` each shows another of the tasks with a made-up
-    program.
+    `refine_tokens` is None if nothing is refined. With `few_shot` each sampling prompt shows another of the tasks with
+    a made-up program.
     """
-    code = made_up(signature, min(PARENT, CHARACTERS * sample_tokens))
+    code = made_up(signature, min(PARENT_CHARACTERS, CHARACTERS_PER_TOKEN * sample_tokens))
     sampling: list[tuple[int, bool]] = []
     refinement: list[tuple[int, bool]] = []
     for task, other in zip(tasks, [*tasks[1:], *tasks[:1]], strict=True):
@@ -125,7 +126,7 @@ def _room(context: int | None, completion: int) -> float:
 def _fullest(
     prompt_of: Callable[[Detail], Prompt], details: Sequence[Detail], count: Count, room: float
 ) -> list[tuple[int, bool]]:
-    """Return the tokens of the fullest prompt that fits, and whether that shows less than all; nothing if none fits."""
+    """Return the tokens of the fullest prompt that fits, and whether it is a shortened one; empty if none fits."""
     for place, detail in enumerate(details):
         if (size := count(prompt_of(detail))) <= room:
             return [(size, place > 0)]
@@ -133,7 +134,7 @@ def _fullest(
 
 
 def made_up(signature: str, characters: int) -> str:
-    """Return a program of about so many characters, which stands for a typical one."""
+    """Return a program of about `characters` characters that stands for a typical one."""
     lines = [f"def {signature}:"]
     for line in islice(cycle(LINES), 1 + characters // 10):
         if sum(map(len, lines)) + len(line) > characters:
@@ -143,11 +144,11 @@ def made_up(signature: str, characters: int) -> str:
 
 
 def typical_parent(task: Task, code: str) -> Program:
-    """Return a program that gave, on every input, what is wanted of another training pair: of the right kind and size,
-    and mostly wrong."""
-    wanted = [example.output for example in task.train]
-    train = (*wanted[1:], *wanted[:1])
-    test = tuple(wanted[index % len(wanted)] for index in range(len(task.test)))
+    """Return a program whose output for every input is the expected output of another training pair: right in kind and
+    size, and mostly wrong."""
+    expected = [example.output for example in task.train]
+    train = (*expected[1:], *expected[:1])
+    test = tuple(expected[index % len(expected)] for index in range(len(task.test)))
     origin = Origin("", 0, task.id, "sample", 0, 0, 0)
     return Program(origin, code, train, test, accuracy(task, train))
 

@@ -1,4 +1,4 @@
-"""A run's programs as rows of a table: numbers and names, one row per executed program. Knows no library of tables."""
+"""A run's programs as rows of a table: numbers and names, one row per executed program. Knows no table library."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from soar.types import Failure, Program, Task
 
 
 def program_rows(view: RunView) -> Iterator[dict[str, Any]]:
-    """Yield an object per executed program, search by search, in each by task and then in the order of the search."""
+    """Yield one object per executed program: by search, then by task, then in search order."""
     begun = {(row.stage, row.iteration) for row in view.reader.iterations()}
     for step in view.plan:
         if step.key in begun:

@@ -1,5 +1,5 @@
-"""A run's report in the terminal: the table, some telling programs in colour, what was reached, where everything lies
-and what to type next."""
+"""A run's report in the terminal: the table, some telling programs in colour, what was reached, where everything is and
+what to type next."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -28,24 +28,24 @@ COLUMNS = (
     ("search\ns", "seconds"),
     ("tuning\ns", "finetune_seconds"),
 )
-"""Headings and fields; ``train pairs`` counts tasks with a program that is right on all of these. All of it fits into
-80 characters."""
+"""Headings and fields; ``train pairs`` counts tasks with a program that is right on all of these. The table fits 80
+columns."""
 
 SHOWN = 3
-"""How many programs are drawn at the end of a run."""
+"""How many programs are shown at the end of a run."""
 
 
 def print_report(records: Sequence[Mapping[str, Any]], leaks: Leaks, title: str, console: Console) -> None:
-    """Print a report's searches as a table, and beneath it what must be known to read it."""
+    """Print a report's searches as a table, and below it the notes needed to read it."""
     console.print(report_table(records, title))
     if not all(record["finished"] for record in records):
-        print_whole(console, "* not finished: the row says how it stands now")
+        print_whole(console, "* not finished: the row shows the state so far")
     for line in leak_lines(leaks):
         console.print(Text(visible(line), style="bold red"), soft_wrap=True, highlight=False)
 
 
 def report_table(records: Sequence[Mapping[str, Any]], title: str) -> Table:
-    """Return the report's searches as a table; one that is not finished is marked."""
+    """Return the report's searches as a table; unfinished ones are marked."""
     table = Table(title=Text(visible(title)), box=box.SIMPLE, padding=0)
     for heading, name in COLUMNS:
         table.add_column(heading, justify="left" if name == "stage" else "right")
@@ -62,7 +62,7 @@ def _cell(value: object) -> str:
 
 
 def show_run(view: RunView, console: Console) -> None:
-    """Print a finished run: its table, its most telling programs, what was reached, where it lies, what comes next."""
+    """Print a finished run: its table, most telling programs, what was reached, where it is, and what comes next."""
     found = overview(view)
     print_report(found.records, view.leaks, str(view.path), console)
     for each in found.telling[:SHOWN]:
@@ -73,30 +73,33 @@ def show_run(view: RunView, console: Console) -> None:
     for name, what in (
         ("archive.sqlite", "every completion and what its program did"),
         ("answers/", "answers in the submission format, one file per search"),
-        ("data/", "the examples each finetuning saw"),
+        ("data/", "the training examples of each finetuning"),
         ("adapters/", "the finetuned weights"),
     ):
         if (view.path / name).exists():
             print_whole(console, f"{view.path / name}  {what}")
     where = shlex.quote(str(view.path))
-    print_whole(console, f"next: soar report {where} --html report.html    all of it as a page")
+    print_whole(console, f"next: soar report {where} --html report.html    the whole report as a page")
     if found.telling:
-        print_whole(console, f"      soar show {where} {shlex.quote(found.telling[0].task.id)}    all about a task")
+        print_whole(
+            console, f"      soar show {where} {shlex.quote(found.telling[0].task.id)}    everything about a task"
+        )
 
 
 def _show_telling(each: Telling, view: RunView, console: Console) -> None:
-    """Print a program with a test input and what it answers there; the wanted output where it is another."""
+    """Print a program with a test input and its output there, and the expected output if that differs."""
     task, program = each.task, each.program
     said = {
-        "right": f"{each.right_programs} of its {each.programs} programs are right on all that is known, such as",
-        "deceived": f"{each.right_programs} of its {each.programs} programs fit the train pairs; wrong on a test is",
-        "near": f"none of its {each.programs} programs fits all train pairs; the nearest is",
+        "right": f"{each.right_programs} of its {each.programs} programs are right on all known pairs, such as",
+        "deceived": f"{each.right_programs} of its {each.programs} programs are right on the training pairs;"
+        " one that is wrong on a test pair is",
+        "near": f"none of its {each.programs} programs is right on all training pairs; the nearest is",
     }[each.kind]
     print_whole(console, f"\ntask {task.id}: {said}\n{program.key}")
-    wanted, given = task.test[0].output, program.test[0]
-    shown = [("test input", task.test[0].input), ("answer", given)]
-    if wanted is not None and wanted != given:
-        shown.append(("wanted", wanted))
+    expected, given = task.test[0].output, program.test[0]
+    shown = [("test input", task.test[0].input), ("output", given)]
+    if expected is not None and expected != given:
+        shown.append(("expected", expected))
     print_groups(console, view.domain, [shown])
     print_whole(console, highlighted(program.code))
 
@@ -108,7 +111,7 @@ def _reached(records: Sequence[Mapping[str, Any]]) -> list[str]:
         own = [record for record in records if record["stage"] == stage]
         known = [record["newly_solved"] for record in own if record["newly_solved"] is not None]
         count = own[-1]["tasks"]
-        solved = f"{sum(known)} of {count} tasks solved" if known else f"{count} tasks, their answers not known"
+        solved = f"{sum(known)} of {count} tasks solved" if known else f"{count} tasks, whose answers are not known,"
         tokens = sum(sum(record["tokens"].values()) for record in own)
         seconds = sum(record["seconds"] + record["finetune_seconds"] for record in own)
         searches = f"{len(own)} search{'es' * (len(own) > 1)}"

@@ -1,6 +1,6 @@
-"""What a search found for a task in hand, in the terminal: both answers, the program, and what both are worth.
+"""What a search found for a task in hand, in the terminal: both answers, the program, and what they are worth.
 
-Knows how `soar.report.solution` is laid out for people.
+Knows how to lay out `soar.report.solution` for people.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from soar.report.task_view import Found
 
 ENDED = {
     "agreed": "enough programs agree",
-    "spent": "all completions that it may take are there",
+    "spent": "its completions are spent",
     "limit": "a limit is reached",
     "stopped": "it was stopped",
 }
 
 
 def show_solution(found: Solution, console: Console) -> None:
-    """Print what was found: answers, vote, program, on which pairs it is right, and how it came about."""
+    """Print the answers, the vote, the program, the pairs it is right on, and how it came about."""
     print_whole(console, f"\ntask {found.task.id}: {headline(found)}\n")
     if found.answers:
         print_groups(console, found.seen.domain, _answers(found))
@@ -39,7 +39,7 @@ def show_solution(found: Solution, console: Console) -> None:
 
 
 def _answers(found: Solution) -> Sequence[Group]:
-    """Return per test input what was answered, and the wanted output where the task holds it."""
+    """Return the answers for each test input, and the expected output if the task holds it."""
     return answer_groups(found.task, found.answers, partial(_title, found), unknown=False)
 
 
@@ -49,22 +49,22 @@ def _title(found: Solution, place: int) -> str:
 
 
 def headline(found: Solution) -> str:
-    """Return in a line whether a program was found, and where not how near the search came."""
+    """Return one line: whether a program was found, and if not, how near the search came."""
     pairs = len(found.task.train)
     if found.found:
         return f"a program is right on all {pairs} training pairs"
     if found.program is None:
-        return "no program was found, and none that comes near"
+        return "no program was found, not even a near one"
     if found.program.right == pairs:
-        return f"a program is right on all {pairs} training pairs, but not on every input does it run alike"
+        return f"a program is right on all {pairs} training pairs, but fails or varies on some input"
     return (
-        f"no program is right on all {pairs} training pairs; the nearest is right on {found.program.right}, and goes"
+        f"no program is right on all {pairs} training pairs; the nearest is right on {found.program.right} and goes"
         f" {found.near:.0%} of the way from the inputs to the outputs"
     )
 
 
 def vote_line(found: Solution) -> str:
-    """Return in a line how sure the vote is."""
+    """Return one line: how sure the vote is."""
     voters = sum(ballot.votes for ballot in found.votes)
     told = [f"{ballot.votes} of {voters} programs for answer {n}" for n, ballot in enumerate(found.answers, 1)]
     others = len(found.votes) - len(found.answers)
@@ -74,25 +74,25 @@ def vote_line(found: Solution) -> str:
 
 
 def pairs_line(found: Solution) -> str:
-    """Return in a line on which pairs the program is right."""
+    """Return one line: which pairs the program is right on."""
     marks = [f"pair {n} {'right' if right else 'wrong'}" for n, right in enumerate(found.train_right, 1)]
     tests = [f"test {n} {'right' if right else 'wrong'}" for n, right in enumerate(found.test_right or (), 1)]
     return ", ".join([*marks, *tests])
 
 
 def origin(program: Found, gives: int | None) -> str:
-    """Return how often the model wrote a program, and what it answers."""
+    """Return how often the model wrote a program, and which answer it gives."""
     times = "once" if program.copies == 1 else f"{program.copies} times"
     if program.rejected:
-        return f"written {times}, without a vote ({program.rejected})"
-    return f"written {times}, {f'for answer {gives}' if gives else 'for neither answer'}"
+        return f"written {times}, has no vote ({program.rejected})"
+    return f"written {times}, {f'gives answer {gives}' if gives else 'gives neither answer'}"
 
 
 def tried_line(found: Solution) -> str:
-    """Return in a line what the search took, and why it ended."""
+    """Return one line: what the search took, and why it ended."""
     completions = sum(search.completions for search in found.seen.searches)
     if not completions and found.ended == "spent":
-        return "the model was not asked: the task fits its context in no form"
+        return "the model was not called: no form of the task fits its context"
     tokens, programs = found.tokens.total, len(found.seen.found)
     took = f"{completions} completions, {programs} programs, {tokens} tokens, {found.seconds:.1f} s"
     return f"{took}; the search ended because {ENDED[found.ended]}"

@@ -1,6 +1,6 @@
 """A task of a run, or one of its programs, in the terminal and as JSON: what `soar show` prints.
 
-Knows how `soar.report.task_view` is laid out for people and for scripts; finds nothing out.
+Knows how to lay out `soar.report.task_view` for people and for scripts; computes nothing.
 """
 
 from collections.abc import Sequence
@@ -20,34 +20,34 @@ from soar.scoring import verdicts
 from soar.types import Failure, Output, Program
 
 LISTED = 12
-"""How many programs of a task are listed; JSON has all."""
+"""How many programs of a task the terminal lists; JSON has all."""
 
 GENERATIONS = 6
-"""How many generations of a program are told in its line."""
+"""How many programs a lineage line names at most."""
 
 
 def show_task(seen: TaskView, domain: Domain, console: Console) -> None:
-    """Print a task: its pairs, the newest answers, its searches, its programs by worth, and the best one whole."""
+    """Print a task: its pairs, latest answers, searches, programs by worth, and the best program in full."""
     task, programs = seen.task, seen.programs
     print_whole(console, f"task {task.id}: {len(task.train)} training pairs, {len(task.test)} to answer\n")
     pairs = [[(f"pair {n}", e.input), ("output", e.output)] for n, e in enumerate(task.train, 1)]
     print_groups(console, domain, pairs)
     print_groups(console, domain, _answers(seen))
     if not seen.searches:
-        print_whole(console, "no search of it has begun")
+        print_whole(console, "no search of this task has begun")
         return
     console.print(_searches(seen.searches))
     if not programs:
-        print_whole(console, "no program yet")
+        print_whole(console, "no programs yet")
         return
     console.print(_programs(programs[:LISTED], len(task.train)))
     if len(programs) > LISTED:
-        print_whole(console, f"and {len(programs) - LISTED} more, which --json lists\n")
+        print_whole(console, f"and {len(programs) - LISTED} more; --json lists all\n")
     _show_code(seen, programs[0], console)
 
 
 def _answers(seen: TaskView) -> Sequence[Group]:
-    """Return per test input what was answered in the newest search that has an answer, and the wanted output."""
+    """Return for each test input the answers of the newest search that has any, and the expected output."""
     last = next((search for search in reversed(seen.searches) if search.ballots), None)
     return answer_groups(seen.task, last.ballots if last else (), plain_title)
 
@@ -101,7 +101,7 @@ def _show_code(seen: TaskView, found: Found, console: Console) -> None:
 
 
 def worth(seen: TaskView, found: Found) -> str:
-    """Return in a line what a program is worth."""
+    """Return one line: what a program is worth."""
     said = [f"right on {found.right} of {len(seen.task.train)} training pairs"]
     if found.test_right is not None:
         said.append(f"on {sum(found.test_right)} of {len(found.test_right)} test outputs")
@@ -110,7 +110,7 @@ def worth(seen: TaskView, found: Found) -> str:
 
 
 def lineage_line(seen: TaskView, program: Program) -> str:
-    """Return in a line how a program came about: from the sample, through the best parent of each generation."""
+    """Return one line: how a program came about, from its sample through the best parent of each generation."""
     way = descent(seen, program)
     told = [f"{each.key} ({_right(seen, each)})" for each in way]
     if len(told) > GENERATIONS:
@@ -123,34 +123,34 @@ def _right(seen: TaskView, program: Program) -> str:
 
 
 def show_program(seen: TaskView, found: Found, learnt: Sequence[Lesson], domain: Domain, console: Console) -> None:
-    """Print a program: its code, what it gave for every input, all it descends from, and what was learnt from it."""
+    """Print a program: its code, its output for every input, its ancestors, and the finetunings that used it."""
     program = found.program
     _show_code(seen, found, console)
     print_whole(console, "")
     print_groups(console, domain, _outputs(seen, found))
     line = ancestors(seen, program)
     if len(line) > 1:
-        print_whole(console, "it descends from, oldest first:")
+        print_whole(console, "ancestors, oldest first:")
     for each in line[:-1]:
-        shown = f", made from {', '.join(each.parents)}" if each.parents else ""
+        shown = f", refined from {', '.join(each.parents)}" if each.parents else ""
         print_whole(console, f"  {each.key} ({_right(seen, each)}){shown}")
     for each in learnt:
         times = f"{each.examples} example{'s' * (each.examples != 1)} ({each.kind})"
         why = f": {' | '.join(each.why)}" if each.why else ""
-        print_whole(console, f"learnt from before {each.stage} iteration {each.iteration}: {times}{why}")
+        print_whole(console, f"used in the finetuning before {each.stage} iteration {each.iteration}: {times}{why}")
 
 
 def _outputs(seen: TaskView, found: Found) -> list[Group]:
     task, program = seen.task, found.program
     train = [
-        [(f"pair {n}", e.input), ("wanted", e.output), (_verdict(output, right=right), output)]
+        [(f"pair {n}", e.input), ("expected", e.output), (_verdict(output, right=right), output)]
         for n, (e, output, right) in enumerate(
             zip(task.train, program.train, verdicts(task.train, program.train), strict=True), 1
         )
     ]
     known = found.test_right or (None,) * len(task.test)
     test = [
-        [(f"test {n}", e.input), ("wanted", e.output), (_verdict(output, right=right), output)]
+        [(f"test {n}", e.input), ("expected", e.output), (_verdict(output, right=right), output)]
         for n, (e, output, right) in enumerate(zip(task.test, program.test, known, strict=True), 1)
     ]
     return [*train, *test]

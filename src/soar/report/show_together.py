@@ -12,8 +12,8 @@ HEADINGS = ("runs", "programs", "score_mean", "%", "solved", "oracle")
 
 
 def print_together(found: Together, console: Console) -> None:
-    """Print a row per combination of runs, which run has which number, and what must be known to read it."""
-    table = Table(title="votes together", box=box.SIMPLE, padding=0)
+    """Print a row per combination of runs, the number of each run, and the notes needed to read the table."""
+    table = Table(title="joint votes", box=box.SIMPLE, padding=0)
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading == "runs" else "right")
     for vote in found.votes:
@@ -27,7 +27,7 @@ def print_together(found: Together, console: Console) -> None:
 
 
 def cells(vote: Vote) -> list[str]:
-    """Return a row as text; the share of the score in percent of the tasks whose answers are known."""
+    """Return a row as text; "%" is the score in percent of the tasks whose answers are known."""
     runs = "+".join(str(place + 1) for place in vote.runs)
     if not vote.answered:
         return [runs, str(vote.programs), "?", "?", "?", "?"]

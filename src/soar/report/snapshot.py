@@ -1,4 +1,4 @@
-"""Where a run stands now: a few counts read from its archive while it goes on, and the line that says them.
+"""Where a run stands now: a few counts read from its archive at any time, and the line that shows them.
 
 Knows no answers: it counts tasks with a program right on all training pairs.
 """
@@ -17,7 +17,7 @@ from soar.types import Leaks
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The newest search of a run. `budget` is the most completions it may take; early stopping takes fewer. `running`
-    says whether a process works on it, None where nobody looked."""
+    says whether a process is working on it, None if that was not checked."""
 
     stage: str
     iteration: int
@@ -83,15 +83,17 @@ def snapshot(
 
 
 def line(now: Snapshot) -> str:
-    """Return a snapshot in one line; what leaks into it is said in further ones."""
+    """Return a snapshot in one line; leaks follow in further lines."""
     mix = ", ".join(f"{name} {count}" for name, count in sorted(now.status.items(), key=lambda item: -item[1]))
-    stopped = "no process works on it now: the same `soar run` goes on" if now.running is False else ""
+    stopped = (
+        "no process is working on it: run the same `soar run` command again to resume" if now.running is False else ""
+    )
     parts = [
         f"{now.stage} iteration {now.iteration} (search {now.searches_done + 1} of {now.searches})",
         f"{now.completions}/{now.budget} completions",
         f"{now.solved_train_pairs}/{now.tasks} tasks with a program right on all training pairs",
         f"{now.tokens} tokens" + ("" if now.cost is None else f" ({now.cost:.2f} in money)"),
-        mix or "no completion yet",
+        mix or "no completions yet",
         *([stopped] if stopped else []),
     ]
     said = f"finished: {now.searches} searches" if now.finished else "; ".join(parts)

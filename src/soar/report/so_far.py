@@ -1,4 +1,4 @@
-"""How many tasks a search has solved so far, as the report will count them, without reading all of it at every look.
+"""Counts how many tasks a search has solved so far, as the report will, without reading all of it at every look.
 
 Knows the archive and what is right; nothing of screens.
 """
@@ -10,15 +10,15 @@ from soar.report.view import RunView
 from soar.run import Step
 from soar.types import Task
 
-LOOK = 0.2
+READ_SECONDS = 0.2
 """Seconds that one look may spend on reading programs."""
 
 GROWN = 1.5
-"""How many times as many completions a task must have before it is judged again while they still come in."""
+"""A task whose completions still arrive is judged again once it has this many times as many."""
 
 
 class SoFar:
-    """The tasks of one search as they stood when they were last judged."""
+    """The tasks of one search as last judged."""
 
     def __init__(self, view: RunView, step: Step) -> None:
         self._view, self._step = view, step
@@ -26,14 +26,14 @@ class SoFar:
         self._counts: dict[str, int] = {}
 
     def look(self, *, all_of_it: bool = False) -> None:
-        """Judge tasks that have changed, as far as the time for one look goes, or all of them."""
+        """Judge tasks that have changed: as many as the time for one look allows, or all of them."""
         counts = self._view.reader.completions_by_task(*self._step.key)
         if all_of_it and (results := kept(self._view, self._step)):
             self._judged = {result.task_id: (result.completions, result) for result in results}
         tasks = self._view.tasks[self._step.stage.name]
         due = [task for task in tasks if self._is_due(task, counts.get(task.id, 0), all_of_it=all_of_it)]
-        end = time.monotonic() + LOOK
-        for task in sorted(due, key=self._known):  # those of which least is known first, so that each has its turn
+        end = time.monotonic() + READ_SECONDS
+        for task in sorted(due, key=self._known):  # least known first, so that each gets its turn
             programs = self._view.reader.programs(task.id, *self._step.key)
             result, _ = judge(self._view.reader, self._step, task, self._view.answering, programs)
             self._judged[task.id] = counts[task.id], result
@@ -51,7 +51,7 @@ class SoFar:
 
     @property
     def solved(self) -> int | None:
-        """Tasks that one of two voted answers solves; None where no answers are known."""
+        """Tasks that one of two voted answers solves; None if no answers are known."""
         known = [result.solved for _, result in self._judged.values() if result.solved is not None]
         answered = any(task.answered for task in self._view.tasks[self._step.stage.name])
         return sum(known) if answered else None
@@ -63,5 +63,5 @@ class SoFar:
 
     @property
     def programs(self) -> int:
-        """Completions with a program that has run."""
+        """Completions whose program has been executed."""
         return sum(result.programs for _, result in self._judged.values())

@@ -1,7 +1,7 @@
 """What one search found for a task in hand: its answers, the best program and what it is worth, how sure the vote is,
-and where nothing was found how near it came.
+and how near it came if it found nothing.
 
-Knows what a task's view holds; does not know how it is shown, nor how it was searched.
+Knows what a task's view holds; does not know how it is shown or how it was searched.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from soar.types import Program, Task
 
 Ended: TypeAlias = Literal["agreed", "spent", "limit", "stopped"]
 """Why a search ended: enough programs agree, its completions are spent, a limit of seconds, tokens or money is reached,
-or it was told to stop."""
+or it was stopped."""
 
 
 @dataclass(frozen=True)
 class Solution:
     """What one search found for a task.
 
-    `votes` are all ballots, the heaviest first; `near`, from 0 to 1, how much of the way from the inputs to the wanted
-    outputs the nearest program goes on the training pairs; `seconds` those of the whole search, `tokens` those of this
-    task. A notebook shows it with its values drawn.
+    `votes` are all ballots, heaviest first; `near`, from 0 to 1, is how much of the way from the inputs to the expected
+    outputs the nearest program goes on the training pairs; `seconds` are those of the whole search, `tokens` those of
+    this task. A notebook draws its values.
     """
 
     seen: TaskView = field(repr=False)
@@ -51,46 +51,46 @@ class Solution:
 
     @property
     def answers(self) -> tuple[Ballot, ...]:
-        """The two heaviest answers at most, each with `outputs`, a value per test input."""
+        """At most two answers, heaviest first, each with `outputs`, a value per test input."""
         return self.votes[:2]
 
     @property
     def right(self) -> tuple[bool, ...] | None:
-        """Whether each answer has all test outputs right; None where the task does not hold them."""
+        """For each answer, whether it has all test outputs right; None if the task does not hold them."""
         if not self.task.answered:
             return None
         return tuple(all(verdicts(self.task.test, ballot.outputs)) for ballot in self.answers)
 
     @property
     def sure(self) -> float:
-        """How sure the vote is: the share of the first answer in the weight of all, from 0 to 1. No probability: where
-        all programs are wrong in the same way it is 1."""
+        """How sure the vote is: the first answer's share of all weight, from 0 to 1. Not a probability: if all programs
+        are wrong in the same way, it is 1."""
         total = sum(ballot.weight for ballot in self.votes)
         return self.votes[0].weight / total if total else 0.0
 
     @property
     def code(self) -> str | None:
-        """The text of the best program, of the nearest one where none is right on all training pairs."""
+        """The code of the best program, or of the nearest one if none is right on all training pairs."""
         return self.program.program.code if self.program else None
 
     @property
     def train_right(self) -> tuple[bool, ...]:
-        """For each training pair whether the program is right on it."""
+        """For each training pair, whether the program is right on it."""
         return verdicts(self.task.train, self.program.program.train) if self.program else ()
 
     @property
     def test_right(self) -> tuple[bool, ...] | None:
-        """For each test pair whether the program is right on it; None where the outputs are not known."""
+        """For each test pair, whether the program is right on it; None if the outputs are not known."""
         return self.program.test_right if self.program else None
 
     @property
     def lineage(self) -> tuple[Program, ...]:
-        """The program and all it descends from, oldest first."""
+        """The program and all its ancestors, oldest first."""
         return tuple(ancestors(self.seen, self.program.program)) if self.program else ()
 
     @property
     def gives(self) -> int | None:
-        """Which answer the program gives, 1 or 2; None where it is neither."""
+        """Which answer the program gives, 1 or 2; None if neither."""
         ballot = self.program.program.ballot if self.program else None
         return next((n for n, each in enumerate(self.answers, 1) if each.key == ballot), None)
 
@@ -128,20 +128,20 @@ class Solution:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the same: what it found as JSON values."""
+        """Return the same object as `as_json`."""
         return self.as_json()
 
     def _repr_html_(self) -> str:
-        from soar.report.html.solution import solution_cell  # only where it is shown so
+        from soar.report.html.solution import solution_cell  # only a notebook needs it
 
         return solution_cell(self)
 
 
 def solution(seen: TaskView, votes: Sequence[Ballot], ended: Ended, seconds: float, tokens: Tokens) -> Solution:
-    """Return what a search found, from a task's view and all its ballots, the heaviest first."""
+    """Return what a search found, from the task's view and all its ballots, heaviest first."""
     near, heaviest = partial(closeness, seen.task, similarity=seen.domain.similarity), {b.key: -b.weight for b in votes}
     programs, best = seen.programs, seen.best
-    if best is not None and best.right == len(seen.task.train):  # of those, one that gives the heaviest answer
+    if best is not None and best.right == len(seen.task.train):  # among these, one that gives the heaviest answer
         programs = [each for each in programs if each.right == best.right]
         best = min(programs, key=lambda each: heaviest.get(each.program.ballot or "", 1.0))
     elif best is not None:

@@ -1,8 +1,8 @@
-"""What one search came to, task by task. Of a finished one that is kept beside its answers: to read all of its programs
-again takes minutes where there are millions.
+"""What one search reached, task by task. The results of a finished search are kept beside its answers: reading all its
+programs again takes minutes if there are millions.
 
-Knows scores, and one file per search. What was kept is passed over, as if it were not there, where it is not what would
-be computed now: for other tasks, by another vote, of other completions, or changed by hand.
+Knows scores, and one file per search. Kept results are ignored, as if missing, if they are not what would be computed
+now: for other tasks, by another vote, of other completions, or changed by hand.
 """
 
 import json
@@ -19,13 +19,13 @@ from soar.scoring import oracle, score, solves
 from soar.types import Program, Task, content_hash
 
 VERSION = 1
-"""Raised whenever a field or its meaning changes, so that what an older version has kept is computed again."""
+"""Raise it whenever a field or its meaning changes, so that results kept by an older version are computed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What one search reached on one task. Score fields are None where the task's answers are not known; `filtered`
-    counts the programs that may neither vote nor teach, by the reason."""
+    """What one search reached on one task. Score fields are None if the task's answers are not known; `filtered`
+    counts the programs that may neither vote nor teach, by reason."""
 
     task_id: str
     completions: int
@@ -68,17 +68,17 @@ def judge(
 def keep(
     directory: RunDirectory, step: Step, answering: Answering, tasks: Sequence[Task], results: Sequence[TaskResult]
 ) -> None:
-    """Write what a search that ends came to, whole or not at all."""
+    """Write the results of a search that ends, all or nothing."""
     rows = [asdict(result) for result in results]
-    directory.write_results(step.number, {"hash": _named(answering, tasks, rows), "tasks": rows})
+    directory.write_results(step.number, {"hash": _fingerprint(answering, tasks, rows), "tasks": rows})
 
 
 def kept(view: RunView, step: Step) -> list[TaskResult] | None:
-    """Return what was kept of a finished search, None where that must be computed."""
+    """Return the kept results of a finished search, None if they must be computed."""
     tasks, path = view.tasks[step.stage.name], RunDirectory(view.path).results(step.number)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found["hash"] != _named(view.answering, tasks, found["tasks"]):
+        if found["hash"] != _fingerprint(view.answering, tasks, found["tasks"]):
             return None
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -87,13 +87,13 @@ def kept(view: RunView, step: Step) -> list[TaskResult] | None:
     return results if all(result.completions == counts.get(result.task_id, 0) for result in results) else None
 
 
-def _named(answering: Answering, tasks: Sequence[Task], rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return what a search's results are held against: all that they follow from, but for the programs."""
-    return content_hash(VERSION, way_of(answering), task_set_hash(tasks), rows)
+def _fingerprint(answering: Answering, tasks: Sequence[Task], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the hash that kept results must match: of the results and all they follow from, except the programs."""
+    return content_hash(VERSION, voting_rule(answering), task_set_hash(tasks), rows)
 
 
-def way_of(answering: Answering) -> list[object]:
-    """Return the names of a vote and its filters: two runs with the same names answer by the same functions."""
+def voting_rule(answering: Answering) -> list[object]:
+    """Return the names of a vote and its filters: runs with the same names answer by the same functions."""
     return [_name(answering.voter), *([name, _name(function)] for name, function in answering.filters.items())]
 
 

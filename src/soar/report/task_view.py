@@ -1,8 +1,7 @@
-"""What a run found for one task: its searches with their answers and votes, its programs by worth, what they come from.
+"""What a run found for one task: its searches with their answers and votes, its programs by worth, and their lineage.
 
-Knows the archive, the vote and what is right; does not know how it is shown. Wanted test outputs are looked at as in a
-report, to say what is right; those that a stage hides are in nothing that is returned. Reading is safe while the run
-goes on.
+Knows the archive, the vote and what is right; does not know how it is shown. Reads expected test outputs, as a report
+does, to say what is right; never returns those that a stage hides. Safe while the run is active.
 """
 
 import difflib
@@ -22,13 +21,13 @@ from soar.scoring import oracle, score, verdicts
 from soar.types import Program, Task
 
 NAMED = 5
-"""How many of what is there an error names."""
+"""How many existing names an error lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSearch:
-    """What one search found for a task. `ballots` are its two answers at most, `right` says of each whether it has all
-    test outputs right; `right`, `solved` and `oracle` are None where these are not known."""
+    """What one search found for a task. `ballots` are at most two answers; `right` says of each whether it has all test
+    outputs right; `right`, `solved` and `oracle` are None if these are not known."""
 
     step: Step
     finished: bool
@@ -42,8 +41,8 @@ class TaskSearch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A program with what it is worth: how many training pairs it has right, the votes for what it answers in its
-    search (0 if `rejected` says why it may not vote), which test outputs it has right (None where these are not known).
+    """A program and what it is worth: how many training pairs it is right on, the votes for its outputs in its search
+    (0 if `rejected` says why it may not vote), and which test outputs it has right (None if these are not known).
     `copies` counts the completions with this code."""
 
     program: Program
@@ -56,7 +55,7 @@ class Found:
 
 @dataclass(frozen=True)
 class TaskView:
-    """All of a run about one task: its searches in their order, and every executed program in the order of the search.
+    """Everything a run has about one task: its searches in order, and every executed program in search order.
 
     `task` holds the test outputs that its stages know. A notebook shows it as a page would.
     """
@@ -68,7 +67,7 @@ class TaskView:
 
     @property
     def programs(self) -> list[Found]:
-        """The distinct programs, the best first: by right training pairs, by votes, then the shortest."""
+        """The distinct programs, best first: by right training pairs, by votes, then the shortest."""
         by_code = sorted(self.found, key=lambda each: each.program.code)
         groups = [list(group) for _, group in groupby(by_code, key=lambda each: each.program.code)]
         distinct = [replace(max(group, key=lambda each: each.votes), copies=len(group)) for group in groups]
@@ -76,19 +75,19 @@ class TaskView:
 
     @property
     def best(self) -> Found | None:
-        """The best program, None where there is none yet."""
+        """The best program, None if there is none yet."""
         return next(iter(self.programs), None)
 
     def _repr_html_(self) -> str:
-        from soar.report.html.task import task_cell  # only where it is shown so
+        from soar.report.html.task import task_cell  # only a notebook needs it
 
         return task_cell(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """How often a program was an example of one kind for the model of a search, and why it was chosen, as far as that
-    was noted."""
+    """How often a program was a training example of one kind for the model of a search, and why it was chosen, if that
+    was recorded."""
 
     stage: str
     iteration: int
@@ -102,7 +101,7 @@ def _worth(found: Found) -> tuple:
 
 
 def task_view(view: RunView, task_id: str) -> TaskView:
-    """Return what a run found for a task; `DataError` names tasks that are there where it is none of them."""
+    """Return what a run found for a task. `DataError` for an unknown id names similar ones."""
     task, stages = _task_of(view, task_id)
     begun = {(row.stage, row.iteration): row.finished for row in view.reader.iterations()}
     searches: list[TaskSearch] = []
@@ -163,7 +162,7 @@ def _judged(view: RunView, task: Task, programs: Sequence[Program], ballots: Seq
 
 
 def program_of(seen: TaskView, key: str) -> Found:
-    """Return the program with an id; `DataError` names programs that are there where it is none of them."""
+    """Return the program with an id. `DataError` for an unknown id names similar ones."""
     named = next((each for each in seen.found if each.program.key == key), None)
     if named is None:
         keys = [each.program.key for each in seen.found]
@@ -181,7 +180,7 @@ def _named(name: str, there: Sequence[str]) -> str:
 
 
 def ancestors(seen: TaskView, program: Program) -> list[Program]:
-    """Return a program and all it descends from, oldest first: samples before what refined them."""
+    """Return a program and all its ancestors, oldest first: samples before refinements."""
     by_key = {each.program.key: each.program for each in seen.found}
     line, waiting = {program.key: program}, list(program.parents)
     while waiting:
@@ -193,7 +192,7 @@ def ancestors(seen: TaskView, program: Program) -> list[Program]:
 
 
 def descent(seen: TaskView, program: Program) -> list[Program]:
-    """Return the way from a sample to a program, through the best parent of each, oldest first."""
+    """Return the path from a sample to a program, through the best parent of each, oldest first."""
     by_key = {each.program.key: each.program for each in seen.found}
     way, there = [program], {program.key}
     while parents := [by_key[key] for key in way[-1].parents if key in by_key and key not in there]:
@@ -203,9 +202,9 @@ def descent(seen: TaskView, program: Program) -> list[Program]:
 
 
 def lessons(view: RunView, seen: TaskView, program: Program) -> list[Lesson]:
-    """Return how often a program's code was learnt from, by the data of the run's finetunings, as far as that is there.
+    """Return how often a program's code was a training example, by the data of the run's finetunings that still exists.
 
-    `StoreError` where a line of it cannot be read.
+    `StoreError` if a line of that data cannot be read.
     """
     keys = {each.program.key for each in seen.found if each.program.code == program.code}
     directory, found = RunDirectory(view.path), list[Lesson]()

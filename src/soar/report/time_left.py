@@ -1,6 +1,6 @@
-"""How long a run will take yet, from what its searches and finetunings took so far: pure arithmetic.
+"""Estimates how long a run still takes, from what its searches and finetunings have taken so far: pure arithmetic.
 
-Knows steps, counts and seconds; looks at no clock and no archive.
+Knows steps, counts and seconds; reads no clock and no archive.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,15 @@ from soar.archive.rows import IterationRow
 from soar.run import Step
 
 EARLY = 0.1
-"""Up to which share of its completions a search is judged by those before it: its first ones wait for the model."""
+"""Below this share of its completions a search is estimated from earlier ones: its first completions wait for the
+model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
-    """The step that goes on: its completions so far and how many come per second (None: not known yet). While it is
-    being finetuned for, `finetuning` holds the seconds since that began, and `finetune_left` those left of it by its
-    own steps, None as long as these do not tell."""
+class CurrentStep:
+    """The step in progress: its completions so far and their rate per second (None: not known yet). During the
+    finetuning before its search, `finetuning` is the seconds since that began, and `finetune_left` those left by its
+    own steps, None until they are known."""
 
     step: Step
     completions: int
@@ -28,8 +29,8 @@ class Present:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Seconds left of what goes on, and of the run; None where nothing was measured yet. `whole` is false where the
-    run's lack finetunings that nobody has timed yet."""
+    """Seconds left of the current phase, and of the run; None if nothing has been measured yet. `whole` is false if the
+    run's seconds leave out finetunings because none has been timed yet."""
 
     phase: float | None
     run: float | None
@@ -41,24 +42,24 @@ def time_left(
     tasks: Mapping[str, int],
     per_task: int,
     rows: Sequence[IterationRow],
-    present: Present,
+    current: CurrentStep,
     limit: float | None = None,
 ) -> Left:
-    """Return how long the present phase and the run will take yet, no longer than `limit` seconds.
+    """Return how long the current phase and the run still take, at most `limit` seconds.
 
-    `tasks` are the tasks of each stage, `per_task` the completions that each may take, `rows` the archive's. Searches
-    to come are as fast as those that are finished, before any is, as the present one; finetunings take as long as the
-    newest one that was timed.
+    `tasks` counts the tasks of each stage, `per_task` is the completions that each may take, `rows` are the archive's.
+    Later searches are taken to be as fast as the finished ones, or as the current one if none is finished; finetunings
+    to take as long as the last one timed.
     """
-    following = [step for step in plan if step.number > present.step.number]
-    each = _seconds_per_task([row for row in rows if row.finished], tasks, per_task, present.rate)
-    size, timed = tasks[present.step.stage.name], _timed(rows, present)
-    tuning, search = _finetuning_left(present, timed), _times(each, size)
-    if present.finetuning is None:
+    following = [step for step in plan if step.number > current.step.number]
+    each = _seconds_per_task([row for row in rows if row.finished], tasks, per_task, current.rate)
+    size, timed = tasks[current.step.stage.name], _timed(rows, current)
+    tuning, search = _finetuning_left(current, timed), _times(each, size)
+    if current.finetuning is None:
         most = max(1, size * per_task)
-        left = max(0, most - present.completions)
-        early = present.completions < EARLY * most and any(row.finished for row in rows)
-        search = left / present.rate if present.rate and not early else _times(each, size * left / most)
+        left = max(0, most - current.completions)
+        early = current.completions < EARLY * most and any(row.finished for row in rows)
+        search = left / current.rate if current.rate and not early else _times(each, size * left / most)
     to_come = sum(step.learns for step in following)
     parts = [
         search,
@@ -68,25 +69,25 @@ def time_left(
     ]
     known = [part for part in parts if part is not None]
     run = sum(known) if len(known) == len(parts) else None
-    whole = bool(timed or not (to_come or present.finetuning is not None))
-    phase = search if present.finetuning is None else tuning
+    whole = bool(timed or not (to_come or current.finetuning is not None))
+    phase = search if current.finetuning is None else tuning
     return Left(_within(phase, limit), _within(run, limit), whole)
 
 
-def _timed(rows: Sequence[IterationRow], present: Present) -> list[float]:
-    """Return what each finetuning took, the present one, if it tells that, last."""
+def _timed(rows: Sequence[IterationRow], current: CurrentStep) -> list[float]:
+    """Return the seconds of each finetuning; the current one is last, if its length is known."""
     timed = [row.finetune_seconds for row in rows if row.finetune_seconds and row.finished]
-    if present.finetuning is not None:
-        return [*timed, present.finetuning + present.finetune_left] if present.finetune_left is not None else timed
-    own = [row.finetune_seconds for row in rows if (row.stage, row.iteration) == present.step.key]
+    if current.finetuning is not None:
+        return [*timed, current.finetuning + current.finetune_left] if current.finetune_left is not None else timed
+    own = [row.finetune_seconds for row in rows if (row.stage, row.iteration) == current.step.key]
     return [*timed, *(seconds for seconds in own if seconds)]
 
 
-def _finetuning_left(present: Present, timed: Sequence[float]) -> float | None:
-    """Return how long the present finetuning will take yet: by its own steps, else by what the last one took."""
-    if present.finetuning is None or present.finetune_left is not None:
-        return present.finetune_left
-    return max(0.0, timed[-1] - present.finetuning) if timed else None
+def _finetuning_left(current: CurrentStep, timed: Sequence[float]) -> float | None:
+    """Return how long the current finetuning still takes: by its own steps, else by the length of the last one."""
+    if current.finetuning is None or current.finetune_left is not None:
+        return current.finetune_left
+    return max(0.0, timed[-1] - current.finetuning) if timed else None
 
 
 def _seconds_per_task(

@@ -1,7 +1,7 @@
 """What programs of several runs reach when they vote together, for every combination of the runs (§5, Figure 10).
 
-Knows votes and scores of the tasks that all runs share; does not know how they are shown. Reads the programs of one
-task at a time.
+Knows votes and scores of the tasks that all runs share; does not know how they are shown. Reads programs one task at a
+time.
 """
 
 from collections.abc import Sequence
@@ -11,22 +11,22 @@ from typing import Any, TypeAlias
 
 from soar.ensemble import Answering, filtered
 from soar.errors import ConfigError, DataError
-from soar.report.pool import Voice, otherwise, shared, voices_of
+from soar.report.pool import Voice, shared, voices_of, voting_differently
 from soar.report.view import RunView
 from soar.scoring import oracle, score
 from soar.types import Program, Task
 
 MOST = 5
-"""Up to so many runs every combination of them votes: 31 votes on each task. Of more, each alone, and all together."""
+"""Up to this many runs, every combination votes: 31 votes per task. Of more, only each alone, and all together."""
 
 Places: TypeAlias = tuple[int, ...]
-"""Which runs vote together: their places in the list of runs, from 0 on."""
+"""Which runs vote together: their places in the list of runs, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What a combination of runs reached, all tasks together: `score_mean` the sum of their shares of test outputs,
-    `solved` and `oracle` tasks, `answered` those whose answers are known and that these three count."""
+    """What a combination of runs reached over all tasks: `score_mean` sums the tasks' shares of right test outputs,
+    `solved` and `oracle` count tasks; these three cover the `answered` tasks, those whose answers are known."""
 
     runs: Places
     programs: int
@@ -38,7 +38,7 @@ class Vote:
 
 @dataclass(frozen=True)
 class Together:
-    """The votes of several runs: how many tasks all share, how many tasks of any are left out, and a vote per
+    """The votes of several runs: how many tasks all runs share, how many tasks of any run are left out, and a vote per
     combination, smaller ones first."""
 
     voices: Sequence[Voice]
@@ -48,7 +48,7 @@ class Together:
 
     @property
     def names(self) -> list[str]:
-        """The runs, as they were named."""
+        """The runs' paths, as they were given."""
         return [str(voice.view.path) for voice in self.voices]
 
     @property
@@ -91,18 +91,18 @@ def _vote_json(vote: Vote, names: Sequence[str]) -> dict[str, Any]:
 
 
 def together(views: Sequence[RunView], stage: str | None = None) -> Together:
-    """Return the votes of the newest finished search of a stage of each run (its last stage by default; a search that
-    goes on where none is finished), by the vote and filters of the first run.
+    """Return the joint votes of each run's newest finished search of a stage (by default its last stage; an unfinished
+    search if none is finished), by the vote and filters of the first run.
 
-    `ConfigError` for less than two runs or one named twice, `DataError` where no task has the same pairs in all.
+    `ConfigError` for fewer than two runs or one named twice, `DataError` if no task has the same pairs in all.
     """
     if len(views) < 2:
-        raise ConfigError(f"one run votes with no other: name two run directories or more, found {len(views)}")
+        raise ConfigError(f"a joint vote needs two run directories or more, found {len(views)}: name others")
     voices = [replace(voice, searches=voice.searches[:1]) for voice in voices_of(views, stage)]
     tasks, left_out = shared(voices)
     if not tasks:
         raise DataError(
-            f"of {left_out} tasks none stands with the same pairs in all of {', '.join(str(v.path) for v in views)}:"
+            f"none of {left_out} tasks has the same pairs in all of {', '.join(str(v.path) for v in views)}:"
             " name runs on the same tasks, or a stage that they share (--stage)"
         )
     sums = [Vote(runs, 0, 0, 0.0, 0, 0) for runs in places(len(views))]
@@ -114,7 +114,7 @@ def together(views: Sequence[RunView], stage: str | None = None) -> Together:
 
 
 def places(count: int) -> list[Places]:
-    """Return the combinations of runs that vote, smaller ones first: all, or of more than `MOST` runs each alone and
+    """Return the combinations of runs that vote, smaller ones first: all, or for more than `MOST` runs each alone and
     all together."""
     sizes = range(1, count + 1) if count <= MOST else (1, count)
     return [each for size in sizes for each in combinations(range(count), size)]
@@ -125,7 +125,7 @@ def task_votes(
 ) -> list[Vote]:
     """Return what each combination of runs reaches on one task, from the programs of each run."""
     hidden = task.without_answers()
-    # Told apart by run: the built-in votes look at no key, a voter of one's own may.
+    # Keys are made unique by run: the built-in voters ignore them, a user's own voter may not.
     voters = [
         [each.of_run(str(n)) for each in filtered(hidden, own, answering.filters)[0]]
         for n, own in enumerate(programs, 1)
@@ -155,17 +155,19 @@ def _added(one: Vote, other: Vote) -> Vote:
 
 
 def notes(found: Together) -> list[str]:
-    """Return what must be known to read the votes, a sentence each."""
+    """Return what a reader of the votes must know, a sentence each."""
     unfinished = [str(voice.view.path) for voice in found.voices if not found.finished(voice)]
-    differing = [str(voice.view.path) for voice in otherwise(found.voices)]
+    differing = [str(voice.view.path) for voice in voting_differently(found.voices)]
     answered = found.votes[0].answered
     told = [f"tasks that all runs have with the same pairs: {found.tasks}; left out: {found.left_out}"]
     if answered < found.tasks:
-        told.append(f"of these, answers are known and scored: {answered}")
+        told.append(f"of these, scored because their answers are known: {answered}")
     if not found.every:
         told.append(f"more than {MOST} runs: each alone, and all together; not every combination")
     if unfinished:
-        told.append(f"not finished, as it stands now: {', '.join(unfinished)}")
+        told.append(f"search not finished, counted as it stands now: {', '.join(unfinished)}")
     if differing:
-        told.append(f"all vote by the vote and filters of {found.names[0]}; other ones have {', '.join(differing)}")
+        told.append(
+            f"all vote by the vote and filters of {found.names[0]}, which differ from those of {', '.join(differing)}"
+        )
     return told

@@ -1,5 +1,5 @@
-"""Passes a run's numbers on to trackio, which shows them beside those of other experiments, on this machine or wherever
-its own settings say. A copy for people who compare: the archive stays the truth, and nothing is read back.
+"""Passes a run's numbers on to trackio, which shows them beside those of other runs, on this machine or wherever its
+own settings say. A copy for comparison: the archive stays the truth, and nothing is read back.
 
 Knows trackio, and nothing of runs.
 """
@@ -12,14 +12,14 @@ from typing import Any, TypeAlias
 from soar.settings import require
 
 Track: TypeAlias = Callable[[Mapping[str, float]], None]
-"""Takes numbers by name, as they are now."""
+"""Takes the latest numbers by name."""
 
 
 @contextmanager
 def tracking(project: str | None, name: str, config: Mapping[str, Any]) -> Iterator[Track]:
-    """Give what numbers are told to; without a project nothing is done with them. A run of this name goes on.
+    """Yield a function that logs numbers; without a project it drops them. A run of this name in trackio is resumed.
 
-    `ConfigError` where trackio is missing.
+    `ConfigError` if trackio is missing.
     """
     if project is None:
         yield lambda _: None

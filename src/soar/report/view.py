@@ -14,9 +14,9 @@ from soar.types import Leaks, Task
 
 @dataclass(frozen=True)
 class RunView:
-    """A finished run, or one that goes on: its searches, its tasks by stage (with answers) and where they came from,
-    how programs answer, and its archive. `samples` and `refinements` are completions per task and search; `leaks` says
-    which tasks it was allowed to learn from although it is judged on them."""
+    """A run, finished or active: its searches, its tasks by stage (with answers) and their sources, how programs
+    answer, and its archive. `samples` and `refinements` are completions per task and search; `leaks` says which tasks
+    it was allowed to learn from although it is judged on them."""
 
     path: Path
     plan: tuple[Step, ...]
@@ -32,10 +32,10 @@ class RunView:
 
 
 def leak_lines(leaks: Leaks) -> list[str]:
-    """Return a sentence for each stage with hidden answers whose tasks the run learnt from, answers and all."""
+    """Return a sentence for each stage with hidden answers whose tasks the run learnt from with their answers."""
     return [
-        f"LEAK (--allow-leak): {count} tasks of stage {target!r} were learnt from in stage {known!r}, answers and all:"
-        " its scores are no measure of unseen tasks"
+        f"LEAK (--allow-leak): {count} tasks of stage {target!r} were learnt from in stage {known!r}, with their"
+        f" answers: scores of {target!r} do not measure unseen tasks"
         for target, stages in leaks.items()
         for known, count in stages.items()
     ]

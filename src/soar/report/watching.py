@@ -1,7 +1,7 @@
-"""Shows a search of tasks in hand while it goes on: what it has tried, how near it is, the best program so far.
+"""Shows a search of tasks in hand while it runs: what it has tried, how near it is, the best program so far.
 
-In a terminal a part of the screen that changes, else a plain line whenever it comes nearer, or after a while. Reads the
-archive like any other reader; the search does not know of it.
+A live display in a terminal, else a plain line whenever it comes nearer, or after a while. Reads the archive like any
+other reader; the search does not know of it.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from soar.report.view import RunView
 from soar.run import RunDirectory
 from soar.types import Program, Task
 
-LOOK, SAY = 0.25, 5.0
-"""Seconds between looks, and between plain lines where nothing new was found."""
+POLL_EVERY, PRINT_EVERY = 0.25, 5.0
+"""Seconds between looks, and between plain lines if nothing new is found."""
 
 LINES, TASKS = 16, 8
-"""How many lines of a program, and of how many tasks, are shown while it goes on."""
+"""How many lines of a program, and how many tasks, the live display shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What was tried for one task so far: completions of the most there may be, programs, and the best of these."""
+    """What was tried for one task so far: completions and their maximum, the number of programs, and the best one."""
 
     task: Task
     completions: int
@@ -39,7 +39,7 @@ class Tried:
 
     @property
     def right(self) -> int:
-        """How many training pairs the best program has right."""
+        """How many training pairs the best program is right on."""
         return round(self.best.accuracy * len(self.task.train)) if self.best else 0
 
 
@@ -53,8 +53,8 @@ def tried(reader: ArchiveReader, view: RunView, task: Task) -> Tried:
 
 
 async def watch(view: RunView, tasks: Sequence[Task], console: Console) -> None:
-    """Show what is tried until cancelled."""
-    # Unchecked: a line on the screen is no result.
+    """Show what is being tried until cancelled."""
+    # Unchecked, which costs less: a line on the screen is not a result.
     reader = ArchiveReader(RunDirectory(view.path).archive, checked=False)
     try:
         if console.is_terminal:
@@ -65,7 +65,7 @@ async def watch(view: RunView, tasks: Sequence[Task], console: Console) -> None:
             try:
                 await _look(reader, view, tasks, lines.show)
             finally:
-                # Once more when it is over: a quick search ends between two looks, and what it found is said as well.
+                # Once more at the end: a quick search ends between two looks, and what it found is printed too.
                 lines.show([tried(reader, view, task) for task in tasks])
     finally:
         reader.close()
@@ -77,18 +77,19 @@ async def _look(
     while True:
         begun = time.monotonic()
         show([tried(reader, view, task) for task in tasks])
-        await asyncio.sleep(max(LOOK, 20 * (time.monotonic() - begun)))  # the search waits meanwhile
+        # The search waits while this reads: for at most 5 % of the time.
+        await asyncio.sleep(max(POLL_EVERY, 20 * (time.monotonic() - begun)))
 
 
 def said(now: Tried) -> str:
-    """Return in a line what was tried for a task."""
+    """Return one line: what was tried for a task."""
     pairs = len(now.task.train)
-    best = f"the best is right on {now.right} of {pairs} training pairs" if now.best else "no program yet"
+    best = f"the best is right on {now.right} of {pairs} training pairs" if now.best else "none to judge yet"
     return visible(f"{now.task.id}: {now.completions} of {now.budget} completions, {now.programs} programs; {best}")
 
 
 def _screen(now: Sequence[Tried]) -> RenderableType:
-    """Return what is seen of a search at one moment: a line per task, and the program that tells most."""
+    """Return the live display: a line per task, and the best program of one, of an unsolved one if there is any."""
     lines: list[RenderableType] = [Text(said(each), no_wrap=True, overflow="ellipsis") for each in now[:TASKS]]
     if len(now) > TASKS:
         lines.append(Text(f"and {len(now) - TASKS} more"))
@@ -101,7 +102,7 @@ def _screen(now: Sequence[Tried]) -> RenderableType:
 
 
 class _Lines:
-    """Prints a line where a search came nearer to a task, or went on for a while."""
+    """Prints a line when a search has come nearer to solving a task, or after a while."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -110,7 +111,7 @@ class _Lines:
 
     def show(self, now: Sequence[Tried]) -> None:
         """Print what is new."""
-        late = time.monotonic() - self._when >= SAY
+        late = time.monotonic() - self._when >= PRINT_EVERY
         for each in now:
             if each.best and (late or self._right.get(each.task.id, -1) < each.right):
                 self._console.print(said(each), markup=False, highlight=False, soft_wrap=True)

@@ -24,7 +24,7 @@ def folder(finished, reseeded, short, tmp_path_factory):
     path = tmp_path_factory.mktemp("figures") / "made"
     done = asked(finished, reseeded, short, "--figures", path, "--stage", "train")
     assert done.exception is None
-    assert "figures.md, and as CSV, SVG and PDF score, anytime, diversity, endings, combinations" in done.stdout
+    assert "figures.md, and as CSV, SVG and PDF: score, anytime, diversity, endings, combinations" in done.stdout
     return path
 
 
@@ -84,7 +84,7 @@ def test_one_run_has_no_combinations_and_a_name_is_neither_mathematics_nor_marku
 
 def test_searches_that_go_on_are_left_out_and_said(stopped, tmp_path):
     assert asked(stopped, "--figures", tmp_path).exception is None
-    assert "Searches that are not finished are left out: 1 of stopped." in (tmp_path / "figures.md").read_text()
+    assert "Unfinished searches are left out: 1 of stopped." in (tmp_path / "figures.md").read_text()
     with (tmp_path / "score.csv").open() as file:
         assert {(row["stage"], row["iteration"]) for row in csv.DictReader(file)} == {("train", "0")}
 

@@ -63,7 +63,7 @@ def test_a_copy_of_a_run_is_no_second_seed(views, tmp_path):
     copy = shutil.copytree(views[0].path, tmp_path / "copy")
     with (
         session.view_run(copy) as again,
-        pytest.raises(ConfigError, match=r"finished and copy have the same .* seed 1: they are no two"),
+        pytest.raises(ConfigError, match=r"finished and copy have the same .* seed 1: they do not count as two seeds"),
     ):
         drawn([views[0], again])
 

@@ -1,1 +1,1 @@
-"""Runs as the paper's figures show them (§5): what is computed stands apart from what draws."""
+"""Runs as the paper's figures show them (§5): computing is kept apart from drawing."""

@@ -1,8 +1,8 @@
-"""The score against what was spent: the vote over the first programs of every task, more and more of them (Figures 5
-and 7 to 9).
+"""The score against what was spent: the vote over a growing number of the first programs of every task (Figures 5 and 7
+to 9).
 
-Knows programs, votes and tokens; draws nothing. "First" is the order of the search: a task's samples in the order of
-their requests, then its refinements call by call, the islands in turn, as they ran side by side.
+Knows programs, votes and tokens; draws nothing. "First" means in search order: a task's samples in the order of their
+requests, then its refinements call by call, the islands in turn, because they ran side by side.
 """
 
 from bisect import bisect_right
@@ -19,7 +19,7 @@ from soar.types import Origin, Program, Task
 
 MEASURES = ("score_mean", "solved", "oracle")
 ACROSS = {"": "programs per task", "tokens": "tokens per task", "seconds": "seconds of the search"}
-"""What scores stand against, and how the axis is called; "" for programs."""
+"""What scores are plotted against, with the label of the axis; "" for programs."""
 
 SAYS = (
     "The score, in percent of the tasks whose answers are known, if every task had only its first k programs: these"
@@ -34,7 +34,7 @@ SAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What the first `programs` of a task's programs reach, and the tokens of all completions up to there."""
+    """What the first `programs` programs of a task reach, and the tokens of all completions up to there."""
 
     programs: int
     share: float
@@ -44,11 +44,11 @@ class Reached:
 
 
 Track: TypeAlias = Sequence[Reached]
-"""A task's way through a search: after 1, 2, 4, … programs, and after all; that has the tokens of all completions."""
+"""A task's way through a search: after 1, 2, 4, … programs, and all; the last has the tokens of all completions."""
 
 
 def in_time(origin: Origin) -> tuple[bool, int, int, int]:
-    """Return what completions of one task and search are sorted by to stand in the order of the search."""
+    """Return the key that sorts completions of one task and search into search order."""
     return origin.phase != "sample", origin.step, origin.island, origin.index
 
 
@@ -60,9 +60,9 @@ def track(
     counts: Sequence[int] = (),
     earlier: Sequence[Program] = (),
 ) -> tuple[Reached, ...]:
-    """Return what a task's programs of one search reach, the first of them first. `tokens` are those of every
-    completion, with a program or without; the task's answers must be known. `counts` in place of 1, 2, 4, …; programs
-    of `earlier` searches vote with them and are not counted."""
+    """Return what a task's programs of one search reach, the smallest number of them first. `tokens` covers every
+    completion, with or without a program; the task's answers must be known. `counts` replaces 1, 2, 4, …; programs of
+    `earlier` searches vote with them and are not counted."""
     order = sorted(tokens, key=in_time)
     spent = dict(zip(order, accumulate(tokens[origin] for origin in order), strict=True))
     programs = sorted(programs, key=lambda program: in_time(program.origin))
@@ -81,18 +81,18 @@ def track(
 
 
 def sizes(most: int) -> list[int]:
-    """Return the powers of two below a number, and the number."""
+    """Return the powers of two below a number, and the number itself."""
     return [1 << power for power in range(most.bit_length()) if 1 << power < most] + [most] if most else []
 
 
 def at(track: Track, programs: int) -> Reached:
-    """Return what a task's first so many programs reach, all where it has fewer."""
+    """Return what the first `programs` programs of a task reach, or all if it has fewer."""
     return track[max(0, bisect_right(track, programs, key=lambda each: each.programs) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search of a run with the tracks of its tasks whose answers are known, and the seconds that it took."""
+    """A search of a run with the tracks of its tasks whose answers are known, and the seconds it took."""
 
     run: Drawn
     key: tuple[str, int]
@@ -101,8 +101,8 @@ class Search:
 
 
 def anytime_points(found: Iterable[Search]) -> Iterator[Point]:
-    """Yield the scores of every search after 1, 2, 4, … programs and the most that a task of its line has: so that the
-    runs of a line have a value at the same places."""
+    """Yield the scores of every search after 1, 2, 4, … programs and after the most that a task of its line has, so
+    that all runs of a line have values at the same places."""
     found = [each for each in found if any(track[-1].programs for track in each.tracks)]
     most: dict[tuple[str, tuple[str, int]], int] = {}
     for each in found:
@@ -145,7 +145,7 @@ def anytime_figure(points: Sequence[Point]) -> Figure:
 
 
 def _table(found: Means) -> tuple[list[str], list[list[str]]]:
-    """Return a row per search: score_mean at powers of four and at the end, and what all of it took."""
+    """Return a row per search: score_mean at powers of four and at the end, and the total spent."""
     steps = [4**power for power in range(8) if 4**power < max((place.programs for place in found), default=0)]
     rows = []
     for line, stage, iteration in searches(found):
@@ -169,7 +169,7 @@ def _panel(found: Means, stage: str, across: str) -> Panel:
 
 
 def _series(found: Means, line: str, stage: str, iteration: int, across: str, colour: int, shade: float) -> Series:
-    """Return score_mean of one search; against tokens or seconds these are means over seeds, too."""
+    """Return score_mean of one search; tokens or seconds on the x axis are means over seeds, too."""
     of = [p for p in found if (p.line, p.stage, p.iteration, p.measure) == (line, stage, iteration, "score_mean")]
     xs = {p: _across(found, p, across) for p in of}
     of = [p for p in of if xs[p] is not None]
@@ -184,7 +184,7 @@ def _series(found: Means, line: str, stage: str, iteration: int, across: str, co
 
 
 def _across(found: Means, place: Place, across: str) -> float | None:
-    """Return where a score stands on an axis; None where that is not known, or not above 0: the axis is logarithmic."""
+    """Return where a score stands on the x axis; None if unknown or not above 0, for the axis is logarithmic."""
     if not across:
         return place.programs
     spent = found.get(Place(place.line, place.stage, place.iteration, across, place.programs))

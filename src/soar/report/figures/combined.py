@@ -7,16 +7,16 @@ from soar.report.together import Together, Vote, notes
 
 MEASURES = ("score_mean", "solved", "oracle")
 COLUMNS = ("runs", "searches", "programs", "measure", "value")
-"""Of the long form."""
+"""Columns of the long form."""
 
 
 def combined_figure(found: Together, names: Sequence[str]) -> Figure:
-    """Return the figure of votes: a place on the x axis per combination. `names` are those of the runs."""
+    """Return the figure of joint votes: a place on the x axis per combination. `names` are those of the runs."""
     votes = [vote for vote in found.votes if vote.answered]
     legend = ", ".join(f"{number} {name}" for number, name in enumerate(names, 1))
     says = [
-        f"Programs of several runs vote together: {legend}. In percent of the shared tasks whose answers are known; no"
-        " means over seeds, every combination is one vote.",
+        f"Programs of several runs vote together: {legend}. Values are percent of the shared tasks whose answers are"
+        " known; they are no means over seeds: every combination is one vote.",
         *(line[0].upper() + line[1:] + "." for line in notes(found)),
     ]
     rows = [[_combination(vote), *(f"{_percent(vote)[name]:.1f}" for name in MEASURES)] for vote in votes]
@@ -24,14 +24,14 @@ def combined_figure(found: Together, names: Sequence[str]) -> Figure:
     series = [
         Series(
             name,
-            [place + (number - 1) / 5 for place in range(len(votes))],
+            [place + (number - 1) / 5 for place in range(len(votes))],  # side by side at their place
             [_percent(vote)[name] for vote in votes],
             [None] * len(votes),
             number,
         )
         for number, name in enumerate(MEASURES)
     ]
-    panel = Panel("votes together", "runs", "%", series, ticks=[_combination(vote) for vote in votes])
+    panel = Panel("joint votes", "runs", "%", series, ticks=[_combination(vote) for vote in votes])
     headings = ("runs", *MEASURES)
     title = "Score per combination of runs"
     return Figure("combinations", title, "Figure 10", says, headings, rows, values, COLUMNS, [[panel]])

@@ -1,7 +1,7 @@
 """How different the programs of a task are, search by search (Figure 6). Knows texts and distances; draws nothing.
 
-By n-grams of lexemes (`soar.learning.embed.ngrams`), where the paper uses CodeRankEmbed: numbers are to be compared
-with each other, and not with the paper's.
+Uses n-grams of lexemes (`soar.learning.embed.ngrams`) where the paper uses CodeRankEmbed: compare the numbers with each
+other, not with the paper's.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,25 +16,25 @@ from soar.report.figures.score import iterations
 from soar.seeds import rng
 
 MOST = 200
-"""Programs of one task and search that are compared; of more, so many are drawn."""
+"""The most programs of one task and search that are compared; of more, this many are drawn."""
 
 KINDS = {True: "solved", False: "unsolved"}
 
 Distances: TypeAlias = Sequence[tuple[bool, float]]
-"""Of each task of a search whose answers are known and that has two programs: whether its vote solved it, and its
-programs' mean distance."""
+"""For each task of a search with known answers and at least two programs: whether its vote solved it, and the mean
+distance of its programs."""
 
 SAYS = (
-    "The mean cosine distance (1 − cosine) of two programs of a task, of all programs of the search, copies too; the"
-    " mean over the tasks that the search's vote solved, and over those that it did not. Embeddings are counts of"
-    f" n-grams of lexemes, not the paper's CodeRankEmbed. Of a task with more than {MOST} programs, {MOST} are drawn by"
-    " a fixed seed. Tasks with fewer than two programs are left out.",
+    "The mean cosine distance (1 − cosine) between two programs of a task, over all programs of the search including"
+    " copies; averaged over the tasks that the search's vote solved, and over those that it did not. Embeddings are"
+    f" counts of n-grams of lexemes, not the paper's CodeRankEmbed. For a task with more than {MOST} programs, a fixed"
+    f" seed draws {MOST}. Tasks with fewer than two programs are left out.",
 )
 
 
 def distance(codes: Sequence[str], *key: str | int) -> float | None:
-    """Return the mean cosine distance of all pairs of programs, from 0 to 2; None for less than two. Of more than
-    `MOST`, those are taken that a fixed seed and `key` draw."""
+    """Return the mean cosine distance of all pairs of programs, from 0 to 2; None for fewer than two. Of more than
+    `MOST`, a fixed seed and `key` draw that many."""
     if len(codes) < 2:
         return None
     if len(codes) > MOST:
@@ -47,7 +47,7 @@ def distance(codes: Sequence[str], *key: str | int) -> float | None:
 
 
 def diversity_points(run: Drawn, found: Mapping[tuple[str, int], Distances]) -> Iterator[Point]:
-    """Yield the mean distance over solved and over unsolved tasks of each search, and how many tasks these are."""
+    """Yield the mean distance over solved and over unsolved tasks of each search, and how many tasks those are."""
     for search, distances in found.items():
         for solved, name in KINDS.items():
             own = [value for was, value in distances if was == solved]

@@ -1,4 +1,4 @@
-"""Figures as SVG and PDF, by matplotlib, which is imported here only. Knows panels and series; computes no value."""
+"""Draws figures as SVG and PDF by matplotlib, imported only here. Knows panels and series; computes no value."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
-"""Those of Okabe and Ito, which most people tell apart."""
+"""The palette of Okabe and Ito, which most people can tell apart."""
 
 PANEL = 3.6, 2.7
 """Width and height of one panel, in inches."""
 
 TICKS = 12
-"""So many named places one panel holds; a panel of more is wider."""
+"""How many named places one panel holds; with more it gets wider."""
 
 STYLE: dict[str, Any] = {
     "axes.spines.right": False,
@@ -34,14 +34,14 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "soar",
     "text.parse_math": False,
 }
-"""Text stays text, names are no mathematics, and the same values give the same bytes."""
+"""Text stays text, names are not parsed as mathematics, and the same values give the same bytes."""
 
 FORMATS = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-"""The files of a figure, and what keeps the hour out of them."""
+"""The file formats of a figure, with the metadata that keeps the current time out of them."""
 
 
 def matplotlib_or_error() -> None:
-    """Raise `ConfigError` with the command that brings it where matplotlib is missing."""
+    """Raise `ConfigError` with the install command if matplotlib is missing."""
     require("a figure", "figures", "matplotlib")
 
 
@@ -50,7 +50,7 @@ def draw(figure: Figure, folder: Path) -> None:
     from matplotlib import style
 
     with style.context(["default", STYLE]), warnings.catch_warnings():  # whatever the user's settings are
-        # A run may be called in letters that the font lacks: they are text in the SVG all the same, boxes in the PDF.
+        # A run's name may have letters that the font lacks: still text in the SVG, boxes in the PDF.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         canvas = _canvas(figure.panels)
         for suffix, metadata in FORMATS.items():
@@ -59,7 +59,7 @@ def draw(figure: Figure, folder: Path) -> None:
 
 
 def _canvas(panels: Sequence[Sequence[Panel]]) -> "Canvas":
-    """Return all panels, with one legend for all below them."""
+    """Return all panels, with one legend below them."""
     from matplotlib.figure import Figure as Canvas
 
     columns = max(map(len, panels))
@@ -77,7 +77,7 @@ def _canvas(panels: Sequence[Sequence[Panel]]) -> "Canvas":
 
 
 def _panel(panel: Panel, axes: "Axes") -> dict[str, Any]:
-    """Draw a panel; return what stands for each of its series in a legend."""
+    """Draw a panel; return the legend handle of each of its series."""
     named = {}
     for each, floor in zip(panel.series, _floors(panel), strict=True):
         if panel.stacked:
@@ -94,7 +94,7 @@ def _panel(panel: Panel, axes: "Axes") -> dict[str, Any]:
 
 
 def _ticks(panel: Panel, axes: "Axes") -> None:
-    """Say along the x axis what stands where."""
+    """Label the places on the x axis."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     if panel.log:
@@ -110,7 +110,7 @@ def _ticks(panel: Panel, axes: "Axes") -> None:
 
 
 def _line(series: Series, axes: "Axes", panel: Panel) -> Any:
-    """Draw a series as a line, or as marks only where places have names, with intervals where there are some."""
+    """Draw a series as a line, or only as markers if places have names, with intervals if there are any."""
     halves = [half or 0.0 for half in series.halves]
     look = {"color": _colour(series), "alpha": 0.3 + 0.7 * series.shade}
     (line,) = axes.plot(
@@ -131,7 +131,7 @@ def _line(series: Series, axes: "Axes", panel: Panel) -> Any:
 
 
 def _top(panel: Panel) -> float:
-    """Return where the y axis ends: above all values and intervals, at most where nothing can be."""
+    """Return where the y axis ends: above all values and intervals, at most at the top of what is possible."""
     if panel.stacked:
         return panel.top
     reached = [y + (half or 0.0) for each in panel.series for y, half in zip(each.ys, each.halves, strict=True)]
@@ -152,6 +152,6 @@ def _colour(series: Series) -> str:
 
 
 def _label(series: Series) -> str:
-    """Return what stands in the legend; what begins with an underscore would be left out of it."""
+    """Return the legend text; matplotlib leaves out labels that begin with an underscore."""
     label = visible(series.label)
     return f" {label}" if label.startswith("_") else label

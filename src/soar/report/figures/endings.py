@@ -15,7 +15,7 @@ NONE = Mean(0.0, None, 0)
 
 def ending_points(run: Drawn, records: Sequence[Mapping[str, Any]], kinds: Iterable[str]) -> Iterator[Point]:
     """Yield how a run's completions ended, in percent: a value for every kind in every search that has completions,
-    also where it is 0, so that a mean over seeds counts it."""
+    even if it is 0, so that a mean over seeds counts it."""
     kinds = list(kinds)
     for record in records:
         total = sum(record["status"].values())
@@ -25,7 +25,7 @@ def ending_points(run: Drawn, records: Sequence[Mapping[str, Any]], kinds: Itera
 
 
 def kinds_of(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return all ways in which completions ended: those that ran first, then by their names."""
+    """Return all ways in which completions ended: "ok" first, then by name."""
     found = {status for record in records for status in record["status"]}
     return sorted(found, key=lambda kind: (kind != "ok", kind))
 

@@ -1,4 +1,4 @@
-"""What a figure is before anything draws it: values, a small table, panels of series. Data only."""
+"""A figure before anything draws it: values, a small table, panels of series. Data only."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from soar.report.figures.point import COLUMNS, Mean, Means
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A line of a panel, or a layer of its bars: `halves` of intervals are None where there is none. `colour` is a
-    number that the drawing gives a colour, `shade` from 0 (faint) to 1."""
+    """A line of a panel, or a layer of its bars. `halves` are half the widths of intervals, None if there is none.
+    `colour` is a number that the drawing maps to a colour; `shade` is from 0 (faint) to 1."""
 
     label: str
     xs: Sequence[float]
@@ -22,7 +22,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes. `ticks` name the places 0, 1, … of the x axis; `log` makes that logarithmic, to base 2;
+    """One pair of axes. `ticks` name the places 0, 1, … of the x axis; `log` makes that axis logarithmic, to base 2;
     `stacked` series are layers of bars; no value lies above `top`."""
 
     title: str
@@ -37,9 +37,9 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: its files' name, what it shows, which of the paper's it is made after, sentences that say how it is
-    read, a small table, all values in the long form, and rows of panels. Without values it is not drawn, and `says`
-    says why."""
+    """A figure: the name of its files, what it shows, which of the paper's it follows, sentences on how to read it, a
+    small table, all values in the long form, and rows of panels. Without values it is not drawn, and `says` says
+    why."""
 
     name: str
     title: str
@@ -68,13 +68,13 @@ def lines(found: Means) -> list[str]:
 
 
 def counted(found: Iterable[Mean]) -> str:
-    """Return how many seeds stand behind means: not all have finished the same searches."""
+    """Return how many seeds are behind some means: not all seeds have finished the same searches."""
     seeds = {each.seeds for each in found} or {0}
     return f"n = {max(seeds)}" if len(seeds) == 1 else f"n = {min(seeds)} to {max(seeds)}"
 
 
 def cell(found: Mean | None, digits: int = 1) -> str:
-    """Return a mean as it stands in a table: with its interval where there is one, and the number of seeds."""
+    """Return a mean as a table shows it: with its interval if there is one, and the number of seeds."""
     if found is None:
         return "–"
     half = "" if found.half is None else f" ± {found.half:.{digits}f}"

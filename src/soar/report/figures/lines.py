@@ -1,5 +1,5 @@
-"""Which runs are one line of a figure: those whose configurations differ in nothing but the seed. Knows what a run was
-begun with; reads no program.
+"""Groups runs into the lines of a figure: runs of one line have configurations that differ only in the seed. Knows what
+a run was started with; reads no program.
 """
 
 from collections import defaultdict
@@ -13,9 +13,9 @@ from soar.types import canonical_json
 
 
 def drawn(views: Sequence[RunView]) -> list[Drawn]:
-    """Return each run with its seed and its line, which is called as its first run is.
+    """Return each run with its seed and its line, which is named after its first run.
 
-    `ConfigError` where two runs have the same configuration and the same seed: they are no two draws.
+    `ConfigError` if two runs have the same configuration and the same seed: they do not count as two seeds.
     """
     names = run_names(views)
     first: dict[str, str] = {}
@@ -27,8 +27,8 @@ def drawn(views: Sequence[RunView]) -> list[Drawn]:
         line = first.setdefault(canonical_json(settings), name)
         if seed in seeds[line]:
             raise ConfigError(
-                f"the runs {seeds[line][seed]} and {name} have the same configuration and seed {seed}: they are no two"
-                " seeds; name one of them"
+                f"the runs {seeds[line][seed]} and {name} have the same configuration and seed {seed}: they do not"
+                " count as two seeds; name only one of them"
             )
         seeds[line][seed] = name
         found.append(Drawn(name, seed, line))
@@ -36,13 +36,13 @@ def drawn(views: Sequence[RunView]) -> list[Drawn]:
 
 
 def run_names(views: Sequence[RunView]) -> list[str]:
-    """Return what runs are called: as their directories where these differ, else as their paths."""
+    """Return the names of runs: those of their directories if these differ, else their paths."""
     short = [view.path.resolve().name for view in views]
     return [name if short.count(name) == 1 else str(view.path) for name, view in zip(short, views, strict=True)]
 
 
 def other_tasks(views: Sequence[RunView], runs: Sequence[Drawn]) -> list[str]:
-    """Return the lines whose runs are not all on the same tasks: a seed may draw them (``tasks.count``)."""
+    """Return the lines whose runs are not all on the same tasks: the seed may draw them (``tasks.count``)."""
     sets: defaultdict[str, set[tuple[tuple[str, ...], ...]]] = defaultdict(set)
     for view, run in zip(views, runs, strict=True):
         sets[run.line].add(tuple(tuple(task.id for task in tasks) for tasks in view.tasks.values()))

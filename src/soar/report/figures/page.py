@@ -1,4 +1,4 @@
-"""The figures' text in Markdown: how each is read, a small table, the command that made it. Knows Markdown only."""
+"""The figures' text in Markdown: how to read each, a small table, the command that made it. Knows only Markdown."""
 
 from collections.abc import Iterable, Sequence
 
@@ -21,7 +21,7 @@ def _runs(runs: Sequence[Drawn]) -> str:
         told = ", ".join(f"{run.name} (seed {run.seed})" for run in own)
         rows.append([line, told, f"n = {len(own)}"])
     said = (
-        "Runs whose configurations differ in nothing but the seed are one line: the mean over its seeds ± half of its"
+        "Runs whose configurations differ only in the seed are one line: the mean over its seeds ± half of its"
         " 95 % interval (Student's t). With n = 1 there is no interval."
     )
     return f"{said}\n\n{table(('line', 'runs', 'seeds'), rows)}"

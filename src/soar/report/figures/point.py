@@ -13,12 +13,12 @@ import numpy as np
 from scipy.stats import t
 
 LEVEL = 0.95
-"""Of the interval."""
+"""Confidence level of the interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A run in figures: what it is called, its seed, and its line: the runs that differ from it in the seed only."""
+    """A run in figures: its name, its seed, and its line: the runs that differ from it only in the seed."""
 
     name: str
     seed: int
@@ -27,8 +27,8 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a value belongs: a line of runs, a search, what is measured; `programs` is how many of each task's programs
-    it is about, 0 for all."""
+    """Where a value belongs: a line of runs, a search, a measure; `programs` is how many of each task's programs it
+    covers, 0 for all."""
 
     line: str
     stage: str
@@ -49,8 +49,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean over seeds, half the width of its 95 % interval (None for one seed, of which nothing can be said), and
-    how many seeds there are."""
+    """The mean over seeds, half the width of its 95 % interval (None for one seed, which has no spread), and the number
+    of seeds."""
 
     value: float
     half: float | None
@@ -60,7 +60,7 @@ class Mean:
 Means: TypeAlias = Mapping[Place, Mean]
 
 COLUMNS = ("line", "run", "seed", "stage", "iteration", "programs", "measure", "value")
-"""Of the long form. `programs` is empty where a value is about all."""
+"""Columns of the long form. `programs` is empty if a value covers all."""
 
 
 def point(run: Drawn, search: tuple[str, int], measure: str, value: float, programs: int = 0) -> Point:

@@ -1,5 +1,5 @@
-"""A run read once for all figures: programs are looked at search by search and task by task, and only what the figures
-need of them is kept. Knows the archive's questions; draws nothing.
+"""Reads a run once for all figures, search by search and task by task, and keeps only what the figures need. Knows the
+archive's questions; draws nothing.
 """
 
 from collections import defaultdict
@@ -19,8 +19,8 @@ from soar.types import Program, Task
 
 @dataclass(frozen=True)
 class Reading:
-    """What figures need of a run: the records of its finished searches (those of ``soar report --json``), how many
-    searches are not finished, by stage the tasks whose answers are known, the searches with their tasks' tracks, and
+    """What figures need of a run: the records of its finished searches (those of ``soar report --json``), the number
+    of unfinished searches, the number of tasks with known answers by stage, the searches with their tasks' tracks, and
     how different the programs of each task are."""
 
     run: Drawn
@@ -32,7 +32,7 @@ class Reading:
 
 
 def read(view: RunView, run: Drawn) -> Reading:
-    """Read all programs of a run once. Of a search that goes on nothing is kept: its score is not what it will be."""
+    """Read all programs of a run once. Keeps nothing of an unfinished search: its score is not final."""
     done = {(row.stage, row.iteration): row.seconds for row in view.reader.iterations() if row.finished}
     tracks: defaultdict[tuple[str, int], list[Track]] = defaultdict(list)
     distances: defaultdict[tuple[str, int], list[tuple[bool, float]]] = defaultdict(list)

@@ -8,9 +8,9 @@ from soar.report.figures.point import Drawn, Means, Place, Point, long_form, mea
 
 MEASURES = ("score_mean", "solved", "oracle", "gap")
 SAYS = (
-    "All in percent of the tasks whose answers are known. score_mean: the mean share of test outputs that one of the"
-    " two voted answers has right, as in the paper's tables; solved: one of them has all of a task's right; oracle:"
-    " some program has; gap: oracle − solved, what a perfect vote would add.",
+    "Values are percent of the tasks whose answers are known. score_mean: the mean share of test outputs that one of"
+    " the two voted answers has right, as in the paper's tables; solved: one of them has all test outputs of a task"
+    " right; oracle: some program has; gap: oracle − solved, what a perfect vote would add.",
 )
 
 

@@ -1,4 +1,4 @@
-"""All figures of some runs as files in a folder. Knows which figures there are and in which order."""
+"""Writes all figures of some runs as files in a folder. Knows which figures there are, and their order."""
 
 import csv
 import io
@@ -23,11 +23,11 @@ from soar.report.view import RunView, leak_lines
 
 
 def write_figures(views: Sequence[RunView], folder: Path, command: str, stage: str | None = None) -> str:
-    """Write the figures of runs into a folder, made where it is not there; return what was written.
+    """Write the figures of runs into a folder, created if missing; return what was written.
 
-    ``figures.md`` tells all of them; of each there are the values as CSV, and SVG and PDF. Files of these names are
-    written over. `stage`: of which stage runs vote together (default: each run's last). `ConfigError` without
-    matplotlib or where the folder's name is that of a file.
+    ``figures.md`` describes all of them; each has its values as CSV, and an SVG and a PDF. Files of these names are
+    overwritten. `stage`: the stage whose programs vote together (default: each run's last). `ConfigError` without
+    matplotlib, or if a file has the folder's name.
     """
     matplotlib_or_error()
     if folder.exists() and not folder.is_dir():
@@ -38,14 +38,14 @@ def write_figures(views: Sequence[RunView], folder: Path, command: str, stage: s
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{folder} cannot be made: {error}") from None
+        raise StoreError(f"{folder} cannot be created: {error}") from None
     for figure in figures:
         if figure.values:
             write_atomically(folder / f"{figure.name}.csv", as_csv(figure))
             draw(figure, folder)
     write_atomically(folder / "figures.md", page(figures, runs, _says(views, readings), command))
     made = [figure.name for figure in figures if figure.values]
-    return f"figures.md, and as CSV, SVG and PDF {', '.join(made) or 'nothing: no search is finished'}"
+    return f"figures.md, and as CSV, SVG and PDF: {', '.join(made) or 'nothing, for no search is finished'}"
 
 
 def _figures(readings: Sequence[Reading]) -> list[Figure]:
@@ -60,7 +60,7 @@ def _figures(readings: Sequence[Reading]) -> list[Figure]:
 
 
 def _combined(views: Sequence[RunView], runs: Sequence[Drawn], stage: str | None) -> Figure:
-    """Return the figure of votes together; without values where the runs share no task."""
+    """Return the figure of joint votes; without values if the runs share no task."""
     try:
         found = together(views, stage)
     except DataError as error:
@@ -74,8 +74,8 @@ def _says(views: Sequence[RunView], readings: Sequence[Reading]) -> list[str]:
     differing = other_tasks(views, [each.run for each in readings])
     leaks = dict.fromkeys(line for view in views for line in leak_lines(view.leaks))
     return [
-        *([f"Searches that are not finished are left out: {', '.join(left_out)}."] if left_out else []),
-        *([f"The seeds of {', '.join(differing)} are not on the same tasks."] if differing else []),
+        *([f"Unfinished searches are left out: {', '.join(left_out)}."] if left_out else []),
+        *([f"The seeds of {', '.join(differing)} do not search the same tasks."] if differing else []),
         *(f"{line}." for line in leaks),
     ]
 

@@ -1,1 +1,1 @@
-"""Pages and notebooks: what a run or a search found, as HTML that stands alone. One file per subject."""
+"""Pages and notebooks: what a run or a search found, as self-contained HTML. One file per subject."""

@@ -1,4 +1,4 @@
-"""A chart of step lines as inline SVG, which follows the page's colours. Knows numbers and lines, no subject."""
+"""A chart of step lines as inline SVG that follows the page's colours. Knows numbers and lines, no subject."""
 
 import math
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from soar.report.html.markup import Html, element
 WIDTH, HEIGHT = 560, 260
 LEFT, RIGHT, TOP, BOTTOM = 44, 10, 10, 38
 TICKS = 5
-"""About how many numbers stand at an axis."""
+"""Roughly how many numbers an axis shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line through points (x, y), which keeps its height until the next; its class and what it is called."""
+    """A line through points (x, y) that keeps its height until the next; its CSS class and its name."""
 
     points: Sequence[tuple[float, float]]
     style: str
@@ -22,7 +22,7 @@ class Line:
 
 
 def chart(lines: Sequence[Line], across: str, up: str) -> Html:
-    """Return lines over two axes from 0 on, with what is counted along each."""
+    """Return lines over two axes that start at 0, each labelled with what it counts."""
     right = max((x for line in lines for x, _ in line.points), default=1) or 1
     top = max((y for line in lines for _, y in line.points), default=1) or 1
     down = ticks(top)
@@ -45,7 +45,7 @@ def chart(lines: Sequence[Line], across: str, up: str) -> Html:
 
 
 def ticks(top: float) -> list[int]:
-    """Return round whole numbers from 0 on, the last not far below or above the highest value."""
+    """Return round whole numbers from 0 up, the last not far below or above the highest value."""
     raw = max(top / TICKS, 1)
     size = 10 ** math.floor(math.log10(raw))
     step = next(size * times for times in (1, 2, 5, 10) if size * times >= raw)

@@ -1,4 +1,4 @@
-"""A program as it is read: its text, with Python's words, strings and comments told apart. Knows Python's tokens."""
+"""A program to read: its text, with keywords, strings, comments and numbers coloured. Knows Python's tokens."""
 
 import io
 import keyword
@@ -10,16 +10,16 @@ CLASSES = {tokenize.STRING: "st", tokenize.COMMENT: "co", tokenize.NUMBER: "nu"}
 
 
 def code(program: str) -> Html:
-    """Return a program as a block of text, in colours where it can be read as Python."""
+    """Return a program as a block of text, coloured if it can be read as Python."""
     try:
         inside = _coloured(program)
-    except (tokenize.TokenError, SyntaxError, ValueError):  # a program that is none is shown all the same
+    except (tokenize.TokenError, SyntaxError, ValueError):  # text that is not Python is shown uncoloured
         inside = joined([program])
     return element("pre", element("code", inside))
 
 
 def _coloured(program: str) -> Html:
-    """Return all of the text, pieces of it in elements of a class."""
+    """Return the whole text, its coloured pieces in elements of a class."""
     starts = [0]
     for line in program.split("\n"):
         starts.append(starts[-1] + len(line) + 1)
@@ -31,7 +31,7 @@ def _coloured(program: str) -> Html:
             continue
         begin, end = (starts[row - 1] + column for row, column in (token.start, token.end))
         if begin < done or program[begin:end] != token.string:
-            raise ValueError("the places of its tokens are not what they seem")
+            raise ValueError("the positions of its tokens do not match its text")
         parts += [program[done:begin], element("span", token.string, class_=kind)]
         done = end
     return joined([*parts, program[done:]])

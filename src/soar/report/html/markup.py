@@ -1,4 +1,4 @@
-"""Elements of HTML from text: the one place where anything becomes markup.
+"""HTML elements from text: the one place where anything becomes markup.
 
 Whatever is not `Html` already is text, and is escaped: a hostile id, program or message can only be read. Knows no
 subject and no style.
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from soar.report.foreign import visible
 
 VOID = frozenset({"br", "meta", "link"})
-"""Elements that hold nothing and have no end."""
+"""Elements without content or an end tag."""
 
 
 class Html(str):
@@ -20,21 +20,21 @@ class Html(str):
 
 
 def text(value: object) -> Html:
-    """Return a value's text as markup that shows it; what would be obeyed or not be seen stands as in a Python
+    """Return a value's text as markup that shows it; what would be obeyed or hidden is escaped as in a Python
     string."""
     return Html(html.escape(visible(str(value)), quote=True))
 
 
 def joined(parts: Iterable[object]) -> Html:
-    """Return parts one behind the other: markup as it is, all else as text; None is nothing."""
+    """Return the parts in a row: markup as it is, all else as text; None is left out."""
     return Html("".join(part if isinstance(part, Html) else text(part) for part in parts if part is not None))
 
 
 def element(name: str, /, *inside: object, **attributes: object) -> Html:
-    """Return an element. An attribute of None is left out; of ``class_`` and ``stroke_width`` the names are ``class``
-    and ``stroke-width``."""
+    """Return an element. An attribute that is None is left out; ``class_`` and ``stroke_width`` become ``class`` and
+    ``stroke-width``."""
     named = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value is not None)
-    # Also what is markup elsewhere is text in an attribute.
+    # In an attribute, markup is text too.
     start = "".join(
         f' {key}="{text(str.__str__(value) if isinstance(value, Html) else value)}"' for key, value in named
     )

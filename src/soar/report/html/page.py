@@ -1,6 +1,6 @@
-"""A run's report as one page that stands alone, and the same in short for a notebook. Knows the order of its parts.
+"""A run's report as one self-contained page, and the same in short for a notebook. Knows the order of its parts.
 
-No script, no font and no picture comes from elsewhere, and the page's own policy forbids it.
+The page loads no script, font or picture from elsewhere, and its own policy forbids it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,15 +24,15 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def write_page(view: RunView, out: Path) -> str:
-    """Write the report of a run, whole or not at all; return what was written."""
+    """Write the report of a run, all or nothing; return what was written."""
     text = page(view)
     with growing(out) as sink:
         sink.write(text)
-    return f"{len(text.encode()) / 1e6:.1f} MB, which any browser opens"
+    return f"{len(text.encode()) / 1e6:.1f} MB, to open in any browser"
 
 
 def page(view: RunView) -> str:
-    """Return the report of a run as it stands, a whole HTML document."""
+    """Return the report of a run as it stands, as a complete HTML document."""
     found = overview(view)
     head = element(
         "head",
@@ -66,7 +66,7 @@ def _standing(view: RunView, found: Overview, now: str | None = None) -> Html:
     done = sum(record["finished"] for record in found.records)
     state = "finished" if done == len(view.plan) else f"{done} of {len(view.plan)} searches finished"
     sources = ", ".join(f"{name} ({source})" for name, source in view.sources.items())
-    told = element("p", f"{state}; stages: {sources}{f'; as it stood on {now}' if now else ''}", class_="soft")
+    told = element("p", f"{state}; stages: {sources}{f'; as of {now}' if now else ''}", class_="soft")
     return joined([told, *(element("p", element("strong", line)) for line in leak_lines(view.leaks))])
 
 
@@ -99,7 +99,7 @@ def _reached_note() -> Html:
 
 def _telling_note() -> Html:
     said = (
-        "Right on tasks that few programs solve; right on the training pairs and wrong on a test output; nearest where"
+        "Right on tasks that few programs solve; right on the training pairs but wrong on a test output; nearest if"
         " none is right on the training pairs."
     )
     return element("p", said, class_="soft")

@@ -1,4 +1,4 @@
-"""The score of a run against its programs, by phase and iteration. Knows what is counted; draws by `chart`."""
+"""The score of a run against its programs, by phase and iteration. Knows what is counted; `chart` draws it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,16 +7,16 @@ from soar.report.html.markup import Html, element, joined
 from soar.report.overview import Curve
 
 COLOURS = 6
-"""How many iterations the style sheet tells apart."""
+"""How many iterations the style sheet has colours for."""
 
 UP = {
     False: "tasks with a program right on all training pairs",
-    True: "tasks with a program right on all pairs, test outputs too",
+    True: "tasks with a program right on all training and test pairs",
 }
 
 
 def scores(curves: Mapping[str, Sequence[Curve]]) -> Html:
-    """Return the charts of every stage: one for the training pairs, one for all pairs where these are known."""
+    """Return the charts of every stage: one for the training pairs, one for all pairs if these are known."""
     return joined(_stage(name, found) for name, found in curves.items())
 
 

@@ -1,4 +1,4 @@
-"""What each search of a run reached, what it took, and what ended its programs: the tables of a report."""
+"""The tables of a report: what each search of a run reached, what it took, and what ended its programs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -15,13 +15,13 @@ REACHED = (
     ("oracle", "oracle"),
 )
 FAILURES = 20
-"""How many kinds of failure are listed; what else there was is one line."""
+"""How many kinds of failure are listed; the rest are one line."""
 
 WIDEST = 12
 """The length in em of the longest bar."""
 
 NAME, EXAMPLE = 60, 160
-"""The most characters that the kind of a failure and an example of it take: programs name their errors themselves."""
+"""The most characters shown of a failure's kind and of its example: programs may name their own errors."""
 
 
 def reached(records: Sequence[Mapping[str, Any]]) -> Html:
@@ -31,13 +31,13 @@ def reached(records: Sequence[Mapping[str, Any]]) -> Html:
 
 
 def costs(records: Sequence[Mapping[str, Any]], requests: Mapping[str, int]) -> Html:
-    """Return tokens, seconds and, where a price is known, money of each search, and of all."""
+    """Return tokens, seconds and, if a price is set, money of each search, and in total."""
     taken = [key for key in TAKEN if key != "money" or any(record["cost"] is not None for record in records)]
     rows = [[_search(record), *(_number(TAKEN[key](record)) for key in taken)] for record in records]
-    total = ["all", *(_number(_sum(TAKEN[key](record) for record in records)) for key in taken)]
+    total = ["total", *(_number(_sum(TAKEN[key](record) for record in records)) for key in taken)]
     issued, retried, failed = (requests[name] for name in ("issued", "retried", "failed"))
-    asked = f"{issued:,} requests to the model, {retried:,} repeated, {failed:,} failed."
-    unknown = "" if "money" in taken else " Money is not known: no price is set in [budget]."
+    asked = f"{issued:,} requests to the model, {retried:,} retried, {failed:,} failed."
+    unknown = "" if "money" in taken else " Money is unknown: no price is set in [budget]."
     return joined([table(("search", *taken), [*rows, total]), element("p", asked + unknown, class_="soft")])
 
 
@@ -67,7 +67,7 @@ def _number(value: float | None) -> str:
 
 
 def failures(found: Sequence[FailureKind], completions: int) -> Html:
-    """Return what ended programs and completions, by kind, with how often that is."""
+    """Return what ended programs and completions, by kind and with how often."""
     if not found:
         return element("p", "No program failed.")
     listed, rest = found[:FAILURES], found[FAILURES:]
@@ -75,7 +75,7 @@ def failures(found: Sequence[FailureKind], completions: int) -> Html:
     if rest:
         count = sum(each.count for each in rest)
         rows.append([f"{len(rest)} other kinds", f"{count:,}", _share(count, completions), "", ""])
-    return table(("kind", "how often", "of completions", "", "for example"), rows, class_="left")
+    return table(("kind", "count", "of completions", "", "example"), rows, class_="left")
 
 
 def _failure(each: FailureKind, most: int, completions: int) -> list[object]:

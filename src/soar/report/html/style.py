@@ -1,8 +1,8 @@
-"""How pages and notebooks look: one style sheet, light and dark, for screen and paper. Knows classes, no content."""
+"""The one style sheet of pages and notebooks: light and dark, screen and paper. Knows classes, no content."""
 
 from soar.report.html.markup import Html
 
-# Everything stands under .soar, since a notebook has styles of its own.
+# Every rule is scoped to .soar because a notebook has its own styles.
 SHEET = Html("""
 .soar{--ink:#1c1e21;--soft:#5f6670;--line:#d9dce1;--back:#ffffff;--card:#f6f7f9;--good:#1a7f4b;--half:#9a6b00;
 --bad:#b3372f;--none:#8b929c;--a:#2459a6;--b:#b3541e;--c:#1a7f4b;--d:#7a3fa0;--e:#8a6d00;--f:#a02f5f;
@@ -69,4 +69,4 @@ list-style:none}
 .soar pre{white-space:pre-wrap;overflow-wrap:anywhere}.soar .wall li,.soar figure,.soar tr,.soar .values>div,
 .soar pre{break-inside:avoid}}
 """)
-"""The whole style sheet; a page puts it into its head, a notebook's cell before what it shows."""
+"""The whole style sheet; a page puts it in its head, a notebook cell before its content."""

@@ -1,4 +1,4 @@
-"""A task of a run, for a notebook: its answers, its searches, its programs by worth, and the best one whole."""
+"""A task of a run, for a notebook: its answers, searches, programs by worth, and the best program in full."""
 
 from collections.abc import Sequence
 
@@ -33,18 +33,18 @@ def task_cell(seen: TaskView) -> Html:
     if programs:
         parts += [_programs(programs[:LISTED], len(task.train)), program_parts(seen, programs[0])]
     else:
-        parts.append(element("p", "no program yet"))
+        parts.append(element("p", "no programs yet"))
     return cell(*parts)
 
 
 def pairs(seen: TaskView, found: Found | None) -> list[Group]:
-    """Return the training pairs, with what a program gives for each where there is one."""
+    """Return the training pairs, each with the output of a program if one is given."""
     if found is None:
-        return [[(f"pair {n}", e.input), ("wanted", e.output)] for n, e in enumerate(seen.task.train, 1)]
+        return [[(f"pair {n}", e.input), ("expected", e.output)] for n, e in enumerate(seen.task.train, 1)]
     right = verdicts(seen.task.train, found.program.train)
     given = zip(seen.task.train, found.program.train, right, strict=True)
     return [
-        [(f"pair {n}", e.input), ("wanted", e.output), (verdict(output, right=correct), output)]
+        [(f"pair {n}", e.input), ("expected", e.output), (verdict(output, right=correct), output)]
         for n, (e, output, correct) in enumerate(given, 1)
     ]
 
@@ -65,7 +65,7 @@ def _search(search: TaskSearch) -> list[str]:
 
 
 def known(value: bool | None) -> str:
-    """Return yes or no, or a question mark where that is not known."""
+    """Return yes or no, or a question mark if that is not known."""
     return "?" if value is None else "yes" if value else "no"
 
 
@@ -84,6 +84,6 @@ def _programs(programs: Sequence[Found], count: int) -> Html:
 
 
 def program_parts(seen: TaskView, found: Found) -> Html:
-    """Return a program with its text, what it is worth, and how it came about."""
+    """Return a program: its code, what it is worth, and how it came about."""
     lines = (worth(seen, found), lineage_line(seen, found.program))
     return joined([code(found.program.code), *(element("p", line, class_="soft") for line in lines)])

@@ -1,4 +1,4 @@
-"""The programs of a run that tell most, each with its task's values beside what it gave."""
+"""The most telling programs of a run, each with its task's values and its own outputs."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from soar.report.overview import Telling
 from soar.scoring import verdicts
 
 PAIRS = 3
-"""How many training pairs are shown of each, those first on which it is wrong."""
+"""How many training pairs are shown with each program, preferring those it is wrong on."""
 
 
 def telling(found: Sequence[Telling], domain: Domain) -> Html:
-    """Return programs one below the other."""
-    return joined(_program(each, domain) for each in found) if found else element("p", "No program yet.")
+    """Return the programs, one below the other."""
+    return joined(_program(each, domain) for each in found) if found else element("p", "No programs yet.")
 
 
 def _program(each: Telling, domain: Domain) -> Html:
     origin = each.program.origin
-    where = f"{each.program.key}{f', made from {each.program.parents[0]}' if each.program.parents else ''}"
+    where = f"{each.program.key}{f', refined from {each.program.parents[0]}' if each.program.parents else ''}"
     title = f"{each.task.id}, {origin.stage} {origin.iteration}"
     style = {"right": "good", "deceived": "half", "near": "bad"}[each.kind]
     return element(
@@ -38,13 +38,13 @@ def _why(each: Telling) -> str:
     right = sum(verdicts(each.task.train, each.program.train))
     how = "A refinement" if each.program.parents else "A sample"
     if each.kind == "near":
-        return f"{how}, right on {right} of {pairs} training pairs, as near as any of {each.programs} programs came."
+        return f"{how}, right on {right} of {pairs} training pairs, the nearest of {each.programs} programs."
     those = (
         f"{each.right_programs} of {each.programs} programs are" if each.right_programs > 1 else "no other program is"
     )
     if each.kind == "deceived":
-        return f"{how}, right on all {pairs} training pairs and wrong on a test output; {those} right on the pairs."
-    tests = "" if each.test_right is None else ", and on the test"
+        return f"{how}, right on all {pairs} training pairs but wrong on a test output; {those} right on the pairs."
+    tests = "" if each.test_right is None else " and on the test pairs"
     return f"{how}, right on all {pairs} training pairs{tests}; {those} right on the pairs."
 
 
@@ -54,7 +54,7 @@ def _train(each: Telling) -> list[Group]:
     return [
         [
             (f"pair {n + 1}", each.task.train[n].input),
-            ("wanted", each.task.train[n].output),
+            ("expected", each.task.train[n].output),
             (verdict(each.program.train[n], right=right[n]), each.program.train[n]),
         ]
         for n in shown
@@ -66,7 +66,7 @@ def _test(each: Telling) -> list[Group]:
     return [
         [
             (f"test {n + 1}", example.input),
-            *([("wanted", example.output)] if example.output is not None else []),
+            *([("expected", example.output)] if example.output is not None else []),
             (verdict(output, right=correct), output),
         ]
         for n, (example, output, correct) in enumerate(zip(each.task.test, each.program.test, right, strict=True))

@@ -1,4 +1,4 @@
-"""Values and failures beside each other, titled, in groups that belong together. Draws as the domain does."""
+"""Values and failures side by side, titled, in groups that belong together. Draws values as the domain does."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
@@ -22,7 +22,7 @@ def drawn(domain: Domain, value: Output | None) -> Html:
 
 
 def groups(domain: Domain, found: Iterable[Group]) -> Html:
-    """Return groups of titled values, as many beside each other as there is room for."""
+    """Return groups of titled values, as many side by side as there is room for."""
     return element("div", *(element("div", *_figures(domain, group)) for group in found), class_="values")
 
 
@@ -31,7 +31,7 @@ def _figures(domain: Domain, group: Group) -> list[Html]:
 
 
 def verdict(output: Output, *, right: bool | None) -> Html:
-    """Return what is said of an output: right, wrong, failed, or only that it is one."""
+    """Return the label of an output: right, wrong, failed, or just output."""
     if isinstance(output, Failure):
         return element("span", "failed", class_="bad")
     if right is None:

@@ -1,4 +1,4 @@
-"""The wall of a run's tasks: a tile each, with how far its searches came. Knows states, and draws what a task asks."""
+"""The wall of a run's tasks: a tile each, with how far its searches got. Knows states; draws a test input."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ MARKS: Mapping[State, tuple[str, str, str]] = {
     "fits": ("◐", "half", "a program is right on all training pairs"),
     "partly": ("◔", "bad", "a program is right on some training pairs"),
     "nothing": ("✗", "none", "no program is right on any pair"),
-    "waiting": ("·", "waiting", "no program yet"),
+    "waiting": ("·", "waiting", "no programs yet"),
 }
-"""A mark, a class and what is said of each state; the mark is read where the colour is not seen."""
+"""The mark, class and text of each state; the mark tells them apart without colour."""
 
 
 def walls(tiles: Mapping[str, Sequence[Tile]], domain: Domain) -> Html:
