@@ -104,7 +104,7 @@ def test_a_section_takes_the_settings_of_the_part_that_it_names(tmp_path):
     served = '[lm]\nbackend = "openai"\nmodel = "m"\nbase_url = "http://localhost/v1"\n'
     config: Any = load_config(written(tmp_path, served))
     assert (config.lm.model, config.lm.concurrency) == ("m", 64)
-    with pytest.raises(ConfigError, match=r"unknown key lm\.base_url\. The keys there are: backend, model"):
+    with pytest.raises(ConfigError, match=r"unknown key lm\.base_url\. Known keys: backend, model"):
         load_config(written(tmp_path, served.replace("openai", "embedded")))
     with pytest.raises(ConfigError, match=r"lm\.base_url is missing"):
         load_config(written(tmp_path, '[lm]\nbackend = "openai"\nmodel = "m"\n'))

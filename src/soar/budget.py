@@ -1,7 +1,7 @@
 """What a run may spend, in money, tokens and seconds, and what it has spent.
 
-Knows limits and counts; does not know what is bought. What was spent before a resume is read from the archive, so that
-limits hold over all sessions of a run, and may be raised for the next one.
+Knows limits and counts; does not know what is bought. What earlier sessions spent is read from the archive, so that
+limits hold over all sessions of a run; a later session may raise them.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from soar.settings import FREE, Positive, Section
 
 
 class BudgetSettings(Section):
-    """Limits of a whole run; one that is not set does not hold. All of them may be raised on resume.
+    """Limits of a whole run; None is no limit. All of them may be raised on resume.
 
     `max_cost` is in the currency of the prices, which are per million tokens. `max_seconds` counts searching and
-    finetuning, over all sessions; before any finetuning was timed, `finetune_share` of what is left is set aside for
-    those to come (`search_seconds`). `max_tokens_per_task`: a task that has taken as many is searched no further.
+    finetuning, over all sessions; until a finetuning has been timed, `finetune_share` of the seconds left is set aside
+    for all finetunings to come (`search_seconds`). The search of a task ends once it has spent `max_tokens_per_task`.
     """
 
     max_cost: float | None = Field(default=None, gt=0, json_schema_extra=FREE)
@@ -32,7 +32,7 @@ class BudgetSettings(Section):
     price_per_million_completion_tokens: float = Field(default=0.0, ge=0, json_schema_extra=FREE)
 
     def cost(self, tokens: "Tokens") -> float | None:
-        """Return what tokens cost, None where no price is set."""
+        """Return what tokens cost, None if no price is set."""
         prices = self.price_per_million_prompt_tokens, self.price_per_million_completion_tokens
         return (tokens.prompt * prices[0] + tokens.completion * prices[1]) / 1e6 if any(prices) else None
 
@@ -52,19 +52,19 @@ class Tokens:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Tokens read and written together."""
         return self.prompt + self.completion
 
 
 def search_seconds(
     left: float | None, amounts: Sequence[int], finetunings: int, last: float | None, share: float
 ) -> float | None:
-    """Return the seconds after which a search ends so that what follows it has time too; None where only the run's own
-    limit ends it: nothing follows, nothing is left, or there is no limit.
+    """Return the seconds after which a search ends so that later steps have time too; None if only the run's own limit
+    ends it: nothing follows, no time is left, or there is no limit.
 
-    `left` are the seconds of the run; `amounts` how much this search is to do and each that follows, in any unit;
-    `finetunings` how many follow, `last` what the last one took. For each of them as much is set aside as the last one
-    took, but at most half of what is left; before the first, `share` of what is left for all of them. Searches divide
+    `left` are the run's remaining seconds; `amounts` the work of this search and of each later one, in any unit;
+    `finetunings` the number still to come, `last` the seconds of the last one. Each is assumed to take as long as the
+    last, but together they get at most half of what is left; before the first, they get `share` of it. Searches divide
     the rest in proportion to their amounts.
     """
     if not left or len(amounts) < 2 or not amounts[0]:
@@ -74,13 +74,13 @@ def search_seconds(
 
 
 class Meter:
-    """Counts what a run spends and admits calls so that no limit is passed: a call that might not fit beside those
-    under way waits for them, and is refused with `BudgetReached` once nothing is left to wait for."""
+    """Counts what a run spends and admits calls so that no limit is exceeded: a call that might not fit beside those in
+    flight waits for them, and raises `BudgetReached` once none is left to wait for."""
 
     def __init__(
         self, limits: BudgetSettings, by_task: Mapping[str, Tokens] | None = None, seconds: float = 0.0
     ) -> None:
-        """Begin with what earlier sessions spent: tokens by task, and seconds."""
+        """Start from what earlier sessions spent: tokens by task, and seconds."""
         self.limits = limits
         self._by_task = dict(by_task or {})
         self._spent = sum(self._by_task.values(), Tokens())
@@ -89,26 +89,26 @@ class Meter:
         self._settled = asyncio.Event()
 
     def seconds_left(self) -> float | None:
-        """Return the seconds until `max_seconds` is reached, None where that does not hold."""
+        """Return the seconds until `max_seconds` is reached, None without that limit."""
         limit = self.limits.max_seconds
         return None if limit is None else max(0.0, self._begun + limit - time.monotonic())
 
     @property
     def out_of_time(self) -> str:
-        """What is said when `max_seconds` is reached, by whoever notices it first: a call, a search, a finetuning."""
+        """The message for `max_seconds`, whoever notices first: a call, a search or a finetuning."""
         return f"budget.max_seconds = {self.limits.max_seconds or 0:g} is reached"
 
     def for_search(self, amounts: Sequence[int], finetunings: int, last: float | None) -> float | None:
-        """Return the seconds after which a search ends for the steps that follow it (`search_seconds`)."""
+        """Return the seconds after which a search ends to leave time for later steps (`search_seconds`)."""
         return search_seconds(self.seconds_left(), amounts, finetunings, last, self.limits.finetune_share)
 
     def exhausted(self, task_id: str) -> bool:
-        """Return whether a task has taken all the tokens that one may."""
+        """Return whether a task has spent its limit of tokens."""
         limit = self.limits.max_tokens_per_task
         return limit is not None and self._by_task.get(task_id, Tokens()).total >= limit
 
     async def admit(self, most: Tokens) -> None:
-        """Return once a call that takes at most so many tokens fits; `settle` it afterwards, whatever happens."""
+        """Wait until a call of at most `most` tokens fits; call `settle` afterwards, whatever happens."""
         while (reason := self._over(self._spent + self._reserved + most)) is not None:
             if self._reserved.total == 0:
                 raise BudgetReached(f"{reason}: {self._needed(most)}")
@@ -117,7 +117,7 @@ class Meter:
         self._reserved += most
 
     def settle(self, most: Tokens) -> None:
-        """Give back what was admitted; what it really took has been counted by `count`."""
+        """Release what `admit` reserved; `count` has counted what the call really took."""
         self._reserved -= most
         self._settled.set()
 
@@ -127,7 +127,7 @@ class Meter:
         self._by_task[task_id] = self._by_task.get(task_id, Tokens()) + tokens
 
     def _over(self, tokens: Tokens) -> str | None:
-        """Return which limit these tokens in all would pass, None if none."""
+        """Say which limit this total of tokens would exceed, None if none."""
         cost = self.limits.cost(tokens)
         if self.limits.max_tokens is not None and tokens.total > self.limits.max_tokens:
             return f"budget.max_tokens = {self.limits.max_tokens} is reached"
@@ -136,7 +136,7 @@ class Meter:
         return self.out_of_time if self.seconds_left() == 0 else None
 
     def _needed(self, most: Tokens) -> str:
-        """Return what was spent, and what the next call alone may take."""
+        """Say what was spent, and what the next call alone may take."""
         cost = self.limits.cost(self._spent)
         spent = f"{self._spent.total} tokens" + (f", {cost:.2f} in money" if cost is not None else "")
         return f"{spent} spent, and the next call may take {most.total} tokens. Raise the limit with --set to continue"

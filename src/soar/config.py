@@ -1,7 +1,7 @@
-"""A whole configuration: the settings that lie beside each part, put together, and read strictly from TOML.
+"""A whole configuration: the settings declared beside each part, combined, and read strictly from TOML.
 
 Knows names, types and bounds. `[lm]`, `[executor]` and `[finetune]` take the settings of the part that they name, which
-may be one of a user's; what parts do, and whether they fit together, is `soar.method`'s.
+may be a user's own; `soar.method` knows what parts do and whether they fit together.
 """
 
 import difflib
@@ -38,10 +38,10 @@ TRAINERS = {
 
 
 class TasksSettings(Section):
-    """Which tasks are searched, of which domain. `source` is a built-in set (None: the domain's first), a folder or a
-    file; `ids_file` keeps exactly the ids in a file, or in the shipped one of this name; `count` draws that many. What
-    is no task among others is passed over, and refused if `strict`. `allow_leak`: a run may learn from tasks that it is
-    judged on, and its reports say so."""
+    """Which tasks are searched, and their domain. `source` is a built-in set (None: the domain's first), a folder or a
+    file; `ids_file` keeps exactly the ids in a file, or in the shipped one of this name; `count` draws that many. A
+    file that is no task is skipped, or refused if `strict`. `allow_leak`: a run may learn from tasks that it is judged
+    on, and its reports say so."""
 
     domain: str = "arc"
     source: str | None = None
@@ -52,26 +52,26 @@ class TasksSettings(Section):
 
 
 class PromptSettings(Section):
-    """How tasks are rendered. `rendering` None: as the model's backend prefers. `few_shot` shows one solved ARC-train
-    task (App. D.5)."""
+    """How tasks are rendered. `rendering` None: the one that the model's backend prefers. `few_shot` shows one solved
+    ARC-train task (App. D.5)."""
 
     rendering: str | None = None
     few_shot: bool = False
 
 
 class AnswerSettings(Section):
-    """How programs vote (§3.2, App. D.1), and the filters that keep programs from voting and teaching (App. F)."""
+    """How programs vote (§3.2, App. D.1), and the filters that exclude programs from voting and learning (App. F)."""
 
     voter: str = "sum"
     filters: tuple[str, ...] = ("hard-coded",)
 
 
 class StageSettings(Section):
-    """A stretch of iterations on one task set. `answers` "hidden" is test-time training (§3.4).
+    """Iterations on one task set. `answers` "hidden" is test-time training (§3.4).
 
     `base` is "model" (the configured model) or the name of an earlier stage, whose last model is then this stage's θ0.
-    `learns_from` names earlier stages: θ0 is finetuned on the programs of all their searches before the stage's first
-    search, and each later iteration begins from that ("all train").
+    `learns_from` names earlier stages: before the stage's first search, θ0 is finetuned on the programs of all their
+    searches, and each later iteration starts from that model ("all train").
     `source`, `ids_file` and `count` default to those of `[tasks]`.
     """
 
@@ -86,19 +86,19 @@ class StageSettings(Section):
 
 
 class LMSection(Section):
-    """The language model: its backend, and the settings that this brings."""
+    """The language model: its backend, and the backend's settings."""
 
     backend: str = "embedded"
 
 
 class ExecutorSection(Section):
-    """Where programs run, and the settings that this brings."""
+    """Where programs run: the kind of executor, and its settings."""
 
     kind: str = "local"
 
 
 class FinetuneSection(Section):
-    """How θ0 is finetuned: the trainer, and the settings that it brings (App. D.4)."""
+    """How θ0 is finetuned: the trainer, and its settings (App. D.4)."""
 
     trainer: str = "trl"
 
@@ -108,7 +108,7 @@ PARTS = {
     "executor": (ExecutorSection, "kind", EXECUTORS),
     "finetune": (FinetuneSection, "trainer", TRAINERS),
 }
-"""Sections whose other keys depend on the part that they name: the section, the key with the name, the choices."""
+"""Sections whose other keys depend on the part that they name: the section, the key of the name, the choices."""
 
 
 class Config(Section):
@@ -132,7 +132,7 @@ class Config(Section):
     def _consistent(self) -> Self:
         names = [stage.name for stage in self.stages]
         if not names:
-            raise ValueError("at least one [[stages]] is needed")
+            raise ValueError("found no [[stages]], expected at least one")
         if len(set(names)) < len(names):
             raise ValueError(f"stages need distinct names, found {names}")
         for position, stage in enumerate(self.stages):
@@ -144,28 +144,29 @@ class Config(Section):
             if unknown := [name for name in stage.learns_from if name not in names[:position]]:
                 earlier = ", ".join(names[:position]) or "there is none"
                 raise ValueError(
-                    f"stage {stage.name!r} learns from {unknown[0]!r}, which is no earlier stage ({earlier}); programs"
-                    " of other runs are learnt from by `soar finetune`"
+                    f"stage {stage.name!r} learns from {unknown[0]!r}, which is no earlier stage ({earlier}); to learn"
+                    " from other runs, use `soar finetune`"
                 )
         return self
 
     def plan(self) -> tuple[Stage, ...]:
-        """Return the stages as the run meets them."""
+        """Return the stages in the order of the run."""
         return tuple(Stage(s.name, s.iterations, s.answers, s.base, s.learns_from) for s in self.stages)
 
     def tasks_of(self, stage: str) -> TasksSettings:
-        """Return where a stage's tasks come from: its own settings before those of `[tasks]`."""
+        """Return where a stage's tasks come from: its own settings override those of `[tasks]`."""
         own = next(each for each in self.stages if each.name == stage)
         return TasksSettings(
             domain=self.tasks.domain,
             source=own.source or self.tasks.source,
+            # The ids of [tasks] belong to its source, not to a stage's own.
             ids_file=own.ids_file or (self.tasks.ids_file if own.source is None else None),
             count=own.count or self.tasks.count,
             strict=self.tasks.strict,
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as JSON values, those without a value left out."""
+        """Return the settings as JSON values, omitting those without a value."""
         return self.model_dump(mode="json", exclude_none=True, serialize_as_any=True)
 
 
@@ -176,17 +177,17 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     written = deepcopy(raw)
     for override in overrides:
         _apply(raw, override)
-    _leave_to_other_parts(raw, written)
+    _drop_settings_of_replaced_parts(raw, written)
     return validated(raw, str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return what a TOML file, or the shipped one of this name, says; `ConfigError` if it cannot be read."""
+    """Return the content of a TOML file, or of the shipped one of this name; `ConfigError` if it cannot be read."""
     try:
         return tomllib.loads(shipped.configuration(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
-            f"no configuration at {path}: name a file, or one that is shipped ({', '.join(shipped.names())})"
+            f"no configuration at {path}: name a file, or a shipped configuration ({', '.join(shipped.names())})"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path} cannot be read as TOML: {error}") from None
@@ -194,7 +195,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def validated(raw: Mapping[str, Any], where: str = "configuration") -> Config:
     """Return the configuration in a nested mapping; `ConfigError` names what is wrong and the choices."""
-    raw = _with_present_names(raw)
+    raw = _with_current_names(raw)
     model = _model(raw)
     try:
         return model.model_validate(raw)
@@ -203,7 +204,7 @@ def validated(raw: Mapping[str, Any], where: str = "configuration") -> Config:
 
 
 def free_settings(config: Config) -> set[str]:
-    """Return the settings, as ``section.key``, that no result depends on: a run may go on with other values."""
+    """Return the settings, as ``section.key``, that no result depends on: a run may resume with other values."""
     return {
         f"{section}.{key}"
         for section, field in type(config).model_fields.items()
@@ -214,14 +215,14 @@ def free_settings(config: Config) -> set[str]:
 
 
 def _model(raw: Mapping[str, Any]) -> type[Config]:
-    """Return the class of a configuration that names these parts."""
+    """Return the configuration class for the parts named in `raw`."""
     sections = {name: _section(name, raw.get(name)) for name in PARTS}
     fields: Any = {name: (section, section.model_construct()) for name, section in sections.items()}
     return create_model("Config", __base__=Config, **fields)
 
 
 def _section(name: str, raw: object) -> type[BaseModel]:
-    """Return the class of one section: the settings of the part that it names, with the key that names it."""
+    """Return the class of one section: the key that names its part, and that part's settings."""
     base, key, choices = PARTS[name]
     given = raw.get(key) if isinstance(raw, Mapping) else None
     given = base.model_fields[key].default if given is None else given
@@ -236,8 +237,8 @@ def _section(name: str, raw: object) -> type[BaseModel]:
     return create_model(base.__name__, __base__=(base, own), __doc__=own.__doc__)
 
 
-def _with_present_names(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the mapping with settings that have moved where they are now; old run directories hold the old names."""
+def _with_current_names(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mapping with old setting names replaced by current ones; old run directories hold the old names."""
     found = deepcopy(dict(raw))
     sandbox, lm = found.get("sandbox"), found.get("lm")
     for key in ("workers", "level"):
@@ -245,16 +246,16 @@ def _with_present_names(raw: Mapping[str, Any]) -> dict[str, Any]:
             found.setdefault("executor", {}).setdefault(key, sandbox.pop(key))
     if isinstance(lm, dict) and lm.get("backend", "embedded") in ("embedded", "scripted"):
         for key in ("concurrency", "deadline_seconds", "give_up_seconds"):
-            lm.pop(key, None)  # once settings of every backend, written to every run directory
+            lm.pop(key, None)  # once settings of every backend, so every old run directory has them
     return found
 
 
 def _apply(raw: dict[str, Any], override: str) -> None:
-    """Set one ``a.b=value`` in place; the value is TOML, or else taken as a plain string."""
+    """Set one ``a.b=value`` in place; a value that is not TOML is a plain string."""
     name, equals, text = override.partition("=")
     keys = name.strip().split(".")
     if not equals or not all(keys):
-        raise ConfigError(f"--set {override!r} is not of the form section.key=value")
+        raise ConfigError(f"--set {override!r}: expected section.key=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -269,8 +270,8 @@ def _apply(raw: dict[str, Any], override: str) -> None:
     node[keys[-1]] = value
 
 
-def _leave_to_other_parts(raw: dict[str, Any], written: Mapping[str, Any]) -> None:
-    """Where an override names another part than the file, leave out what the file sets of its own part alone."""
+def _drop_settings_of_replaced_parts(raw: dict[str, Any], written: Mapping[str, Any]) -> None:
+    """If an override names another part than the file, drop the file's settings that only its own part has."""
     for name, (base, key, _) in PARTS.items():
         now, then = raw.get(name), written.get(name)
         if isinstance(now, dict) and isinstance(then, dict):
@@ -283,14 +284,14 @@ def _leave_to_other_parts(raw: dict[str, Any], written: Mapping[str, Any]) -> No
 
 def _child(node: Any, key: str) -> Any:
     if not isinstance(node, dict):
-        raise ConfigError(f"--set: {key!r} is not inside a section")
+        raise ConfigError(f"--set: {key!r} is not in a section")
     return node.setdefault(key, {})
 
 
 def _explain(model: type[Config], problem: Mapping[str, Any]) -> str:
-    """Return one sentence for one validation problem; an unknown key comes with the keys that exist."""
+    """Return one sentence for one validation problem; for an unknown key, list the existing ones."""
     where = ".".join(str(part) for part in problem["loc"])
-    if not where:  # what no single setting is to blame for
+    if not where:  # a problem of several settings together
         return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{where} is missing"
@@ -300,7 +301,7 @@ def _explain(model: type[Config], problem: Mapping[str, Any]) -> str:
     key = str(problem["loc"][-1])
     near = difflib.get_close_matches(key, choices, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
-    return f"unknown key {where}{hint} The keys there are: {', '.join(choices)}"
+    return f"unknown key {where}{hint} Known keys: {', '.join(choices)}"
 
 
 def _fields_at(model: type[Config], location: Sequence[str | int]) -> list[str]:

@@ -1,6 +1,6 @@
 """Answers from many programs: who may vote, and how votes are weighed (§3.2, App. D.1, App. F).
 
-Sees training pairs and never a wanted test output. Knows no particular domain.
+Sees training pairs and never an expected test output. Knows no particular domain.
 """
 
 from collections import Counter, defaultdict
@@ -12,15 +12,15 @@ from soar.protocols import Filter
 from soar.types import Program, Task, Value, canonical_json
 
 HARD_CODED_CHARACTERS = 9
-"""An output whose text is shorter may stand in a program by chance."""
+"""An output with a shorter text may occur in a program by chance."""
 
 LONG_LINE, IDENTITY = 200, 0.3
-"""Bounds of the filters that are off by default: characters, a share of pairs."""
+"""Bounds of the filters that are off by default: characters of a line, share of pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """What a group of programs answers: a value per test input; its weight and size; `key` names the values."""
+    """A group's outputs, one per test input; its weight and size; `key` identifies the outputs."""
 
     outputs: tuple[Value, ...]
     weight: float
@@ -33,19 +33,19 @@ Voter: TypeAlias = Callable[[Sequence[Program]], list[Ballot]]
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """How programs answer a task: the filters that keep some from voting, and the vote."""
+    """How programs answer a task: the filters that exclude some, and the vote."""
 
     voter: Voter
     filters: Mapping[str, Filter]
 
     def vote(self, task: Task, programs: Sequence[Program]) -> tuple[list[Ballot], dict[str, int]]:
-        """Return the ballots of a task's programs, heaviest first: the first two are its answers (§3.2). And how many
-        programs may not vote, by the reason."""
+        """Return the ballots of a task's programs, heaviest first (the first two are its answers, §3.2), and how many
+        programs may not vote, by reason."""
         voters, fallen = filtered(task.without_answers(), programs, self.filters)
         return self.voter(voters), fallen
 
     def ballots(self, task: Task, programs: Sequence[Program]) -> list[Ballot]:
-        """Return the ballots alone."""
+        """Return only the ballots."""
         return self.vote(task, programs)[0]
 
 
@@ -68,7 +68,7 @@ VOTERS: dict[str, Voter] = {"sum": sum_vote, "mean": mean_vote}
 
 
 def groups_of(programs: Iterable[Program]) -> dict[str, list[Program]]:
-    """Return the programs that ran, by their ballot. A failure is never a ballot."""
+    """Return the programs that ran, by ballot. A failure never has a ballot."""
     groups: dict[str, list[Program]] = defaultdict(list)
     for program in programs:
         if program.ballot is not None:
@@ -83,8 +83,8 @@ def _ballot(key: str, group: Sequence[Program], weight: float) -> Ballot:
 def filtered(
     task: Task, programs: Sequence[Program], filters: Mapping[str, Filter]
 ) -> tuple[list[Program], dict[str, int]]:
-    """Return the programs that may vote and teach: those that ran and that no filter rejects (App. F). And how many
-    fell to what: ``failed``, or the first filter that rejects them."""
+    """Return the programs that may vote and teach (those that ran and that no filter rejects, App. F), and how many
+    were excluded by reason: ``failed``, or the first filter that rejects them."""
     reasons = [_rejected_by(task, program, filters) for program in programs]
     counts = Counter(dict.fromkeys(("failed", *filters), 0))
     counts.update(reason for reason in reasons if reason)
@@ -98,10 +98,10 @@ def _rejected_by(task: Task, program: Program, filters: Mapping[str, Filter]) ->
 
 
 def is_hard_coded(task: Task, program: Program) -> bool:
-    """Return whether the text of an output, at least `HARD_CODED_CHARACTERS` long, stands in the program as it is.
+    """Return whether the text of an output, at least `HARD_CODED_CHARACTERS` long, occurs in the program verbatim.
 
-    Blanks, commas, brackets, quotes and line ends are not looked at. Tasks that want a single character anywhere are
-    exempt: their outputs stand in any program.
+    Blanks, commas, brackets, quotes and line ends are ignored. Tasks with a single-character training output are
+    exempt: their outputs occur in any program.
     """
     text = program.code.translate(_IGNORED)
     answers = set(map(_letters, program.texts))
@@ -133,5 +133,5 @@ FILTERS: dict[str, Filter] = {
     "long-line": has_long_line,
     "identity": is_mostly_identity,
 }
-"""Reasons to leave a program out of the vote and of learning, for any domain. The first is ours, the others are the
-released code's."""
+"""Reasons to exclude a program from voting and learning, for any domain. The first is ours, the others are the released
+code's."""

@@ -1,7 +1,7 @@
-"""A model finetuned on all that whole runs have found: the paper's "all train" (§3.4).
+"""Finetunes a model on everything that whole runs have found: the paper's "all train" (§3.4).
 
-Knows how runs are read and that a model is finetuned; what is taught, and how, is `soar.learning`'s. A run that then
-names the model as its own begins where these have ended.
+Knows how to read runs and start a finetuning; `soar.learning` knows what is taught, and how. A run that names the
+result as its model starts where these runs ended.
 """
 
 import threading
@@ -23,14 +23,15 @@ from soar.run import RunDirectory
 from soar.signals import until_signal
 
 PLACE = ("all-train", 0)
-"""What draws the examples: stage and iteration, as for a run's own finetunings."""
+"""The stage and iteration that key the random draw of examples, as for a run's own finetunings."""
 
 SAY_SECONDS = 30
+"""The least seconds between two lines about a finetuning's steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finetuned:
-    """A model that was made: its folder, the file with its examples, and how many these are, of how many tasks."""
+    """A finetuned model: its folder, the file of its examples, their number, and the number of their tasks."""
 
     out: Path
     data: Path
@@ -41,15 +42,15 @@ class Finetuned:
 async def finetune(runs: Sequence[Path], config: Config, out: Path, say: Callable[[str], None]) -> Finetuned:
     """Finetune a configuration's model on the programs of all searches of some runs, and publish it in a new folder.
 
-    Interrupted, it may be called again. `ConfigError` where a run is of another domain or the folder is taken,
-    `DataError` where nothing was searched or one task is two different ones.
+    After an interruption, call it again to resume. `ConfigError` if a run is of another domain or the folder is taken,
+    `DataError` if no program was found or an id stands for two different tasks.
     """
     method = _method(config)
     data = out.with_name(f"{out.name}.examples.jsonl")
     if out.exists() and not is_published(out):
-        raise ConfigError(f"{out} exists and is no finetuned model: name a new folder")
+        raise ConfigError(f"{out} exists and is not a finetuned model: name a new folder")
     if is_published(out):
-        raise ConfigError(f"{out} holds a finetuned model already: name a new folder, or remove it")
+        raise ConfigError(f"{out} already holds a finetuned model: name a new folder, or remove it")
     if inside := [path for path in runs if out.resolve().is_relative_to(path.resolve())]:
         raise ConfigError(f"{out} lies in the run directory {inside[0]}: name a folder elsewhere")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +62,7 @@ async def finetune(runs: Sequence[Path], config: Config, out: Path, say: Callabl
 
 
 def _method(config: Config) -> Method:
-    """Return what a run of the configuration does that has something to learn, all of its parts checked."""
+    """Return the method of a run with this configuration that learns, so that all its parts are checked."""
     stages = [{"name": "searched"}, {"name": PLACE[0], "learns_from": ["searched"]}]
     learning = validated({**config.as_dict(), "stages": stages})
     return open_method(learning, open_domain(config.tasks.domain), open_backend(config))
@@ -72,8 +73,8 @@ def _refuse_other_domains(runs: Sequence[Path], config: Config) -> None:
         domain = RunDirectory(path).config().get("tasks", {}).get("domain", "arc")
         if domain != config.tasks.domain:
             raise ConfigError(
-                f'{path} is a run of the domain "{domain}", and the model reads tasks of "{config.tasks.domain}": name'
-                " runs of one domain, or another configuration by --config"
+                f'{path} is a run of the domain "{domain}", but the model reads tasks of "{config.tasks.domain}": name'
+                " runs of that domain, or another configuration with --config"
             )
 
 
@@ -85,35 +86,39 @@ async def _learn(
     out: Path,
     say: Callable[[str], None],
 ) -> int:
-    """Finetune on the pooled programs; return of how many tasks they are."""
-    assert theta0 is not None, "a method with something to learn has a model to begin from"
-    lessons = of_pool(method, [searched(view) for view in views])
-    if not any(lessons.programs_of(task) for task in lessons.tasks):
-        raise DataError(f"no program was found in {', '.join(str(view.path) for view in views)}: nothing to learn from")
+    """Finetune on the pooled programs; return the number of their tasks."""
+    assert theta0 is not None, "a method that learns has a model to start from"
+    source = of_pool(method, [searched(view) for view in views])
+    if not any(source.programs_of(task) for task in source.tasks):
+        raise DataError(
+            f"found no program to learn from in {', '.join(str(view.path) for view in views)}: name runs that searched"
+        )
     stop, said = threading.Event(), [time.monotonic()]
 
     def on_log(entry: Mapping[str, float]) -> None:
         if stop.is_set():
-            raise Interrupted("stopped during finetuning; the same command continues from the last checkpoint")
+            raise Interrupted(
+                "stopped during finetuning; run the same command again to resume from the last checkpoint"
+            )
         if "step" not in entry or time.monotonic() - said[0] > SAY_SECONDS:
             said[0] = time.monotonic()
             say(", ".join(f"{name} {value:.6g}" for name, value in entry.items()))
 
-    work = learn(method, PLACE, theta0, lessons, data=data, out=out, on_log=on_log, kinds={"sample", "refine"})
-    await until_signal(work, "stopped; the same command goes on", stop.set)
-    return len(lessons.tasks)
+    work = learn(method, PLACE, theta0, source, data=data, out=out, on_log=on_log, kinds={"sample", "refine"})
+    await until_signal(work, "stopped; run the same command again to resume", stop.set)
+    return len(source.tasks)
 
 
 def searched(view: RunView) -> Searched:
-    """Return what a run has searched, its hidden answers left out."""
+    """Return what a run has searched, without hidden answers."""
     stages = {step.stage.name: step.stage for step in view.plan}
     visible = {name: stage.visible(view.tasks[name]) for name, stage in stages.items()}
     return Searched(visible, view.reader, str(view.path))
 
 
 def told(made: Finetuned) -> str:
-    """Return in lines what was made, and what to type next."""
+    """Say what was made, and what to type next."""
     return (
-        f"{made.examples} examples of {made.tasks} tasks ({made.data}) made the model in {made.out}; a run begins with"
-        f" it by --set lm.model={made.out}"
+        f"finetuned on {made.examples} examples of {made.tasks} tasks ({made.data}); the model is in {made.out}. To"
+        f" start a run with it: --set lm.model={made.out}"
     )

@@ -1,7 +1,7 @@
 """How promising a program is as a parent: the heuristic h of REX (Tang et al. 2024), a number from 0 to 1.
 
-The paper takes the train accuracy (§3.2). On tasks where no program is right on any pair that is 0 for all of them, and
-parents are drawn by chance; `closeness` tells them apart there. Knows training pairs only, never a test output.
+The paper uses the train accuracy (§3.2). If no program is right on any pair, that is 0 for all of them, and parents are
+drawn by chance; `closeness` still ranks them. Knows only training pairs, never a test output.
 """
 
 from collections.abc import Callable
@@ -22,24 +22,24 @@ def accuracy(task: Task, program: Program) -> float:
 
 
 def closeness(task: Task, program: Program, *, similarity: Similarity) -> float:
-    """Return how much of the way from input to wanted output a program goes, by the domain's similarity, on average
-    over the training pairs: 1 for a right output, 0 for one that is no more like the wanted one than the input is.
+    """Return how far a program gets from input to expected output, by the domain's similarity, on average over the
+    training pairs: 1 for a right output, 0 for one that is no more similar to the expected one than the input is.
     """
     pairs = zip(task.train, program.train, strict=True)
     return sum(_progress(similarity, e.input, output, e.output) for e, output in pairs) / len(task.train)
 
 
-def _progress(similarity: Similarity, start: Value, found: Output, wanted: Value | None) -> float:
-    if matches(found, wanted):
+def _progress(similarity: Similarity, start: Value, found: Output, expected: Value | None) -> float:
+    if matches(found, expected):
         return 1.0
-    if isinstance(found, Failure) or wanted is None:
+    if isinstance(found, Failure) or expected is None:
         return 0.0
-    before = similarity(start, wanted)
-    return max(0.0, (similarity(found, wanted) - before) / (1 - before)) if before < 1 else 0.0
+    before = similarity(start, expected)
+    return max(0.0, (similarity(found, expected) - before) / (1 - before)) if before < 1 else 0.0
 
 
 def heuristics(domain: Domain) -> dict[str, Heuristic]:
-    """Return the heuristics there are for a domain, by name."""
+    """Return a domain's heuristics by name, the built-in ones and its own."""
     return {
         "accuracy": accuracy,
         "closeness": partial(closeness, similarity=domain.similarity),

@@ -1,7 +1,7 @@
-"""The loop (§3.4, Alg. 3): learn θi from the searches before, always from θ0; search with it; answer.
+"""The loop (§3.4, Alg. 3): train θi on the earlier searches, always from θ0; search with it; answer.
 
-Knows the order of things and little of how they are done: a `Method` says that. It may be interrupted anywhere: calling
-it again goes on, because each part asks the archive or the disk what is already there.
+Knows the order of the steps and little of how they work: that is the `Method`. It may be interrupted anywhere and
+resumes when called again, because each part asks the archive or the disk what is already done.
 """
 
 import threading
@@ -15,7 +15,7 @@ from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter
 from soar.ensemble import Answering
 from soar.errors import BudgetReached, Interrupted
-from soar.learning.learn import LearningMethod, Lessons, Searched, learn, of_pool, of_stage
+from soar.learning.learn import ExampleSource, LearningMethod, Searched, learn, of_pool, of_stage
 from soar.protocols import Executor
 from soar.report.task_results import TaskResult, judge, keep
 from soar.run import RunDirectory, Step, superseded, theta0_of, to_come
@@ -23,15 +23,13 @@ from soar.search import Held, SearchMethod, search
 from soar.search.few_shot import solved_examples
 from soar.types import Task, Value
 
-REST = "the rest of budget.max_seconds is for the steps that follow"
-
 
 @dataclass(frozen=True)
 class Method:
-    """What a run does: values, and functions that were chosen by name once (`soar.method`).
+    """What a run does: values, and functions chosen by name once (`soar.method`).
 
-    `theta0` is the folder of the configured model, None where no stage learns; `submission` writes answers as JSON
-    values.
+    `theta0` is the folder of the configured model, None if it cannot be finetuned; `submission` returns the answers as
+    JSON values.
     """
 
     steps: tuple[Step, ...]
@@ -45,10 +43,10 @@ class Method:
 
 @dataclass(frozen=True)
 class Run:
-    """An open run: its method and directory, the tasks of each stage (with answers), what is held open meanwhile.
+    """An open run: its method and directory, the tasks of each stage (with answers), and everything it keeps open.
 
-    `notify` gets the numbers of a training now and then, and nothing ({}) once it has ended; `say` gets what the user
-    should know; `stop` is set when training should end soon.
+    `notify` receives the metrics of a finetuning now and then, and {} once it has ended; `say` receives messages for
+    the user; `stop` is set to end a finetuning soon.
     """
 
     method: Method
@@ -64,12 +62,12 @@ class Run:
 
     @property
     def held(self) -> Held:
-        """What its searches need open."""
+        """What its searches keep open."""
         return Held(self.executor, self.writer, self.reader, self.meter)
 
 
 async def iterate(run: Run) -> None:
-    """Do all searches of a run that are not done yet: learn θi (from a stage's second on), search with it, answer."""
+    """Do all unfinished searches of a run: train θi (if the step learns), search with it, answer."""
     method, writer, reader, directory = run.method, run.writer, run.reader, run.directory
     finished = {(row.stage, row.iteration) for row in reader.iterations() if row.finished}
     for step in method.steps:
@@ -92,10 +90,11 @@ async def iterate(run: Run) -> None:
                 seconds = run.meter.for_search(*to_come(method.steps, step, run.tasks), reader.last_finetuning())
                 if not await search(method.search, step.key, weights, tasks, run.held, few_shot, seconds):
                     run.say(
-                        f"search {step.iteration} of stage {step.stage.name!r} ended after {seconds or 0:.0f} s: {REST}"
+                        f"search {step.iteration} of stage {step.stage.name!r} ended after {seconds or 0:.0f} s, to"
+                        " leave the rest of budget.max_seconds for the steps that follow"
                     )
         except BudgetReached as limit:
-            reached = limit  # what was found until then has answers
+            reached = limit  # the programs found so far still give answers
         if reached:
             answer(run, step)
             raise reached
@@ -106,19 +105,26 @@ async def iterate(run: Run) -> None:
 
 
 async def learn_model(run: Run, step: Step, base: Path | None) -> None:
-    """Learn a step's model, or each part of it, from the weights in `base`, or from the configured model (None)."""
+    """Train a step's model, each part of it, from the weights in `base`, or from the configured model (None)."""
     for part, kinds in run.method.learning.parts.items():
         theta0 = run.method.theta0 if base is None else base / part
-        assert theta0 is not None, "a method with something to learn has a model to begin from"
+        assert theta0 is not None, "a method that learns has a model to start from"
         data, out = run.directory.data(step.number, part), run.directory.weights(step.number) / part
         log = partial(_on_log, run)
         await learn(
-            run.method.learning, step.key, theta0, lessons(run, step), data=data, out=out, on_log=log, kinds=kinds
+            run.method.learning,
+            step.key,
+            theta0,
+            example_source(run, step),
+            data=data,
+            out=out,
+            on_log=log,
+            kinds=kinds,
         )
 
 
-def lessons(run: Run, step: Step) -> Lessons:
-    """Return what a step's model is taught: its stage's searches before, or those of the stages that it learns from."""
+def example_source(run: Run, step: Step) -> ExampleSource:
+    """Return what a step's model learns from: its stage's earlier searches, or those of the stages in `learns_from`."""
     if step.iteration > 0:
         return of_stage(run.method.learning, step.key, step.stage.visible(run.tasks[step.stage.name]), run.reader)
     stages = {each.stage.name: each.stage.visible(run.tasks[each.stage.name]) for each in run.method.steps}
@@ -127,15 +133,15 @@ def lessons(run: Run, step: Step) -> Lessons:
 
 
 async def conclude(run: Run, step: Step) -> None:
-    """End a step's search: answer, keep what it came to, and note that it is finished."""
+    """Conclude a step's search: answer, keep the results, and mark it as finished."""
     results = answer(run, step)
     keep(run.directory, step, run.method.answering, run.tasks[step.stage.name], results)
     await run.writer.finish(*step.key)
 
 
 def answer(run: Run, step: Step) -> list[TaskResult]:
-    """Write the answers of a step's search, two to each task, by what it has found until now (§3.2); return what that
-    comes to on each task."""
+    """Write the answers of a step's search, two per task, from the programs found so far (§3.2); return the result on
+    each task."""
     results: list[TaskResult] = []
     answers: dict[str, list[tuple[Value, ...]]] = {}
     tasks = run.tasks[step.stage.name]
@@ -149,9 +155,9 @@ def answer(run: Run, step: Step) -> list[TaskResult]:
 
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:
-    """Pass on a trainer's log entry; end the training when the run is asked to stop."""
+    """Pass on a trainer's log entry; end the finetuning if the run is out of time or asked to stop."""
     if run.meter.seconds_left() == 0:
         raise BudgetReached(f"{run.meter.out_of_time} during finetuning; raise it with --set to continue")
     if run.stop.is_set():
-        raise Interrupted("stopped during finetuning; the same command continues from the last checkpoint")
+        raise Interrupted("stopped during finetuning; run the same command again to resume from the last checkpoint")
     run.notify(entry)

@@ -1,7 +1,7 @@
-"""From a configuration to a method: every name resolved once, every part checked, for its kind and for fitting to the
-others, before anything is written. A mistake costs nothing.
+"""From a configuration to a method: resolves every name once and checks that every part is of its kind and fits the
+others, before anything is written, so that a mistake costs nothing.
 
-The one file that imports concrete parts; below it nothing reads a configuration.
+The one file that imports concrete parts; nothing below it reads a configuration.
 """
 
 import inspect
@@ -18,7 +18,7 @@ from soar.execution.codecs import CODECS
 from soar.heuristics import closeness, heuristics
 from soar.iterate import Method
 from soar.learning.curate import CURATORS, PAIRINGS
-from soar.learning.dedup import DEDUPLICATIONS, LIKENESSES, Deduplicate
+from soar.learning.dedup import BY_COSINE, DEDUPLICATIONS, Deduplicate
 from soar.learning.embed import embedder
 from soar.learning.examples import REPLAY, every_row, replay_examples, shortest_per_prompt
 from soar.learning.learn import LearningMethod
@@ -35,17 +35,17 @@ RENDERINGS = {"chat": Chat}
 
 
 def open_domain(name: str) -> Domain:
-    """Return a domain by name, complete; `ConfigError` if it is none."""
+    """Return a domain by name, with defaults for what it lacks; `ConfigError` if it is no domain."""
     domain = complete(resolve(name, DOMAINS, "domain"), name)
     if domain.codec not in CODECS:
-        raise ConfigError(f"domain {name!r} asks for the codec {domain.codec!r}: only {', '.join(CODECS)} are built in")
+        raise ConfigError(f"domain {name!r} has codec {domain.codec!r}, expected one of: {', '.join(CODECS)}")
     if "(" not in domain.signature or not domain.signature.partition("(")[0].isidentifier():
         raise ConfigError(f"domain {name!r} has signature {domain.signature!r}, expected a call like 'transform(x)'")
     return domain
 
 
 def open_answering(config: Config, domain: Domain) -> Answering:
-    """Return how programs answer, by the configured vote and filters."""
+    """Return the configured vote and filters."""
     return Answering(
         chosen(config.answer.voter, VOTERS, "answer.voter", 1),
         open_filters(config, domain),
@@ -59,7 +59,7 @@ def open_filters(config: Config, domain: Domain) -> dict[str, Filter]:
 
 
 def open_backend(config: Config) -> Backend:
-    """Return where the configured language model comes from."""
+    """Return the backend of the configured language model."""
     return opened(config.lm.backend, BACKENDS, "lm.backend", config.lm, "open")
 
 
@@ -71,25 +71,25 @@ def identity(config: Config, backend: Backend) -> dict[str, Any]:
 
 
 def open_executors(config: Config) -> Executors:
-    """Return where the configured programs run."""
+    """Return the configured executors."""
     return opened(config.executor.kind, EXECUTORS, "executor.kind", config.executor, "open")
 
 
 def contract(config: Config, domain: Domain) -> Contract:
-    """Return what an executor must know of the programs of a run."""
+    """Return what an executor must know about a run's programs."""
     limits = config.sandbox
     return Contract(limits.cpu_seconds, limits.memory_mb, domain.signature, domain.codec, limits.stop_at_failure)
 
 
 def open_rendering(config: Config, domain: Domain, backend: Backend) -> Rendering:
-    """Return the configured rendering, or the one that the backend prefers; `ConfigError` where the model cannot read
-    what it writes."""
+    """Return the configured rendering, or the one that the backend prefers; `ConfigError` if the model cannot read its
+    prompts."""
     choices = {**RENDERINGS, **domain.renderings}
     name = rendering_of(config, backend)
     if config.prompt.rendering is None and name not in choices:
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" reads prompts of the rendering {name!r}, which the domain'
-            f" {config.tasks.domain!r} does not have: choose another lm.backend"
+            f" {config.tasks.domain!r} lacks: choose another lm.backend"
         )
     rendering = chosen(name, choices, "prompt.rendering", 1)(domain)
     reads, writes = getattr(backend, "reads", ("text", "chat")), getattr(rendering, "writes", "chat")
@@ -102,12 +102,12 @@ def open_rendering(config: Config, domain: Domain, backend: Backend) -> Renderin
 
 
 def rendering_of(config: Config, backend: Backend) -> str:
-    """Return the name of the rendering: the configured one, or the one that the backend prefers."""
+    """Return the name of the configured rendering, or of the one that the backend prefers."""
     return config.prompt.rendering or getattr(backend, "rendering", "chat")
 
 
 def resolved(config: Config, domain: Domain, backend: Backend) -> dict[str, Any]:
-    """Return the settings as JSON values, with those filled in that follow from the domain and the backend."""
+    """Return the settings as JSON values, filling in those that the domain and the backend determine."""
     found = config.as_dict()
     found["prompt"].setdefault("rendering", rendering_of(config, backend))
     if domain.sources:
@@ -116,13 +116,13 @@ def resolved(config: Config, domain: Domain, backend: Backend) -> dict[str, Any]
 
 
 def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
-    """Return what a run does; `ConfigError` where a name leads nowhere, or parts do not fit together."""
+    """Return what a run does; `ConfigError` if a name is unknown or parts do not fit together."""
     if config.sampling.distinct and not getattr(backend, "distinct", False):
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" cannot draw without replacement: set sampling.distinct = false'
         )
     _refuse_model_of_another_domain(config, backend)
-    _refuse_what_no_adapter_can_say(config, backend)
+    _refuse_more_than_an_adapter(config, backend)
     answering = open_answering(config, domain)
     rendering = open_rendering(config, domain, backend)
     learning = config.learning
@@ -149,30 +149,30 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
 
 
 def _refuse_model_of_another_domain(config: Config, backend: Backend) -> None:
-    """`ConfigError` where the model was made for one domain and the tasks are of another: it could not read them."""
+    """Raise `ConfigError` if the model was made for another domain than that of the tasks: it could not read them."""
     made_for = getattr(backend, "domain", None)
     if made_for not in (None, config.tasks.domain):
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" opens a model of the domain "{made_for}", and tasks.domain ='
-            f' "{config.tasks.domain}": name another by lm.model (one that ships has its domain\'s name), or another'
+            f' "{config.tasks.domain}": set lm.model to another (a shipped one has the name of its domain), or'
             " lm.backend"
         )
 
 
-def _refuse_what_no_adapter_can_say(config: Config, backend: Backend) -> None:
-    """`ConfigError` where a model that others serve would have to be told more than an adapter to it."""
+def _refuse_more_than_an_adapter(config: Config, backend: Backend) -> None:
+    """Raise `ConfigError` if learning needs more than an adapter, and a server that SOAR does not own takes no more."""
     if not getattr(backend, "needs_adapter", False) or getattr(backend, "folder", None) is None:
         return
     if getattr(config.finetune, "method", "lora") == "full":
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" lends the server an adapter, and finetune.method = "full" makes none:'
-            ' take "lora" or "qlora", or lm.backend = "served"'
+            ' set "lora" or "qlora", or lm.backend = "served"'
         )
     for step in steps(config.plan()):
         if step.learns and (before := theta0_of(steps(config.plan()), step)) is not None:
             raise ConfigError(
-                f"stage {step.stage.name!r} learns from the base {before.stage.name!r}: its adapters belong to weights"
-                f' that lm.backend = "{config.lm.backend}" cannot have served; take lm.backend = "served"'
+                f"stage {step.stage.name!r} learns from the base {before.stage.name!r}: its adapters need weights that"
+                f' the server of lm.backend = "{config.lm.backend}" does not have; set lm.backend = "served"'
             )
 
 
@@ -196,7 +196,7 @@ def _search_method(config: Config, domain: Domain, rendering: Rendering, backend
 def _teaching(
     config: Config, domain: Domain, rendering: Rendering, filters: Mapping[str, Filter], *, pooled: bool = False
 ) -> Teaching:
-    """Return how examples are chosen and written, of the programs of a stage or of several pooled."""
+    """Return how examples are chosen and written, from the programs of one stage or of several pooled."""
     learning = config.learning
     return Teaching(
         settings=learning,
@@ -210,36 +210,36 @@ def _teaching(
 
 
 def _deduplication(config: Config, setting: str) -> Deduplicate:
-    """Return what drops programs that are alike, by the name of its setting, with its embedding and its bound."""
+    """Return the deduplication that a setting names, with its embedding and its bound."""
     learning, name = config.learning, getattr(config.learning, setting)
     found = chosen(name, DEDUPLICATIONS, f"learning.{setting}", 2)
     pooled = setting == "pooled_deduplicate"
     used = any(stage.learns_from if pooled else stage.iterations > 1 for stage in config.stages)
     if name in ("embeddings", "embeddings-code") and used:
-        # Loaded now, so that what is missing is said before the first search.
+        # Loaded now, so that a missing model is reported before the first search.
         found = partial(found, embed=embedder(learning.embedding))
-    if name in LIKENESSES and learning.alike_above is not None:
+    if name in BY_COSINE and learning.alike_above is not None:
         found = partial(found, above=learning.alike_above)
     return found
 
 
 def _finetune(config: Config, theta0: Path | None) -> Callable[..., Any]:
-    """Return the trainer's function. Where no stage learns, one that nobody calls, and no trainer need be installed."""
+    """Return the trainer's function. If no stage learns, return one that nobody calls: no trainer need be installed."""
     learning = [stage.name for stage in config.stages if stage.iterations > 1 or stage.learns_from]
     if not learning:
         return _nothing_to_learn
     if theta0 is None:
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" cannot be finetuned from here: set iterations = 1 in every stage'
-            f" ({', '.join(learning)}) and no learns_from, or choose another backend{_or_weights(config)}"
+            f" ({', '.join(learning)}) and no learns_from, or choose another backend{_weights_hint(config)}"
         )
     if config.learning.replay and not (theta0 / REPLAY).is_file():
         raise ConfigError(f"learning.replay = {config.learning.replay}, but {theta0} holds no {REPLAY}: set it to 0")
     return opened(config.finetune.trainer, TRAINERS, "finetune.trainer", config.finetune, "finetune").finetune
 
 
-def _or_weights(config: Config) -> str:
-    return " (served runs an engine), or name the model's files by lm.weights" if hasattr(config.lm, "weights") else ""
+def _weights_hint(config: Config) -> str:
+    return " (served runs an engine), or set lm.weights to the model's files" if hasattr(config.lm, "weights") else ""
 
 
 def _nothing_to_learn(*_: object) -> None:
@@ -247,7 +247,7 @@ def _nothing_to_learn(*_: object) -> None:
 
 
 def opened(name: str, choices: Mapping[str, Any], what: str, settings: object, member: str) -> Any:
-    """Return a part made from its settings; `ConfigError` if it cannot be, or lacks the method `member`."""
+    """Return a part made from its settings; `ConfigError` if that fails, or the part lacks the method `member`."""
     found = resolve(name, choices, what)
     try:
         part = found(settings)
@@ -259,7 +259,7 @@ def opened(name: str, choices: Mapping[str, Any], what: str, settings: object, m
 
 
 def chosen(name: str, choices: Mapping[str, Any], what: str, arguments: int) -> Any:
-    """Return the function that is named; `ConfigError` if it is none, or cannot take that many arguments."""
+    """Return the function of that name; `ConfigError` if it is none, or does not take that many arguments."""
     found = resolve(name, choices, what)
     if not callable(found):
         raise ConfigError(f"{what} {name!r} is a {type(found).__name__}, expected a function of {arguments} arguments")
@@ -268,5 +268,5 @@ def chosen(name: str, choices: Mapping[str, Any], what: str, arguments: int) -> 
     except TypeError:
         raise ConfigError(f"{what} {name!r} does not take {arguments} arguments") from None
     except ValueError:
-        pass  # some built-in functions do not tell their signature
+        pass  # some built-in functions have no signature to inspect
     return found

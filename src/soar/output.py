@@ -1,4 +1,4 @@
-"""Standard output and standard error as a command leaves them: written whole, or said why not. Knows no command."""
+"""Standard output and standard error of a command: written whole, or an error says why not. Knows no command."""
 
 import os
 import select
@@ -15,14 +15,14 @@ from soar.files import partial, printing
 
 @contextmanager
 def standard_output() -> Iterator[Callable[[int], int]]:
-    """Give a function that a command's exit code goes through at the end, when its output is written or cannot be.
+    """Yield a function that flushes the output at the end and maps the command's exit code to the final one.
 
-    Where nobody reads any more (``soar … | head``) there is nothing to say and nothing went wrong: 0, so that a script
-    with ``pipefail`` goes on.
+    If nobody reads any more (``soar … | head``) nothing went wrong: it returns 0 silently, so that a script with
+    ``pipefail`` continues.
     """
     try:
         kept = os.dup(sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):  # closed, or put aside by a test
+    except (OSError, ValueError, AttributeError):  # closed, or replaced by a test
         yield lambda code: code
         return
 
@@ -30,12 +30,12 @@ def standard_output() -> Iterator[Callable[[int], int]]:
         try:
             sys.stdout.flush()
         except OSError as error:
-            # What is left in the buffer must go somewhere when Python ends.
+            # Python flushes the rest of the buffer when it exits, which must not fail again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             if not isinstance(error, BrokenPipeError):
                 complain(f"standard output cannot be written: {error}")
                 return StoreError.exit_code
-        # Typer and rich end with 1 when a pipe breaks; no command of ours does.
+        # Typer and rich exit with 1 on a broken pipe; no command of ours does.
         return 0 if code == 1 and _unread(kept) else code
 
     try:
@@ -45,20 +45,20 @@ def standard_output() -> Iterator[Callable[[int], int]]:
 
 
 def _unread(handle: int) -> bool:
-    """Return whether nobody reads from a pipe."""
+    """Return whether a handle is a pipe that nobody reads."""
     poll = select.poll()
     poll.register(handle, 0)
     return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
-def print_written(out: Path, told: str) -> None:
-    """Print what was written to a file, unless that may be standard output itself."""
+def print_written(out: Path, text: str) -> None:
+    """Print a line about the file just written, unless the file may be standard output itself."""
     if partial(out):
         with printing():
-            typer.echo(f"{out}: {told}")
+            typer.echo(f"{out}: {text}")
 
 
-def complain(said: object) -> None:
-    """Print a message on standard error, if anybody reads it."""
+def complain(message: object) -> None:
+    """Print a message to standard error, if anybody reads it."""
     with suppress(OSError):
-        typer.echo(f"soar: {said}", err=True)
+        typer.echo(f"soar: {message}", err=True)

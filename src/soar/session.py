@@ -1,7 +1,6 @@
-"""Opens all that a run needs, in order, and closes it again, also when it is told to stop.
+"""Opens everything that a run needs, in order, and closes it again, also when the run is stopped.
 
-Commands, experiments and notebooks share it. Knows which parts there are; which ones they are is `soar.method`'s, and
-what they do is theirs.
+Shared by commands, experiments and notebooks. Knows which kinds of parts there are; `soar.method` chooses them.
 """
 
 import asyncio
@@ -47,7 +46,7 @@ from soar.types import Leaks, Task
 
 @dataclass(frozen=True)
 class Parts:
-    """What a configuration names, opened as far as costs nothing, with the tasks of each stage."""
+    """The parts that a configuration names, opened as far as that is free, and the tasks of each stage."""
 
     domain: Domain
     backend: Backend
@@ -57,10 +56,10 @@ class Parts:
 
 
 async def run(config: Config, path: Path, console: Console, track: Track = lambda _: None) -> bool:
-    """Run or go on with a configuration in a run directory; return whether there was anything left to do. `track` is
-    told the numbers of finetunings, step by step, and of searches once they are finished.
+    """Start or resume a configuration in a run directory; return whether there was anything left to do. `track`
+    receives the metrics of finetunings, step by step, and of finished searches.
 
-    `Interrupted` on a signal, after what was paid for is stored.
+    Raises `Interrupted` on a signal, once everything paid for is stored.
     """
     progress = Progress()
 
@@ -93,18 +92,18 @@ async def open_run(
     say: Callable[[str], None],
     tasks: Mapping[str, Sequence[Task]] | None = None,
 ) -> AsyncIterator[Run]:
-    """Open a run in its directory: everything is checked before the first file is written.
+    """Open a run in its directory; check everything before the first file is written.
 
-    `notify` gets the numbers of trainings, `say` what the user should know once: a setting that is not as it was.
-    `tasks` by stage stand in for those that the configuration names.
+    `notify` receives the metrics of finetunings, `say` messages for the user, such as a changed setting. `tasks` by
+    stage replace those that the configuration names.
     """
     parts = open_parts(config, tasks)
     async with parts.executors.open(contract(config, parts.domain)) as executor:
         with locked(path) as directory:
             if keep := getattr(parts.backend, "keep_in", None):
                 keep(directory.engines)
-            for changed in _keep_to_what_was_begun(config, parts, directory, freeze):
-                say(f"continued with another setting: {changed}")
+            for changed in _check_against_start(config, parts, directory, freeze):
+                say(f"resumed with a changed setting: {changed}")
             writer = ArchiveWriter(directory.archive)
             reader = ArchiveReader(directory.archive)
             try:
@@ -116,17 +115,17 @@ async def open_run(
 
 
 def open_parts(config: Config, tasks: Mapping[str, Sequence[Task]] | None = None) -> Parts:
-    """Resolve and check everything that a configuration names; nothing is written but a .gguf file's conversion, which
-    lies in the user's cache. `tasks` by stage stand in for those that the configuration names."""
+    """Resolve and check everything that a configuration names; write nothing but the conversion of a .gguf file, to the
+    user's cache. `tasks` by stage replace those that the configuration names."""
     domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
     method = open_method(config, domain, backend)
     return Parts(domain, backend, executors, method, load_task_sets(config, domain) if tasks is None else tasks)
 
 
-def _keep_to_what_was_begun(
+def _check_against_start(
     config: Config, parts: Parts, directory: RunDirectory, how: Callable[..., list[str]]
 ) -> list[str]:
-    """Hold a run against what it was begun with, by `freeze`, or by `compare` where nothing may be written."""
+    """Check a run against what it was started with, by `freeze`, or by `compare` if nothing may be written."""
     domain, backend = parts.domain, parts.backend
     about = manifest(identity(config, backend), parts.tasks, leaks(config, domain, parts.tasks))
     then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
@@ -136,19 +135,19 @@ def _keep_to_what_was_begun(
 
 
 async def try_parts(config: Config, path: Path | None) -> Parts:
-    """Check all that `open_run` checks before it writes, in the same order, and return what was opened on the way."""
+    """Check everything that `open_run` checks before it writes, in the same order, and return the parts."""
     parts = open_parts(config)
     async with parts.executors.open(contract(config, parts.domain)):
         if path is None:
             identity(config, parts.backend)
         else:
             refuse_other(path)
-            _keep_to_what_was_begun(config, parts, RunDirectory(path), compare)
+            _check_against_start(config, parts, RunDirectory(path), compare)
     return parts
 
 
 def open_meter(config: Config, reader: ArchiveReader) -> Meter:
-    """Return the run's meter, which has counted what earlier sessions spent."""
+    """Return the run's meter, starting from what earlier sessions spent."""
     limited = any(value is not None for name, value in config.budget if name.startswith("max_"))
     spent = {task_id: Tokens(*tokens) for task_id, tokens in reader.tokens_by_task().items()} if limited else {}
     seconds = sum(row.seconds + row.finetune_seconds for row in reader.iterations())
@@ -156,7 +155,7 @@ def open_meter(config: Config, reader: ArchiveReader) -> Meter:
 
 
 def view_of(config: Config, run: Run) -> RunView:
-    """Return an open run as its readers see it."""
+    """Return the view of an open run."""
     return RunView(
         path=run.directory.path,
         plan=run.method.steps,
@@ -173,7 +172,7 @@ def view_of(config: Config, run: Run) -> RunView:
 
 @contextlib.contextmanager
 def view_run(path: Path) -> Iterator[RunView]:
-    """Open a run to be read, also one that goes on."""
+    """Open a run for reading, even while it is running."""
     directory = RunDirectory(path)
     config = _frozen_config(directory)
     domain = open_domain(config.tasks.domain)
@@ -198,7 +197,7 @@ def view_run(path: Path) -> Iterator[RunView]:
 
 
 def read_status(path: Path) -> Snapshot | None:
-    """Return where a run stands, None if it has not begun to search."""
+    """Return where a run stands, None if it has not started to search."""
     directory = RunDirectory(path)
     config = _frozen_config(directory)
     counts = {name: len(ids) for name, ids in _ids(directory, config).items()}
@@ -212,30 +211,30 @@ def read_status(path: Path) -> Snapshot | None:
 
 
 def _frozen_config(directory: RunDirectory, *, parts: bool = False) -> Config:
-    """Return what a run was begun with. Without `parts` the model, executor and trainer are left out: whoever reads a
-    run needs none of them, and may not have them."""
+    """Return the configuration that a run was started with. Without `parts`, leave out model, executor and trainer:
+    readers of a run need none of them, and may not have them."""
     raw = {name: section for name, section in directory.config().items() if parts or name not in PARTS}
     return validated(raw, str(directory.path / "config.toml"))
 
 
 def _ids(directory: RunDirectory, config: Config) -> dict[str, list[str]]:
-    """Return the ids of every stage's tasks, as the run was begun with them."""
+    """Return the ids of every stage's tasks that the run was started with."""
     tasks = directory.manifest()["tasks"]
     if missing := [stage.name for stage in config.stages if stage.name not in tasks]:
         raise StoreError(
-            f"{directory.path / 'manifest.json'} is damaged: no tasks of stage {missing[0]!r}; put back a copy"
+            f"{directory.path / 'manifest.json'} is damaged: no tasks of stage {missing[0]!r}; restore it from a copy"
         )
     return {name: entry["ids"] for name, entry in tasks.items()}
 
 
 async def until_stopped(opened: Run) -> None:
     """Iterate; a signal cancels the search or ends the training, and becomes `Interrupted`."""
-    said = f"stopped; `soar run` on {opened.directory.path} goes on"
+    said = f"stopped; `soar run` on {opened.directory.path} resumes it"
     await until_signal(iterate(opened), said, opened.stop.set)
 
 
 def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]], leaking: Leaks) -> dict[str, Any]:
-    """Return what identifies a run: the model, each stage's task set, what leaks; and the versions of the software."""
+    """Return what identifies a run: model, task set of each stage and leaks; and the software versions."""
     return {
         **({"leaks": leaking} if leaking else {}),
         "model": dict(model),

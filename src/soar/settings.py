@@ -1,6 +1,6 @@
 """How settings are declared and how a name becomes a part. Knows no setting and no part.
 
-A part is a built-in name, which stands for an object or for where to import one, or ``"package.module:name"``.
+The name of a part is a built-in one, which maps to an object or to its import path, or ``"package.module:name"``.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from soar.errors import ConfigError
 
 DISTRIBUTION = "soar-synthesis"
-"""What pip calls the package: the name `soar` is another project's there."""
+"""The name of the package on PyPI, where `soar` is another project."""
 
 Positive = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -27,13 +27,13 @@ class Section(BaseModel):
 
 
 FREE: dict[str, Any] = {"free": True}
-"""Marks a field (as its `json_schema_extra`) that no result depends on: a run may go on with another value."""
+"""Marks a field (as its `json_schema_extra`) that no result depends on: a run may resume with another value."""
 
 
 def resolve(name: str, choices: Mapping[str, Any], what: str) -> Any:
     """Return the built-in part `name`, or import ``"package.module:name"``; `ConfigError` names the choices.
 
-    A choice that is itself such a text is imported when it is chosen, so that no part costs time before.
+    A choice given as an import path is imported only when chosen, so that unused parts cost no time.
     """
     found = choices.get(name, name)
     if not isinstance(found, str):
@@ -50,9 +50,9 @@ def resolve(name: str, choices: Mapping[str, Any], what: str) -> Any:
 
 
 def require(what: str, extra: str | None, *modules: str) -> None:
-    """Raise `ConfigError` with the command that brings them where modules are missing: those of an optional extra, or,
-    where `extra` is None, those of every installation."""
+    """Raise `ConfigError` with the pip command if modules are missing: those of an optional extra, or, if `extra` is
+    None, those of every installation."""
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
     if missing:
-        wanted = f"{DISTRIBUTION}[{extra}]" if extra else DISTRIBUTION
-        raise ConfigError(f"{what} needs {', '.join(missing)}, which this installation lacks: pip install '{wanted}'")
+        package = f"{DISTRIBUTION}[{extra}]" if extra else DISTRIBUTION
+        raise ConfigError(f"{what} needs {', '.join(missing)}, which this installation lacks: pip install '{package}'")

@@ -1,6 +1,6 @@
-"""The configurations that come with the package, by name, and the lists of ids that they name. Knows no setting.
+"""The configurations shipped with the package, by name, and the lists of ids that they name. Knows no setting.
 
-A path that is there keeps meaning that path: a name is looked for here only where no file has it.
+An existing file comes first: a name is looked up here only if no file has it.
 """
 
 import re
@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "configs"
-"""Where they lie."""
+"""The folder of all of them."""
 
 
 def names() -> list[str]:
@@ -17,25 +17,25 @@ def names() -> list[str]:
 
 
 def about(name: str) -> str:
-    """Return what a configuration says of itself first, up to a colon or the end of the sentence."""
+    """Return the beginning of a configuration's header comment, up to a colon, semicolon or full stop."""
     lines = (FOLDER / f"{name}.toml").read_text(encoding="utf-8").splitlines()
     said = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
     return re.split(r"[.:;](?= |$)", said, maxsplit=1)[0]
 
 
 def table() -> str:
-    """Return all names, a line each with what it is about."""
+    """Return a line per name, with what the configuration is about."""
     width = max(map(len, names()))
     return "\n".join(f"{name:{width}}  {about(name)}" for name in names())
 
 
 def configuration(path: Path) -> Path:
-    """Return the file of a configuration: `path`, or the one that is shipped under this name."""
+    """Return the file of a configuration: `path`, or the shipped one of this name."""
     return _found(path, f"{path}.toml")
 
 
 def ids_file(path: Path) -> Path:
-    """Return the file of a list of ids: `path`, or the one of this name beside the configurations."""
+    """Return the file of a list of ids: `path`, or the one of this name beside the shipped configurations."""
     return _found(path, str(path))
 
 

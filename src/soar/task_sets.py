@@ -1,4 +1,4 @@
-"""Which tasks a configuration names, and whether they may stand in one run together. Knows no particular domain."""
+"""The tasks that a configuration names, and whether one run may hold them together. Knows no particular domain."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,11 @@ from soar.protocols import Domain
 from soar.types import Leaks, Task
 
 TOLERATED = 0.02
-"""The largest share of a hidden stage's tasks that may also be in a stage with known answers, and is then left out."""
+"""The largest share of a hidden stage's tasks that a stage with known answers may contain, and then leaves out."""
 
 
 def load_task_sets(config: Config, domain: Domain) -> dict[str, list[Task]]:
-    """Return the tasks of every stage by its name, with answers where the source has them; refuse what leaks."""
+    """Return the tasks of every stage by its name, with answers if the source has them; refuse leaks."""
     found = {}
     for stage in config.stages:
         where = config.tasks_of(stage.name)
@@ -27,16 +27,16 @@ def load_task_sets(config: Config, domain: Domain) -> dict[str, list[Task]]:
 
 
 def source_of(where: TasksSettings, domain: Domain) -> str:
-    """Return the source that is named, or the domain's own; `ConfigError` where there is neither."""
+    """Return the configured source, or the domain's first; `ConfigError` if there is neither."""
     if where.source is None and not domain.sources:
         raise ConfigError(
-            f"tasks.source is not set, and the domain {where.domain!r} brings no tasks: name a file or folder"
+            f"tasks.source is not set, and the domain {where.domain!r} has no tasks of its own: name a file or folder"
         )
     return where.source or domain.sources[0]
 
 
 def tasks_with_ids(config: Config, domain: Domain, ids: Mapping[str, Sequence[str]]) -> dict[str, list[Task]]:
-    """Return the tasks of every stage by the ids that a run was begun with."""
+    """Return the tasks of every stage, by the ids that a run was started with."""
     found = {
         stage.name: select(load(domain, source_of(config.tasks_of(stage.name), domain), ids=named), ids=named)
         for stage in config.stages
@@ -46,9 +46,9 @@ def tasks_with_ids(config: Config, domain: Domain, ids: Mapping[str, Sequence[st
 
 
 def one_form_of_each(config: Config, tasks: Mapping[str, list[Task]]) -> dict[str, list[Task]]:
-    """Return the task sets with one form of every task that leaks, where that is allowed: ARC-AGI-2's training holds
-    ARC-AGI-1's evaluation tasks with their pairs moved, and what programs did is known by the task's id. The form
-    of the stage with hidden answers stands in all stages, where its source holds these."""
+    """Return the task sets with one form of every leaking task, if leaks are allowed: ARC-AGI-2's training holds
+    ARC-AGI-1's evaluation tasks with their pairs moved, and executions are stored by task id. All stages take the form
+    of the stage with hidden answers, if its source holds the answers."""
     hidden = [task for stage in config.stages if stage.answers == "hidden" for task in tasks[stage.name]]
     forms = {task.id: task for task in hidden if task.answered} if config.tasks.allow_leak else {}
     return {name: [forms.get(task.id, task) for task in found] for name, found in tasks.items()}
@@ -62,16 +62,16 @@ def refuse_clashes(tasks: Mapping[str, Sequence[Task]]) -> None:
             other, known = seen.setdefault(task.id, (name, task))
             if known != task:
                 raise DataError(
-                    f"task {task.id} of stage {name!r} is another task than that of stage {other!r}: use two runs"
+                    f"task {task.id} of stage {name!r} differs from task {task.id} of stage {other!r}: use two runs"
                 )
 
 
 def without_leaks(config: Config, domain: Domain, tasks: Mapping[str, list[Task]]) -> dict[str, list[Task]]:
     """Return the task sets such that no stage with known answers holds a task of a stage with hidden answers.
 
-    A few shared tasks are left out of the stage that knows answers (ARC-AGI-1's sets share one); more than `TOLERATED`
-    of the hidden stage's tasks is a mistake and refused (most of ARC-AGI-1's evaluation lies in ARC-AGI-2's training),
-    or left as it is with ``tasks.allow_leak``.
+    A few shared tasks are left out of the stage with known answers (ARC-AGI-1's sets share one). More than `TOLERATED`
+    of the hidden stage's tasks are a mistake and refused (most of ARC-AGI-1's evaluation is in ARC-AGI-2's training),
+    or kept with ``tasks.allow_leak``.
     """
     found = dict(tasks)
     for known, target, shared in _shared(config, domain, tasks):
@@ -81,16 +81,15 @@ def without_leaks(config: Config, domain: Domain, tasks: Mapping[str, list[Task]
         elif not config.tasks.allow_leak:
             pairs = ", ".join(f"{a} = {b}" for a, b in shared[:3])
             raise DataError(
-                f"{len(shared)} tasks of stage {target!r} (answers hidden) stand in stage {known!r} too, which"
-                f" knows answers, for example {pairs}: choose other task sets, or say --allow-leak, and every report"
-                " will say it"
+                f"{len(shared)} tasks of stage {target!r} (answers hidden) are also in stage {known!r} (answers known),"
+                f" for example {pairs}: choose other task sets, or use --allow-leak, which every report will state"
             )
     return found
 
 
 def leaks(config: Config, domain: Domain, tasks: Mapping[str, Sequence[Task]]) -> Leaks:
-    """Return how many tasks of each stage with hidden answers stand in a stage that knows answers, where that was
-    allowed; nothing where there are none."""
+    """Return how many tasks of each stage with hidden answers are also in a stage with known answers, if that was
+    allowed; omit stages without any."""
     found: dict[str, dict[str, int]] = {}
     for known, target, shared in _shared(config, domain, tasks) if config.tasks.allow_leak else ():
         if shared:
@@ -101,7 +100,7 @@ def leaks(config: Config, domain: Domain, tasks: Mapping[str, Sequence[Task]]) -
 def _shared(
     config: Config, domain: Domain, tasks: Mapping[str, Sequence[Task]]
 ) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Return every stage that knows answers with every one that does not, and the tasks that they share."""
+    """Return every stage with known answers, paired with every one with hidden answers, and the tasks they share."""
     stages = {kind: [stage.name for stage in config.stages if stage.answers == kind] for kind in ("known", "hidden")}
     pairs = [(known, target) for known in stages["known"] for target in stages["hidden"]]
     return [(a, b, overlap(tasks[a], tasks[b], domain.fingerprints)) for a, b in pairs]

@@ -100,7 +100,7 @@ def test_a_model_finetuned_on_two_runs_is_what_the_next_begins_with(soar, enviro
     assert f"{len(rows)} examples of" in said
     assert {Path(row["program"].split(":search/")[0]).name for row in rows} == {"1", "2"}
     code, _, errors = call(soar, environment, "finetune", *both, "--out", tmp_path / "model")
-    assert (code, "holds a finetuned model already" in errors) == (2, True)
+    assert (code, "already holds a finetuned model" in errors) == (2, True)
     named = ["--set", f"lm.model={tmp_path / 'model'}"]
     code, _, errors = call(soar, environment, "run", "sequences", tmp_path / "3", *few, *named)
     assert code == 0, errors

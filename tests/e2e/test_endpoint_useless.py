@@ -37,8 +37,8 @@ def run(tmp_path, task_folder, environment, soar, url: str) -> subprocess.Comple
 @pytest.mark.parametrize(
     ("message", "reason", "cause"),
     [
-        ({"content": None}, "stop", "answers are empty"),
-        ({"content": ""}, "length", "answers are cut off"),
+        ({"content": None}, "stop", "completions are empty"),
+        ({"content": ""}, "length", "completions are cut off"),
         ({"content": None, "reasoning_content": "I would mirror it."}, "stop", "no block of code"),
     ],
 )
@@ -48,8 +48,8 @@ def test_a_run_whose_replies_are_all_useless_ends_with_the_cause(
     with serving(reply(message, reason)) as server:
         done = run(tmp_path, task_folder, environment, soar, server.url)
     assert done.returncode == 4, done.stderr
-    assert "none of 144 replies is of use" in done.stderr
-    assert "100 replies in a row" in done.stderr
+    assert "none of 144 completions is usable" in done.stderr
+    assert "100 unusable completions in a row" in done.stderr
     assert cause in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from made import TASK, acting, programs
 
 from soar.errors import ConfigError
-from soar.learning.dedup import BLOCK, DEDUPLICATIONS, by_likeness_and_outputs, by_outputs, by_text, distinct
+from soar.learning.dedup import BLOCK, DEDUPLICATIONS, by_outputs, by_similarity_and_outputs, by_text, distinct
 from soar.learning.embed import NGRAM_COSINE, code_rank_embed, ngrams
 from soar.scoring import solves
 
@@ -76,7 +76,7 @@ def test_ngrams_call_a_comment_or_layout_the_same_and_another_constant_not():
 def test_the_variant_of_the_code_thins_out_wrong_programs_by_outputs_only():
     wrong = [acting(n, 1, 0, n % 2, code=PROGRAM) for n in range(4)]
     right = [acting(10 + n, 4, 2, code=PROGRAM + " " * n) for n in range(3)]
-    kept = by_likeness_and_outputs(TASK, [*wrong, *right], embed=ngrams, above=0.9)
+    kept = by_similarity_and_outputs(TASK, [*wrong, *right], embed=ngrams, above=0.9)
     assert [program.key for program in kept] == [program.key for program in (*wrong[:2], right[0])]
     assert sum(solves(TASK, program) for program in kept) == 1
 

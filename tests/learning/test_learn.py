@@ -13,7 +13,7 @@ from soar.archive.rows import CompletionRow, code_hash, execution_row
 from soar.archive.writer import ArchiveWriter
 from soar.errors import DataError
 from soar.files import publish
-from soar.learning.learn import LearningMethod, Lessons, Searched, learn, pooled_programs, pooled_tasks
+from soar.learning.learn import ExampleSource, LearningMethod, Searched, learn, pooled_programs, pooled_tasks
 from soar.types import Completion, Example, Execution, Origin, Task
 
 
@@ -44,9 +44,9 @@ def test_a_stop_is_heard_while_examples_are_chosen(tmp_path):
 
         method = LearningMethod(0, True, examples, nobody, nobody, nobody, nobody, {})
         paths = {"data": tmp_path / "examples.jsonl", "out": tmp_path / "1"}
-        lessons = Lessons(tasks, lambda task: [], examples)
+        source = ExampleSource(tasks, lambda task: [], examples)
         learning = asyncio.ensure_future(
-            learn(method, ("train", 1), tmp_path, lessons, **paths, on_log=nobody, kinds=set())
+            learn(method, ("train", 1), tmp_path, source, **paths, on_log=nobody, kinds=set())
         )
         await learning
 
@@ -99,5 +99,5 @@ def test_a_pooled_task_has_the_answers_that_one_of_its_runs_may_learn_from():
 def test_two_different_tasks_of_one_name_are_not_pooled():
     nobody: Any = None
     other = replace(TASK, train=(Example(1, 3),))
-    with pytest.raises(DataError, match=r"task 't' is not the same in all that is pooled \(runs/b\)"):
+    with pytest.raises(DataError, match=r"task 't' differs between the pooled searches \(runs/b\)"):
         pooled_tasks([Searched({"a": [TASK]}, nobody, "runs/a"), Searched({"a": [other]}, nobody, "runs/b")])

@@ -78,7 +78,7 @@ def leaking(scripted, tmp_path_factory):
     config = tmp_path_factory.mktemp("leaking") / "config.toml"
     folders = (scripted.parent / "known", scripted.parent / "hidden")
     config.write_text(scripted.read_text().replace(str(folders[1]), str(folders[0])))
-    with pytest.raises(DataError, match=r"3 tasks of stage 'target' .*, or say --allow-leak"):
+    with pytest.raises(DataError, match=r"3 tasks of stage 'target' .*, or use --allow-leak"):
         search(config, config.parent / "refused")
     assert not (config.parent / "refused").exists()
     search(config, config.parent / "run", "tasks.allow_leak=true")
@@ -117,5 +117,5 @@ def test_the_end_of_a_run_tells_what_it_reached_where_it_lies_and_what_comes_nex
 
 
 def test_a_search_for_nothing_is_refused(scripted):
-    with pytest.raises(ConfigError, match="samples and refinements are both 0, so nothing would be searched"):
+    with pytest.raises(ConfigError, match="samples and refinements are both 0, so there is nothing to search"):
         load_config(scripted, ["search.samples=0", "search.refinements=0"])

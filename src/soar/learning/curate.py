@@ -1,7 +1,7 @@
 """Which programs teach the next model: pure functions of a task's programs and a generator (§3.3, Tables 2 and 3).
 
-A curator gets the task with its test outputs where the stage may use them, without them otherwise (Alg. 2 then). It
-sees programs that ran, in the order of the search, and returns at most `n` of them, none twice.
+A curator gets the task with its test outputs if the stage may use them, otherwise without (then Alg. 2). It sees the
+programs that ran, in search order, and returns at most `n` of them, none twice.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,34 +17,34 @@ from soar.protocols import Heuristic
 from soar.scoring import right_pairs, solves
 from soar.types import Program, Task
 
-LOOKED_AT = 32
-"""Of how many programs a parent by hindsight is the closest."""
+PARENTS_COMPARED = 32
+"""The number of programs drawn, the closest of which becomes the hindsight parent."""
 
 Curator: TypeAlias = Callable[[Task, Sequence[Program], int, Generator], list[Program]]
 Pairing: TypeAlias = Callable[[Task, Sequence[tuple[Program, Program]], int, Generator], list[tuple[Program, Program]]]
 
 
 def correct_only(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
-    """Up to `n` uniformly among the programs right on all training and test pairs; on all training pairs where the
+    """Draw up to `n` uniformly among the programs right on all training and test pairs; on all training pairs if the
     answers are hidden."""
     return uniform(task, [program for program in programs if solves(task, program)], n, rng)
 
 
 def uniform(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
-    """`n` uniformly."""
+    """Draw `n` uniformly."""
     del task
     return [programs[i] for i in rng.permutation(len(programs))[:n]]
 
 
 def greedy(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
-    """The `n` with the most pairs right, shorter programs first; for hidden answers drawn by the vote (Alg. 2)."""
+    """Take the `n` with the most pairs right, shorter ones first; with hidden answers, draw them by vote (Alg. 2)."""
     if not task.answered:
         return by_vote(programs, n, rng)
     return sorted(programs, key=lambda p: (-right_pairs(task, p), len(p.code)))[:n]
 
 
 def greedy_diverse(task: Task, programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
-    """Half `greedy`; half from the bottom: fewest training pairs right, shorter first, each with outputs of its own."""
+    """Take half by `greedy`, half from the bottom: fewest training pairs right, shorter first, with new outputs."""
     best = greedy(task, programs, n - n // 2, rng)
     seen = {program.behaviour for program in best}
     worst: list[Program] = []
@@ -68,9 +68,9 @@ CURATORS: dict[str, Curator] = {
 def by_vote(programs: Sequence[Program], n: int, rng: Generator) -> list[Program]:
     """Draw `n` programs without knowing answers (Alg. 2): group sizes by vote weight, members by train accuracy.
 
-    A surplus over a group's size is redrawn over the groups with members left.
+    Draws beyond a group's size are redrawn over the groups with members left.
     """
-    left = [_drawn_order(group, rng) for group in groups_of(programs).values()]
+    left = [_weighted_order(group, rng) for group in groups_of(programs).values()]
     weights = [sum(program.accuracy for program in group) for group in left]
     drawn: list[Program] = []
     while len(drawn) < n and any(left):
@@ -82,24 +82,25 @@ def by_vote(programs: Sequence[Program], n: int, rng: Generator) -> list[Program
     return drawn
 
 
-def _drawn_order(programs: Sequence[Program], rng: Generator) -> list[Program]:
-    """Return the programs as they would be drawn without replacement, with probability ∝ train accuracy; those of
-    accuracy 0 come last, in random order."""
+def _weighted_order(programs: Sequence[Program], rng: Generator) -> list[Program]:
+    """Return the programs in an order drawn without replacement, with probability ∝ train accuracy; those of accuracy 0
+    come last, in random order."""
     accuracy = np.array([program.accuracy for program in programs])
+    # Drawn apart: `choice` without replacement refuses more draws than there are probabilities above 0.
     able, unable = np.flatnonzero(accuracy), np.flatnonzero(accuracy == 0)
     first = rng.choice(able, len(able), replace=False, p=_shares(accuracy[able])) if len(able) else able
     return [programs[int(place)] for place in (*first, *rng.permutation(unable))]
 
 
 def _shares(weights: np.ndarray) -> np.ndarray:
-    """Return weights as probabilities, uniform where all are 0."""
+    """Return weights as probabilities, uniform if all are 0."""
     return weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), 1 / max(len(weights), 1))
 
 
 def lineage(task: Task, programs: Sequence[Program]) -> list[tuple[Program, Program]]:
-    """Return the (incorrect parent, correct child) pairs among a task's programs: a child with every parent shown.
+    """Return the (incorrect parent, correct child) pairs among a task's programs: a child with each of its parents.
 
-    Of pairs of the same two texts, the first stands for all.
+    Among pairs of the same two texts, only the first is kept.
     """
     children = [program for program in programs if program.parents and solves(task, program)]
     known = {program.key: program for program in programs} if children else {}
@@ -119,13 +120,13 @@ def hindsight_pairs(
     rng: Generator,
     closeness: Heuristic | None = None,
 ) -> list[tuple[Program, Program]]:
-    """Return up to `n` pairs of a parent and a program that does something else, which answers it once the task is
-    relabelled: hindsight for refinement, which the paper leaves open (§3.4).
+    """Return up to `n` pairs of a parent and a program that behaves differently, which becomes its right child once the
+    task is relabelled: hindsight for refinement, which the paper leaves open (§3.4).
 
-    Children are drawn from `children`: half of them right where any is, the others uniformly, each once. Parents are
-    drawn from those that the search has shown, as often as it did, or from all its programs if it refined none. Given
-    `closeness`, a parent is rather what a search by it would have shown, had the child's outputs been wanted: of
-    `LOOKED_AT` programs the one that comes closest to them. Either way the model meets parents like those of a search.
+    Half of the children are right programs if there are any, taken in turn; the others are drawn uniformly, each once.
+    Parents are drawn from those that the search showed, in proportion to how often, or from all its programs if it
+    refined none. Given `closeness`, a parent is instead what a search by it would have shown if the child's outputs had
+    been the expected ones: of `PARENTS_COMPARED` programs, the closest. Either way, parents are like those of a search.
     """
     if n == 0:
         return []
@@ -143,7 +144,7 @@ def hindsight_pairs(
 
 
 def _other(programs: Sequence[Program], than: Program, rng: Generator) -> Program | None:
-    """Draw one of the programs that ran and does something else than another; None if all do the same."""
+    """Draw one of the programs that ran and behave differently from `than`; None if there is none."""
     able = [program for program in programs if program.ran and program.behaviour != than.behaviour]
     return able[rng.integers(len(able))] if able else None
 
@@ -151,9 +152,10 @@ def _other(programs: Sequence[Program], than: Program, rng: Generator) -> Progra
 def closest_parent(
     task: Task, programs: Sequence[Program], child: Program, rng: Generator, closeness: Heuristic
 ) -> Program | None:
-    """Return, of some programs that ran and do something else than `child`, the one closest to the task it solves."""
+    """Return, from a draw of the programs that ran and behave differently from `child`, the one closest to the task
+    that `child` solves."""
     able = [program for program in programs if program.ran and program.behaviour != child.behaviour]
-    some = [able[place] for place in rng.permutation(len(able))[:LOOKED_AT]]
+    some = [able[place] for place in rng.permutation(len(able))[:PARENTS_COMPARED]]
     solved = relabel(task, child)
     return max(some, key=lambda program: closeness(solved, program), default=None)
 
@@ -161,7 +163,7 @@ def closest_parent(
 def uniform_pairs(
     task: Task, pairs: Sequence[tuple[Program, Program]], n: int, rng: Generator
 ) -> list[tuple[Program, Program]]:
-    """`n` uniformly."""
+    """Draw `n` uniformly."""
     del task
     return [pairs[i] for i in rng.permutation(len(pairs))[:n]]
 
@@ -169,7 +171,7 @@ def uniform_pairs(
 def diverse_pairs(
     task: Task, pairs: Sequence[tuple[Program, Program]], n: int, rng: Generator
 ) -> list[tuple[Program, Program]]:
-    """`n` balanced over the parent's train accuracy: 0, (0, 34 %], (34 %, 98 %), all of training but not the test."""
+    """Draw `n`, balanced over the parent's train accuracy: 0, (0, 34 %], (34 %, 98 %), all of training but not test."""
     bins: list[list[tuple[Program, Program]]] = [[], [], [], []]
     for pair in uniform_pairs(task, pairs, len(pairs), rng):
         bins[_bin(pair[0].accuracy)].append(pair)

@@ -1,7 +1,7 @@
-"""Which programs are the same for learning's purposes (§3.4): by text, by what they do, by what their text resembles.
+"""Which programs count as duplicates in learning (§3.4): by text, by outputs, by similarity of their texts.
 
-Pure functions of a task's programs, correct and incorrect alike; of those that are the same the shortest stays, in the
-order of the search. The text's likeness is the cosine of embeddings, which `embed` makes.
+Pure functions of a task's programs, correct and incorrect alike. Of duplicates the shortest stays, and search order is
+kept. Similarity is the cosine of embeddings, which `embed` computes.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -17,7 +17,7 @@ from soar.types import Program, Task
 Deduplicate: TypeAlias = Callable[[Task, Sequence[Program]], list[Program]]
 
 BLOCK = 512
-"""Rows compared at once: the memory is this many times the number of programs kept."""
+"""Rows compared at once: the matrix of cosines has this many rows, and a column per program kept."""
 
 
 def none(task: Task, programs: Sequence[Program]) -> list[Program]:
@@ -27,7 +27,7 @@ def none(task: Task, programs: Sequence[Program]) -> list[Program]:
 
 
 def by_text(task: Task, programs: Sequence[Program]) -> list[Program]:
-    """Keep one of every program text, blanks at line ends and empty lines aside."""
+    """Keep one program of every text, ignoring trailing blanks and empty lines."""
     del task
     return _one_of_each(programs, lambda p: "\n".join(filter(None, map(str.rstrip, p.code.splitlines()))))
 
@@ -38,17 +38,17 @@ def by_outputs(task: Task, programs: Sequence[Program]) -> list[Program]:
     return _one_of_each(programs, lambda p: p.behaviour or p.key)
 
 
-def by_likeness(task: Task, programs: Sequence[Program], *, embed: Embed, above: float) -> list[Program]:
-    """Keep a program unless its embedding's cosine with a shorter one that stays is above `above`: as the paper."""
+def by_similarity(task: Task, programs: Sequence[Program], *, embed: Embed, above: float) -> list[Program]:
+    """Keep a program unless its embedding's cosine with a shorter kept one exceeds `above`, as in the paper."""
     del task
     ascending = sorted(range(len(programs)), key=lambda place: len(programs[place].code))
     vectors = embed([programs[place].code for place in ascending])
     return [programs[place] for place in sorted(ascending[row] for row in distinct(vectors, above))]
 
 
-def by_likeness_and_outputs(task: Task, programs: Sequence[Program], *, embed: Embed, above: float) -> list[Program]:
-    """Thin out correct programs by likeness and the others by outputs: as the released code means to."""
-    correct = by_likeness(task, [p for p in programs if solves(task, p)], embed=embed, above=above)
+def by_similarity_and_outputs(task: Task, programs: Sequence[Program], *, embed: Embed, above: float) -> list[Program]:
+    """Deduplicate correct programs by similarity and the others by outputs, as the released code intends."""
+    correct = by_similarity(task, [p for p in programs if solves(task, p)], embed=embed, above=above)
     others = by_outputs(task, [p for p in programs if not solves(task, p)])
     kept = {program.key for program in (*correct, *others)}
     return [program for program in programs if program.key in kept]
@@ -58,20 +58,20 @@ DEDUPLICATIONS: dict[str, Deduplicate] = {
     "none": none,
     "text": by_text,
     "outputs": by_outputs,
-    "ngrams": partial(by_likeness, embed=ngrams, above=NGRAM_COSINE),
-    "ngrams-code": partial(by_likeness_and_outputs, embed=ngrams, above=NGRAM_COSINE),
-    "embeddings": partial(by_likeness, embed=code_rank_embed, above=PAPER_COSINE),
-    "embeddings-code": partial(by_likeness_and_outputs, embed=code_rank_embed, above=PAPER_COSINE),
+    "ngrams": partial(by_similarity, embed=ngrams, above=NGRAM_COSINE),
+    "ngrams-code": partial(by_similarity_and_outputs, embed=ngrams, above=NGRAM_COSINE),
+    "embeddings": partial(by_similarity, embed=code_rank_embed, above=PAPER_COSINE),
+    "embeddings-code": partial(by_similarity_and_outputs, embed=code_rank_embed, above=PAPER_COSINE),
 }
-"""By name. "embeddings" is the paper's; "-code" the released code's variant of either likeness."""
+"""By name. "embeddings" is the paper's; "-code" marks the released code's variant."""
 
-LIKENESSES = ("ngrams", "ngrams-code", "embeddings", "embeddings-code")
-"""Those that drop by a cosine, whose bound may be another."""
+BY_COSINE = ("ngrams", "ngrams-code", "embeddings", "embeddings-code")
+"""Those that drop by a cosine, the ones that `learning.alike_above` applies to."""
 
 
 def distinct(vectors: np.ndarray, above: float) -> list[int]:
-    """Return the rows of ``(n, d)`` unit vectors that stay when each is dropped whose cosine with an earlier one that
-    stays is above `above`. Exact; compares block by block."""
+    """Return the rows of ``(n, d)`` unit vectors that stay when every row is dropped whose cosine with an earlier kept
+    one exceeds `above`. Exact; compares block by block."""
     stay: list[int] = []
     for begin in range(0, len(vectors), BLOCK):
         block = vectors[begin : begin + BLOCK]

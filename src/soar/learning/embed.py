@@ -1,4 +1,4 @@
-"""Embeddings of program texts, to tell which are alike (§3.4). Knows text and vectors; knows no task."""
+"""Embeddings of program texts, to find similar ones (§3.4). Knows texts and vectors; knows no task."""
 
 import importlib
 import re
@@ -14,17 +14,17 @@ from soar.errors import ConfigError
 from soar.learning.settings import PAPER_EMBEDDING
 
 Embed: TypeAlias = Callable[[Sequence[str]], np.ndarray]
-"""Texts to ``(n, d)`` float32 rows of length 1."""
+"""Maps texts to ``(n, d)`` float32 rows of length 1."""
 
 PAPER_COSINE = 0.9
-"""Above this, the paper calls two programs the same, by CodeRankEmbed."""
+"""The cosine by CodeRankEmbed above which the paper counts two programs as duplicates."""
 
 NGRAM_COSINE = 0.985
-"""The same for `ngrams`. Two programs that differ in one constant of some twenty lexemes stay two."""
+"""The same for `ngrams`; high enough that two programs of some twenty lexemes that differ in one constant both stay."""
 
 DIMENSIONS = 768
-LONGEST = 3
-"""How many lexemes an n-gram has at most."""
+MAX_N = 3
+"""The most lexemes of an n-gram."""
 
 _LEXEME = re.compile(r"\w+|[^\w\s]")
 
@@ -37,7 +37,7 @@ def ngrams(texts: Sequence[str]) -> np.ndarray:
     rows = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
     for row, text in zip(rows, texts, strict=True):
         lexemes = _LEXEME.findall(text)
-        for size in range(1, LONGEST + 1):
+        for size in range(1, MAX_N + 1):
             for gram, count in Counter(zip(*(lexemes[at:] for at in range(size)), strict=False)).items():
                 code = zlib.crc32(" ".join(gram).encode())
                 row[(code >> 1) % DIMENSIONS] += count if code & 1 else -count
@@ -46,8 +46,8 @@ def ngrams(texts: Sequence[str]) -> np.ndarray:
 
 
 def embedder(name: str) -> Embed:
-    """Return the embeddings of a model of sentence-transformers: a folder, or a name in the cache of Hugging Face. The
-    model is loaded now, once; `ConfigError` says what is missing."""
+    """Return the embedding function of a sentence-transformers model: a folder, or a name in the Hugging Face cache.
+    The model is loaded now, once; `ConfigError` says what is missing."""
     model = _loaded(name)
 
     def embed(texts: Sequence[str]) -> np.ndarray:
@@ -65,8 +65,8 @@ def _loaded(name: str) -> Any:
     except (ImportError, OSError, ValueError) as error:
         raise ConfigError(
             f'learning.deduplicate = "embeddings" needs the package sentence-transformers (pip install'
-            f" 'soar-synthesis[embeddings]') and the model {name} on this machine, a folder or a name in the cache of"
-            f' Hugging Face ({error}); get them, or choose "ngrams", "text" or "outputs"'
+            f" 'soar-synthesis[embeddings]') and the model {name} on this machine, as a folder or in the Hugging Face"
+            f' cache ({error}); install them, or choose "ngrams", "text" or "outputs"'
         ) from None
 
 

@@ -1,7 +1,6 @@
-"""From selected programs to finetuning examples: a prompt as in inference, and the completion that answers it (§3.3).
+"""From selected programs to training examples: a prompt as in the search, and the completion to be learned (§3.3).
 
-Test outputs are in no prompt. The order of the training pairs is shuffled per example, for the task and the parent's
-outputs together.
+No prompt contains test outputs. Each example shuffles the training pairs, and the parent's outputs with them.
 """
 
 import gzip
@@ -20,19 +19,19 @@ from soar.types import Message, Program, Prompt, Task
 
 Row = Mapping[str, object]
 """``{"prompt", "completion": str or list of messages, "kind": "sample" | "refine" | "replay", "task", "program"}``, and
-``"why"``, for people: how the program came to be chosen."""
+``"why"``, for people: why the program was chosen."""
 
 
 def sampling_example(rendering: Rendering, task: Task, program: Program, rng: Generator) -> Row:
-    """Return the example that teaches to write `program` from scratch for the task that it solves."""
+    """Return the example that teaches writing `program` from scratch for the task that it solves."""
     solved = _permuted(relabel(task, program).without_answers(), rng.permutation(len(task.train)).tolist())
     prompt = rendering.sampling(solved, None, rendering.details(solved)[0])
     return _row("sample", prompt, rendering.completion(program.code), task, program)
 
 
 def refinement_example(rendering: Rendering, task: Task, parent: Program, child: Program, rng: Generator) -> Row:
-    """Return the example that teaches to write `child` for the task that it solves, when shown `parent` and what it
-    did. For a true solution this is the task itself, else another with the same inputs."""
+    """Return the example that teaches writing `child` for the task that it solves, given `parent` and its outputs. If
+    `child` is a true solution that is the task itself, otherwise another task with the same inputs."""
     order = rng.permutation(len(task.train)).tolist()
     shown = _permuted(relabel(task, child).without_answers(), order)
     outputs = tuple(parent.train[i] for i in order)
@@ -61,11 +60,11 @@ def _plain(prompt: Prompt) -> object:
 
 
 REPLAY = "replay.jsonl.gz"
-"""The file beside a model's weights with rows of the data that it was made from."""
+"""The file beside a model's weights that holds rows of the data it was trained on."""
 
 
 def replay_examples(folder: Path, count: int, rng: Generator) -> list[Row]:
-    """Return `count` rows of the data that the model in `folder` was made from; they keep a small model from
+    """Return `count` rows of the data that the model in `folder` was trained on; they keep a small model from
     forgetting."""
     if count == 0:
         return []
@@ -80,8 +79,8 @@ def every_row(rows: list[Row]) -> list[Row]:
 
 
 def shortest_per_prompt(rows: list[Row]) -> list[Row]:
-    """Keep of the rows with one and the same prompt that with the shortest completion, the first of them, as often as
-    its program is there."""
+    """Keep, of the rows with the same prompt, the first with the shortest completion, along with the other rows of its
+    program."""
     best: dict[str, list[Row]] = {}
     for row in rows:
         kept = best.setdefault(json.dumps(row["prompt"]), [row])
@@ -97,5 +96,5 @@ def _length(row: Row) -> int:
 
 
 def write_examples(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as JSONL, whole or not at all."""
+    """Write rows as JSONL, all or nothing."""
     write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))

@@ -1,6 +1,6 @@
-"""Pseudo-labels: a vote taken for the answers that are hidden, so that learning goes on as if they were known.
+"""Pseudo-labels: a vote stands in for hidden answers, so that learning proceeds as if they were known.
 
-Not in the paper, whose choice of programs without answers is Alg. 2. Knows nothing of what is then learnt.
+Not in the paper, which chooses programs without answers by Alg. 2. Does not know what is then taught.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from soar.types import Program, Task
 def pseudo_labelled(task: Task, programs: Sequence[Program]) -> Task:
     """Return a task with the test outputs that most of the programs right on all its training pairs give.
 
-    The programs are all that may vote, repeats too: what many find in different ways is likelier the rule than what
-    one has found. Without a program that is right on all training pairs the task stays as it is.
+    `programs` are all that may vote, repeats included: outputs that many programs reach in different ways are likelier
+    right than those of one. If no program is right on all training pairs, the task is returned unchanged.
     """
     ballots = sum_vote([program for program in programs if solves(task, program)])
     if not ballots:

@@ -1,4 +1,4 @@
-"""From a task's programs to its rows of finetuning data: filter, deduplicate, curate, relabel, render (§3.3)."""
+"""From a task's programs to its training examples: filter, deduplicate, curate, relabel, render (§3.3)."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from soar.types import Output, Program, Task, Value
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
-    """How examples are chosen and written: counts and switches, and the parts that they name.
+    """How examples are chosen and written: the settings, and the parts that they name.
 
-    `closeness` is what parents by hindsight are chosen by; None takes those that the search has shown.
+    `closeness` chooses hindsight parents; with None they are those that the search showed.
     """
 
     settings: LearningSettings
@@ -33,11 +33,11 @@ class Teaching:
 
 
 Pairs: TypeAlias = tuple[tuple[Value, Output | None], ...]
-"""Inputs with outputs, wanted ones or a program's."""
+"""Inputs with their outputs, the expected ones or a program's."""
 
 
 def shown_pairs(task: Task, program: Program | None = None) -> Pairs:
-    """Return a task's training pairs, or what a program makes of their inputs."""
+    """Return a task's training pairs, or their inputs with a program's outputs."""
     outputs = [example.output for example in task.train] if program is None else program.train
     return tuple(zip((example.input for example in task.train), outputs, strict=True))
 
@@ -47,8 +47,8 @@ def examples_of(
 ) -> list[Row]:
     """Return the examples of one task, sampling first. `asked` are the `shown_pairs` of all tasks of the stage.
 
-    A task without answers gives no pairs of a wrong parent and its right child (§3.4); those by hindsight it gives.
-    With `pseudo_labels` it is a task with answers, those that won the vote, if it has a program to vote.
+    A task without answers yields no pairs of a wrong parent and its right child (§3.4), only hindsight pairs. With
+    `pseudo_labels`, the outputs that win the vote become its answers if a program right on all training pairs votes.
     """
     how, rendering = teaching.settings, teaching.rendering
     fit, _ = filtered(task.without_answers(), programs, teaching.filters)
@@ -79,14 +79,14 @@ def examples_of(
 def _with_reasons(
     how: LearningSettings, chosen: Sequence[Program], distinct: Sequence[Program], solving: Set[str]
 ) -> list[tuple[Program, str]]:
-    """Return the programs that are taught, each with how it came to be: the curator's choice in its order, then those
-    that solve another task."""
+    """Return the programs to teach, each with the reason: the curator's choice in its order, then those that solve
+    another task."""
     found = [(program, f"{how.curator}, {n} of {len(chosen)}") for n, program in enumerate(chosen, 1)]
     others = solving - {program.key for program in chosen}
     return found + [(program, "solves another task") for program in distinct if program.key in others]
 
 
 def _right(task: Task, program: Program) -> str:
-    """Return on how many pairs a program is right, of those whose output the task holds."""
+    """Say on how many pairs a program is right, among those whose output the task holds."""
     known = sum(example.output is not None for example in (*task.train, *task.test))
     return f"{right_pairs(task, program)} of {known} pairs right"

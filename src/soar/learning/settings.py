@@ -1,4 +1,4 @@
-"""What learning is told by its configuration: which programs become examples, and how many (§3.3)."""
+"""The settings of learning: which programs become examples, and how many (§3.3)."""
 
 from typing import Annotated, Literal
 
@@ -7,25 +7,26 @@ from pydantic import Field
 from soar.settings import NonNegative, Positive, Section
 
 PAPER_EMBEDDING = "nomic-ai/CodeRankEmbed"
-"""The model by whose embeddings the paper tells which programs are alike (§3.4)."""
+"""The model whose embeddings the paper deduplicates by (§3.4)."""
 
 
 class LearningSettings(Section):
     """Which programs become examples (§3.3); the counts are examples per task.
 
-    `pooled_deduplicate` stands in for `deduplicate` where the searches of several stages or runs are pooled ("all
-    train": the paper's is "embeddings"). `embedding` is a model of sentence-transformers, a folder or a name in the
-    cache of Hugging Face; above a cosine of `alike_above` two programs are alike, without it above 0.9 by embeddings
-    (§3.4) and above 0.985 by n-grams. `hindsight_pairs_per_task` are refinements into other programs, relabelled, not
-    in the paper: of parents that the search has "shown", or of those "closest" to what is then wanted. `operators` are
-    those that θi serves, both as in the paper; the configured model goes on with the other. `separate`: a model for
-    each of them, taught its examples alone (Tables 4 and 7). `true_copies` is how many examples a program makes that
-    solves its task, answers known: each has the pairs in another order. `pseudo_labels`, not in the paper: where
-    answers are hidden, the answer of most programs that are right on all training pairs is taken for the right one.
-    `per_prompt` "shortest" keeps of the examples with one and the same prompt that with the shortest completion: where
-    tasks share their inputs, as sequences do, one program is found for many tasks and would be taught as often. There
-    one task's search also finds what solves another: with `across_tasks`, not in the paper, whatever is right on the
-    shown pairs of any task of the stage is taught, beyond `samples_per_task`, and `true_copies` times.
+    `pooled_deduplicate` replaces `deduplicate` when the searches of several stages or runs are pooled ("all train";
+    the paper's is "embeddings"). `embedding` is a sentence-transformers model, a folder or a name in the Hugging Face
+    cache. Two programs are duplicates above a cosine of `alike_above`, by default 0.9 by embeddings (§3.4) and 0.985
+    by n-grams. `hindsight_pairs_per_task`, not in the paper, are refinements into other programs, relabelled; their
+    parents (`hindsight_parents`) are those that the search has "shown", or the "closest" to the relabelled outputs.
+    `operators` are those that θi serves, both as in the paper; the configured model serves the rest. `separate` trains
+    one model per operator, on the examples of that operator alone (Tables 4 and 7). `true_copies` is the number of
+    examples made of a program that solves its task, if answers are known; each shuffles the pairs anew.
+    `pseudo_labels`, not in the paper: if answers are hidden, the answer of most programs right on all training pairs
+    is taken for the right one. `per_prompt` "shortest" keeps, of the examples with the same prompt, the one with the
+    shortest completion: where tasks share their inputs, as sequences do, one program is found for many tasks and would
+    be taught once for each. There the search of one task also finds programs that solve another: `across_tasks`, not
+    in the paper, teaches every program right on the training pairs of any task of the stage, on top of
+    `samples_per_task` and `true_copies` times.
     """
 
     history: Literal["current", "all"] = "current"

@@ -1,4 +1,4 @@
-"""Sample and refine (§3.2): one iteration's search over a set of tasks, several in flight at once."""
+"""Sampling and refinement (§3.2): one iteration's search over a set of tasks, several in flight at once."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ async def search(
     few_shot: Sequence[tuple[Task, str]] = (),
     seconds: float | None = None,
 ) -> bool:
-    """Search every task by θi, whose `weights` are a folder (None: the configured model), at a `place`, stage and
-    iteration; the programs are in the archive afterwards. What arrived before an error is stored.
+    """Search every task with the model in the folder `weights` (None: the configured model) at a `place` (stage and
+    iteration); the programs go to the archive. Whatever arrived before an error is stored.
 
-    Return whether it took all that it may: with `seconds`, it ends when these are over. `BudgetReached` at the run's
-    own limits.
+    Return False if the search ended early because its `seconds` were over. Raises `BudgetReached` at the run's own
+    limits.
     """
     sampling, refining = method.weights_of("sample", weights), method.weights_of("refine", weights)
     models = {each: method.open_lm(each) for each in {sampling, refining}}
@@ -58,20 +58,21 @@ async def search(
 
 
 def _refuse_nothing_found(reader: ArchiveReader, place: tuple[str, int]) -> None:
-    """Raise `BudgetReached` where a search that ended early has found nothing: nothing could be learnt from it."""
+    """Raise `BudgetReached` if a search that ended early has no completion: nothing could be learnt from it."""
     if not reader.totals(*place).statuses:
         raise BudgetReached(
-            f"search {place[1]} of stage {place[0]!r} ended for the steps that follow without any completion; raise"
-            " budget.max_seconds with --set to continue"
+            f"search {place[1]} of stage {place[0]!r} got no completion in its share of budget.max_seconds; raise it"
+            " with --set to continue"
         )
 
 
 async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
-    """Search every task whose search is not over, without answers. The first error stops all tasks, after what they
-    were paid for is stored; `EndpointError` at the end if no reply was of any use."""
+    """Search every unfinished task, without answers. The first error stops all tasks, once the completions paid for
+    are stored; `EndpointError` at the end if no completion was usable."""
     turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
     place = context.stage, context.iteration
     over = context.reader.searched(*place)
+    # The completions of finished tasks are not read again, and one usable among them is enough for `conclude`.
     if over and context.reader.holds_code(*place):
         context.replies.note("code")
 
@@ -80,7 +81,7 @@ async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
             evaluate = evaluator(context, task)
             samples = await sample(context, task, evaluate)
             await refine(context, task, samples, evaluate)
-            # With a higher limit a resumed run goes on with a task that has spent its own.
+            # Not finished at its token limit: a run resumed with a higher limit continues the task.
             if not context.meter.exhausted(task.id):
                 await context.writer.add([SearchedRow(*place, task.id)])
 

@@ -1,4 +1,4 @@
-"""Whether programs agree on an answer so well that more of them would hardly change it. Sees training pairs only."""
+"""Whether enough programs agree on the test outputs that more would hardly change them. Sees training pairs only."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,13 +7,13 @@ from soar.scoring import solves
 from soar.types import Program, Task
 
 
-def agreed(task: Task, programs: Iterable[Program], wanted: int) -> bool:
-    """Return whether `wanted` distinct programs that reproduce all training pairs answer all test inputs alike; never
-    where 0 are wanted. Copies of one program are one: that a model repeats itself says nothing."""
-    if not wanted:
+def agreed(task: Task, programs: Iterable[Program], needed: int) -> bool:
+    """Return whether `needed` distinct programs that reproduce all training pairs give the same test outputs; False if
+    `needed` is 0. Copies of a program count once, because a model that repeats itself is no evidence."""
+    if not needed:
         return False
     alike: defaultdict[str | None, set[str]] = defaultdict(set)
     for program in programs:
         if solves(task, program):
             alike[program.ballot].add(program.code)
-    return any(len(codes) >= wanted for codes in alike.values())
+    return any(len(codes) >= needed for codes in alike.values())

@@ -1,5 +1,5 @@
-"""One call to the language model, made whole: what is stored already is kept, what is missing is generated, stored as
-it arrives, and executed. Resuming is therefore calling again.
+"""One call to the language model, completed: stored completions are kept, missing ones are generated, stored as they
+arrive, and executed. Resuming is therefore calling again.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from soar.types import Completion, Origin, Program, Prompt, Sampling, Task
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked: `count` completions at `origin` (its index is ignored) of the prompt `prompt_of` renders."""
+    """A request for `count` completions at `origin` (its index is ignored) of the prompt that `prompt_of` renders."""
 
     task: Task
     origin: Origin
@@ -31,10 +31,10 @@ class Call:
 async def complete(
     context: SearchContext, call: Call, stored: Mapping[int, CompletionRow], evaluate: Evaluate
 ) -> list[Program]:
-    """Return the executed programs of a call, in order of their place; completions without code bring none.
+    """Return the executed programs of a call in order of their place; completions without code yield none.
 
     `stored` maps places to the completions of an earlier session. A prompt that fits in no form is recorded as unsent.
-    Errors of the model are raised after everything that arrived is stored.
+    The model's errors are raised once everything that arrived is stored.
     """
     for row in stored.values():
         context.replies.note(row.status)
@@ -51,7 +51,7 @@ async def _generate(
 ) -> list[asyncio.Task[Program | None]]:
     """Generate the missing places with the fullest prompt that fits; return the tasks that store and execute them.
 
-    Distinct completions are what they are by all that come before them: all are asked for, those missing are kept.
+    A distinct completion depends on all those before it, so all are requested again and only the missing ones kept.
     """
     o, lm = call.origin, context.refiner if call.parents else context.sampler
     asked = range(call.count) if call.sampling.distinct else missing
@@ -83,7 +83,7 @@ async def _generate(
 
 
 def most_tokens(prompt: Prompt, completions: int, sampling: Sampling) -> Tokens:
-    """Return how many tokens a call may take at most: a character of the prompt is a token at most, near enough."""
+    """Return the most tokens that a call may take, counting a prompt's characters as tokens: hardly ever too few."""
     texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
     return Tokens(sum(map(len, texts)), completions * sampling.max_new_tokens)
 
@@ -91,7 +91,8 @@ def most_tokens(prompt: Prompt, completions: int, sampling: Sampling) -> Tokens:
 def judged(
     rendering: Rendering, call: Call, place: int, completion: Completion, detail: Detail
 ) -> tuple[CompletionRow, str | None]:
-    """Return a completion as it is stored, and the code it holds, if any. A truncated one is never code."""
+    """Return the row of a completion, and the code it holds, if any. A truncated completion never counts as code."""
+    # Lone surrogates, which UTF-8 cannot encode, become question marks.
     text = completion.text.encode("utf-8", "replace").decode()
     extraction = rendering.extract(text)
     if completion.finish_reason == "length":
@@ -117,8 +118,8 @@ async def _keep(context: SearchContext, row: CompletionRow, code: str | None, ev
 
 
 async def _stored(context: SearchContext, row: CompletionRow, evaluate: Evaluate) -> Program | None:
-    """Return the program of a completion of an earlier session, as it was executed then: what is read out of a text may
-    have changed with the software since. One that was not executed is read again."""
+    """Return the program of an earlier session's completion as executed then: a later version of the software may
+    extract other code. Code that was not executed is extracted again."""
     done = row.code_hash and context.reader.execution_named(row.origin.task_id, row.code_hash)
     if done:
         return done.program(row.origin, row.parents)

@@ -1,4 +1,4 @@
-"""What one iteration's search holds open and what is fixed while it lasts. Data only."""
+"""What one iteration's search keeps open, and what stays fixed during it. Data only."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ from soar.types import Phase, Sampling, Task
 
 @dataclass(frozen=True, slots=True)
 class SearchMethod:
-    """How every search of a run is done: budgets, and the parts that decide.
+    """How every search of a run works: budgets, and the parts that decide.
 
-    `open_lm` opens a model with finetuned weights, or as configured (None); θi serves the `operators`, each by a model
-    of its own where they are `separate`, and the configured model goes on with the other. `selector` picks parents by
-    what `heuristic` says of each; `parse` gives outputs their canonical form.
+    `open_lm` opens a model with finetuned weights, or as configured (None). θi serves the `operators`, each with a
+    model of its own if `separate`; the configured model serves the rest. `selector` picks parents by their value under
+    `heuristic`; `parse` gives outputs their canonical form.
     """
 
     seed: int
@@ -44,7 +44,7 @@ class SearchMethod:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is open while a run searches: where programs run, where rows go and come from, and what keeps its budget."""
+    """What is open while a run searches: the executor, the archive's writer and reader, and the budget's meter."""
 
     executor: Executor
     writer: ArchiveWriter
@@ -56,8 +56,8 @@ class Held:
 class SearchContext:
     """One search of one iteration.
 
-    `sampler` writes programs from scratch, `refiner` from those it is shown: one model, or two. `few_shot`: solved
-    tasks with a program each, frozen as the iteration starts.
+    `sampler` writes programs from scratch, `refiner` from parents: one model, or two. `few_shot`: solved tasks with a
+    program each, frozen when the iteration starts.
     """
 
     method: SearchMethod

@@ -1,6 +1,6 @@
-"""From a program's text to what it does on its task: executed once per distinct text, stored, judged on training pairs.
+"""From a program's text to its outputs on a task: executed once per distinct text, stored, scored on training pairs.
 
-Sees tasks without answers only; decides nothing.
+Sees only tasks without answers; decides nothing.
 """
 
 import asyncio
@@ -19,21 +19,22 @@ Evaluate: TypeAlias = Callable[[str], Awaitable[ExecutionRow]]
 
 
 def evaluator(context: SearchContext, task: Task) -> Evaluate:
-    """Return the function that evaluates programs on one task; a text met again costs a look-up."""
+    """Return the function that evaluates programs on one task; a repeated text costs only a look-up."""
     known: dict[str, asyncio.Task[ExecutionRow]] = {}
-    stored = context.reader.executed(task.id)  # all at once: hardly any program was met in an earlier search
+    stored = context.reader.executed(task.id)  # all hashes at once: most programs are new, and need no look-up each
 
     async def evaluate(code: str) -> ExecutionRow:
         if code not in known:
             known[code] = asyncio.create_task(_look_up_or_run(context, task, code, stored))
             known[code].add_done_callback(_seen)
+        # Shared between calls: cancelling one must not cancel the evaluation for the others.
         return await asyncio.shield(known[code])
 
     return evaluate
 
 
 def _seen(done: asyncio.Task[ExecutionRow]) -> None:
-    """Keep asyncio from printing an error for which nobody waits any more: the first one has stopped the search."""
+    """Keep asyncio from reporting an error that nobody awaits any more: the first error has stopped the search."""
     if not done.cancelled():
         done.exception()
 
@@ -49,7 +50,7 @@ async def _look_up_or_run(context: SearchContext, task: Task, code: str, stored:
 
 
 async def execute(executor: Executor, parse: Parse, task: Task, code: str) -> Execution:
-    """Run a program on all inputs of a task; one that solves the training pairs is confirmed in its own process."""
+    """Run a program on all inputs of a task; confirm one that solves the training pairs in a process of its own."""
     returned = await executor.run(code, task.inputs)
     execution = _parsed(parse, returned)
     if accuracy(task, execution.outputs[: len(task.train)]) < 1.0:
@@ -58,7 +59,7 @@ async def execute(executor: Executor, parse: Parse, task: Task, code: str) -> Ex
 
 
 def _parsed(parse: Parse, execution: Execution) -> Execution:
-    """Return the execution with every output in canonical form; what has none becomes a failure."""
+    """Return the execution with every output in canonical form; an output without one becomes a failure."""
     return replace(execution, outputs=tuple(_canonical(parse, output) for output in execution.outputs))
 
 

@@ -1,5 +1,5 @@
-"""Solved tasks that a sampling prompt may show beside its own (App. D.5). Frozen when an iteration starts, so that no
-result depends on the order in which programs arrive."""
+"""Solved tasks that a sampling prompt may show beside its own task (App. D.5). Frozen when an iteration starts, so that
+no result depends on the order in which programs arrive."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,9 +11,9 @@ from soar.types import Task
 def solved_examples(
     reader: ArchiveReader, searches: Iterable[tuple[tuple[str, int], Sequence[Task]]]
 ) -> list[tuple[Task, str]]:
-    """Return tasks, their answers removed, each with the first program that is right on all of it.
+    """Return solved tasks, answers removed, each with the first program that is right on all its pairs.
 
-    `searches` are those of the past whose answers are known, in their order, with their tasks (with answers).
+    `searches` are the earlier ones with known answers, in order, with their tasks (with answers).
     """
     found: dict[str, tuple[Task, str]] = {}
     for place, tasks in searches:

@@ -1,7 +1,7 @@
 """The arms of one bandit: distinct programs that may be refined, how promising each is, and how often it was pulled.
 
-Knows nothing of how an arm is chosen. Pull counts follow from lineage: they are rebuilt by replaying the calls of an
-island in order, never stored.
+Does not know how an arm is chosen. Pull counts follow from lineage: they are never stored, but rebuilt by replaying an
+island's calls in order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,10 @@ from soar.types import Program
 
 
 class Pool:
-    """Programs in order of arrival; identical texts are one arm, and failed programs are none (§3.2)."""
+    """Programs in order of arrival; identical texts share an arm, and failed programs have none (§3.2)."""
 
     def __init__(self, arms: Iterable[tuple[Program, float]] = ()) -> None:
-        """Begin with programs and what the heuristic says of each, in their order."""
+        """Start with programs and their heuristic values, in order."""
         self.programs: list[Program] = []
         self._codes: set[str] = set()
         self._heuristic = np.zeros(64)
@@ -37,7 +37,7 @@ class Pool:
         return self._pulls[: len(self.programs)]
 
     def add(self, program: Program, heuristic: float) -> bool:
-        """Add an arm and how promising it is; return whether the program became one."""
+        """Add a program with its heuristic value; return whether it became an arm."""
         if not program.ran or program.code in self._codes:
             return False
         arm = len(self.programs)

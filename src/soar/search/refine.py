@@ -31,10 +31,10 @@ async def refine(context: SearchContext, task: Task, samples: Sequence[Program],
 async def refine_island(
     context: SearchContext, task: Task, arms: Sequence[tuple[Program, float]], island: int, evaluate: Evaluate
 ) -> list[Program]:
-    """Spend one island's budget, pull after pull, and return its children in order; `arms` are the bandit's first ones.
+    """Spend one island's budget, pull by pull, and return its children in order; `arms` are the bandit's initial ones.
 
-    Without any arm (every program failed somewhere) a pull samples from scratch, until a program becomes one: the
-    budget is spent all the same.
+    Without arms (every program failed on some input) a pull samples from scratch, until a program becomes an arm; that
+    spends the same budget.
     """
     budget = context.method.budget
     owed = share(budget.refinements, budget.islands, island)
@@ -57,6 +57,7 @@ async def refine_island(
             children += born
             for child in born:
                 pool.add(child, context.method.heuristic(task, child))
+        # An unsent prompt is charged to its parent too, so that the bandit moves on.
         pool.spend(pulled, count)
         owed -= count
         step += 1
@@ -66,7 +67,7 @@ async def refine_island(
 def refinement_call(
     context: SearchContext, task: Task, parents: tuple[Program, ...], island: int, step: int, count: int
 ) -> Call:
-    """Return the call that asks for `count` better programs than `parents`; without parents, programs from scratch."""
+    """Return the call for `count` programs better than `parents`; without parents, for programs from scratch."""
     if not parents:
         return sampling_call(context, task, "refine", island, step, count)
 
@@ -78,7 +79,7 @@ def refinement_call(
 
 
 def share(total: int, islands: int, island: int) -> int:
-    """Return an island's part of a budget of completions; the first ones take what does not divide."""
+    """Return an island's share of a budget of completions; the first islands take the remainder."""
     return total // islands + (island < total % islands)
 
 

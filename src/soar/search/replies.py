@@ -1,6 +1,6 @@
-"""Whether a model's replies are of any use: counted while they come, said when they are not.
+"""Whether a model's completions are usable: counts them as they come, and reports if they are not.
 
-Knows the statuses of completions and what usually causes them; knows no model and no server.
+Knows the statuses of completions and their usual causes; knows no model and no server.
 """
 
 import logging
@@ -10,63 +10,63 @@ from soar.errors import EndpointError
 
 logger = logging.getLogger(__name__)
 
-MANY = 100
-"""How many useless replies in a row are worth a warning; as many without a block of code are no accident either."""
-NOTHING = frozenset({"empty", "truncated"})
-"""Replies that hold no answer at all; the others may come from a model that is only weak."""
+USELESS_LIMIT = 100
+"""The number of unusable completions in a row that causes a warning, or, if a search has no usable one, an error."""
+NOTHING_WRITTEN = frozenset({"empty", "truncated"})
+"""Statuses that point to a wrong setup at any number; the others may come from a model that is merely weak."""
 
 CAUSES = {
-    "truncated": "answers are cut off: raise sampling.sample_tokens, or the context that the server gives the model",
-    "empty": "answers are empty: the context may be too short, or the server puts the text where it is not looked for",
-    "unclosed-block": "code is cut off: raise sampling.sample_tokens, or look for a stop string at the server",
+    "truncated": "completions are cut off: raise sampling.sample_tokens, or the model's context length on the server",
+    "empty": "completions are empty: the context may be too short, or the server returns the text in another field",
+    "unclosed-block": "code is cut off: raise sampling.sample_tokens, or check the server for a stop string",
     "no-code": "there is no block of code: the model may not follow chat prompts, or the server uses another template",
-    "no-entry-point": "code does not define the function that is asked for: the model may not follow chat prompts",
+    "no-entry-point": "the code does not define the required function: the model may not follow chat prompts",
 }
 
 
-LEARNT = (
-    "the finetuning before this search undid the model: with few examples its steps may be too long (lower finetune.lr;"
-    " more tasks give more examples)"
+FINETUNED_CAUSE = (
+    "the finetuning before this search broke the model: with few examples its steps may be too large (lower"
+    " finetune.lr, or search more tasks for more examples)"
 )
-"""What usually causes useless replies of a model that was finetuned, whose base model's were of use."""
+"""The usual cause if the completions of a finetuned model are unusable and those of its base model are not."""
 
 
 class Replies:
-    """Counts the completions of one search by status; "code" is the one of use. `learnt`: of a finetuned model."""
+    """Counts the completions of one search by status; only "code" is usable. `learnt`: the model is finetuned."""
 
     def __init__(self, *, learnt: bool = False) -> None:
         self._learnt = learnt
         self._counts: Counter[str] = Counter()
         self._useless: Counter[str] = Counter()
-        self._said = False
+        self._warned = False
 
     def note(self, status: str) -> None:
-        """Count a completion; warn once when `MANY` in a row were useless."""
+        """Count a completion; warn once when `USELESS_LIMIT` in a row are unusable."""
         self._counts[status] += 1
         if status == "code":
             self._useless.clear()
             return
         self._useless[status] += 1
-        if not self._said and self._useless.total() >= MANY:
-            self._said = True
+        if not self._warned and self._useless.total() >= USELESS_LIMIT:
+            self._warned = True
             cause = self._cause(self._useless)
-            logger.warning("%d replies in a row are of no use (%s). %s", MANY, _told(self._useless), cause)
+            logger.warning("%d unusable completions in a row (%s). %s", USELESS_LIMIT, _listed(self._useless), cause)
 
     def conclude(self) -> None:
-        """Raise `EndpointError` if none of the replies was of use: none held an answer, or at least `MANY` no code."""
+        """Raise `EndpointError` if no completion is usable and all are empty or cut off, or they reach the limit."""
         total = self._counts.total()
-        nothing = sum(self._counts[status] for status in NOTHING)
-        if total and not self._counts["code"] and (nothing == total or total >= MANY):
+        nothing = sum(self._counts[status] for status in NOTHING_WRITTEN)
+        if total and not self._counts["code"] and (nothing == total or total >= USELESS_LIMIT):
             raise EndpointError(
-                f"none of {total} replies is of use ({_told(self._counts)}). {self._cause(self._counts)}. They are"
-                " stored; start a new run once it is mended"
+                f"none of {total} completions is usable ({_listed(self._counts)}). {self._cause(self._counts)}. The"
+                " completions are stored; fix the cause and start a new run"
             )
 
     def _cause(self, counts: Counter[str]) -> str:
         ((status, _),) = counts.most_common(1)
-        cause = LEARNT if self._learnt else CAUSES.get(status, "the model does not do what it is asked")
+        cause = FINETUNED_CAUSE if self._learnt else CAUSES.get(status, "the model does not follow the prompt")
         return f"Most likely {cause}"
 
 
-def _told(counts: Counter[str]) -> str:
+def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())

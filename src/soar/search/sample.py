@@ -1,4 +1,4 @@
-"""Sampling: programs from scratch, request after request, until the budget is spent or enough solve the training pairs
+"""Sampling: programs from scratch, request by request, until the budget is spent or enough solve the training pairs
 (§3.2, App. D.5).
 """
 
@@ -14,7 +14,7 @@ from soar.types import Origin, Phase, Program, Prompt, Task
 
 
 async def sample(context: SearchContext, task: Task, evaluate: Evaluate) -> list[Program]:
-    """Spend a task's sampling budget, one request after the other, and return the programs in order."""
+    """Spend a task's sampling budget, one request at a time, and return the programs in order."""
     budget = context.method.budget
     stored = stored_calls(context, task, "sample", island=0)
     programs: list[Program] = []
@@ -34,7 +34,7 @@ async def sample(context: SearchContext, task: Task, evaluate: Evaluate) -> list
 
 
 def sampling_call(context: SearchContext, task: Task, phase: Phase, island: int, step: int, count: int) -> Call:
-    """Return the call that asks for `count` programs from scratch, with a solved example if the context holds any."""
+    """Return the call for `count` programs from scratch, with a solved task as an example if the context holds one."""
     origin = Origin(context.stage, context.iteration, task.id, phase, island, step, 0)
     examples = [example for example in context.few_shot if example[0].id != task.id]
     chance = rng(context.method.seed, "few-shot", context.stage, context.iteration, task.id, phase, island, step)

@@ -1,4 +1,4 @@
-"""Which programs are refined next: pure functions of a pool and a generator (§3.2).
+"""Selectors choose the programs to refine next: pure functions of a pool and a generator (§3.2).
 
 A selector returns indices of the pool's arms; two indices make a prompt with two parents. The pool is never empty.
 """
@@ -14,7 +14,7 @@ Selector: TypeAlias = Callable[[Pool, Generator], tuple[int, ...]]
 
 
 def rex(pool: Pool, rng: Generator, c: float = 20.0) -> tuple[int, ...]:
-    """Thompson-sample one arm: Beta(1 + c·h, 1 + c·(1 − h) + pulls), h its heuristic, in the paper the train accuracy
+    """Thompson-sample one arm: Beta(1 + c·h, 1 + c·(1 − h) + pulls), h its heuristic, in the paper its train accuracy
     (§3.2, Tang et al. 2024)."""
     h = pool.heuristic
     return (int(rng.beta(1 + c * h, 1 + c * (1 - h) + pool.pulls).argmax()),)
@@ -26,7 +26,7 @@ def uniform(pool: Pool, rng: Generator) -> tuple[int, ...]:
 
 
 def greedy(pool: Pool, rng: Generator) -> tuple[int, ...]:
-    """Pick among the most promising arms, the least pulled first, ties at random."""
+    """Pick the most promising arm; of several, the least pulled; ties at random."""
     order = rng.permutation(len(pool))
     return (int(max(order, key=lambda arm: (pool.heuristic[arm], -pool.pulls[arm]))),)
 

@@ -1,4 +1,4 @@
-"""What a search is told by its configuration: budgets per task, how parents are picked, how tokens are drawn."""
+"""The settings of a search: budgets per task, how parents are picked, how tokens are drawn."""
 
 from typing import Annotated, Self
 
@@ -11,7 +11,7 @@ from soar.types import Sampling
 class SamplingSettings(Section):
     """How tokens are drawn (App. D.5); the limits are counts of new tokens.
 
-    `distinct`: the completions of one request are drawn without replacement. Only some models can.
+    `distinct`: draw the completions of one request without replacement, which only some models can.
     """
 
     temperature: float = Field(default=1.0, gt=0)
@@ -21,18 +21,18 @@ class SamplingSettings(Section):
     distinct: bool = False
 
     def sampling(self, tokens: int) -> Sampling:
-        """Return how completions of at most `tokens` new tokens are drawn."""
+        """Return how to draw completions of at most `tokens` new tokens."""
         return Sampling(self.temperature, self.min_p, tokens, self.distinct)
 
 
 class SearchSettings(Section):
     """Budgets per task, in completions (App. D.3, D.5), and how parents are picked (§3.2).
 
-    `enough`: a task's sampling ends once this many programs reproduce all training pairs; an island's refinement once
-    its share of this many new ones does. 0 turns it off. `agreeing`: a task is searched no further once this many
-    distinct programs that reproduce all training pairs answer the test inputs alike; for those who want an answer, and
-    not programs to learn from. 0 turns it off. `heuristic`: what makes a program promising as a parent,
-    "accuracy" as in the paper, or "closeness", which also tells apart programs that are right on no pair.
+    `enough`: a task's sampling ends once this many programs reproduce all training pairs, an island's refinement once
+    its share of this many new ones does. `agreeing`: a task's search ends once this many distinct programs that
+    reproduce all training pairs give the same test outputs; for runs that need an answer, not programs to learn from.
+    0 turns either off. `heuristic`: what makes a program promising as a parent, "accuracy" as in the paper, or
+    "closeness", which also ranks programs that are right on no pair.
     """
 
     samples: NonNegative = 3000
@@ -48,12 +48,12 @@ class SearchSettings(Section):
     tasks_in_flight: Annotated[Positive, Field(json_schema_extra=FREE)] = 32
 
     @model_validator(mode="after")
-    def _of_something(self) -> Self:
+    def _refuse_empty_budget(self) -> Self:
         if self.per_task == 0:
-            raise ValueError("samples and refinements are both 0, so nothing would be searched: set one of them")
+            raise ValueError("samples and refinements are both 0, so there is nothing to search: set one of them")
         return self
 
     @property
     def per_task(self) -> int:
-        """The completions that a search may take for one task."""
+        """The most completions that a search takes for one task."""
         return self.samples + self.refinements

@@ -1,4 +1,4 @@
-"""What earlier sessions of a run left of one task, phase and island. A search begins by asking for it."""
+"""What earlier sessions of a run stored for one task, phase and island. A search starts by reading it."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class StoredCalls:
 
 
 def stored_calls(context: SearchContext, task: Task, phase: Phase, island: int) -> StoredCalls:
-    """Read what is stored of one task, phase and island."""
+    """Read what is stored for one task, phase and island."""
     where = (context.stage, context.iteration, task.id, phase, island)
     calls: dict[int, dict[int, CompletionRow]] = defaultdict(dict)
     for row in context.reader.completions(*where):

@@ -93,11 +93,11 @@ def test_the_sizes_of_the_shipped_model_are_those_of_its_weights():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda folder: (folder / "model-1.safetensors").write_bytes(b"abc"), "no .safetensors file"),
-        (lambda folder: (folder / "model-1.safetensors").write_bytes(b"\xff" * 64), "no .safetensors file"),
+        (lambda folder: (folder / "model-1.safetensors").write_bytes(b"abc"), "is not a .safetensors file"),
+        (lambda folder: (folder / "model-1.safetensors").write_bytes(b"\xff" * 64), "is not a .safetensors file"),
         (lambda folder: [file.unlink() for file in folder.glob("*.safetensors")], "holds no .safetensors"),
         (lambda folder: (folder / "config.json").write_text("{"), "cannot be read"),
-        (lambda folder: (folder / "config.json").write_text('{"vocab_size": 3}'), "does not say how large"),
+        (lambda folder: (folder / "config.json").write_text('{"vocab_size": 3}'), "does not give the size"),
         (lambda folder: (folder / "config.json").write_text("[]"), "expected an object"),
     ],
 )

@@ -47,7 +47,7 @@ def files(folder):
 @pytest.mark.slow
 def test_a_process_of_its_own_gives_the_same_weights_and_says_the_same(rows, base, tmp_path):
     log = finetune(rows, base, tmp_path / "a")
-    assert 0 < log.pop(0)["GiB of memory by formula, at most"] < 0.1
+    assert 0 < log.pop(0)["estimated GiB of memory, at most"] < 0.1
     assert log == in_this_process(rows, base, tmp_path / "b")
     assert [entry["step"] for entry in log[1:]] == list(range(1, 13))
     assert files(tmp_path / "a") == files(tmp_path / "b")

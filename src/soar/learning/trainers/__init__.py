@@ -1,1 +1,1 @@
-"""How a model is finetuned on rows of prompt and completion."""
+"""Trainers: they finetune a model on rows of prompt and completion."""

@@ -1,7 +1,7 @@
-"""An adapter rewritten for engines that scale every adapter by alpha / rank, whatever its configuration says.
+"""Rewrites an adapter for engines that scale every adapter by alpha / rank, whatever its configuration says.
 
-Knows PEFT's files. Ours are learnt with alpha / sqrt(rank) (RS-LoRA, Kalajdzievski 2023, arXiv 2312.03732); an engine
-that does not know of it applies them sqrt(rank) times too weakly: 16 times at the paper's rank of 256.
+Knows PEFT's files. Ours are trained with alpha / sqrt(rank) (RS-LoRA, Kalajdzievski 2023, arXiv 2312.03732); an engine
+without RS-LoRA applies them sqrt(rank) times too weakly: 16 times at the paper's rank of 256.
 """
 
 import json
@@ -13,8 +13,8 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 def rewrite_adapter(adapter: Path, out: Path) -> None:
-    """Write to the folder `out` an adapter that, scaled by alpha / rank, does what `adapter` does; `DataError` if it is
-    none that PEFT has written."""
+    """Write to the folder `out` an adapter that, scaled by alpha / rank, acts as `adapter` does; `DataError` if that is
+    not one that PEFT wrote."""
     from safetensors.torch import load_file, save_file
 
     try:
@@ -22,7 +22,7 @@ def rewrite_adapter(adapter: Path, out: Path) -> None:
         weights = load_file(adapter / WEIGHTS)
         factor = config["r"] ** 0.5 if config["use_rslora"] else 1.0
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{adapter} holds no adapter of PEFT ({error}): name the folder adapter/ of a model") from None
+        raise DataError(f"{adapter} holds no PEFT adapter ({error}): name the folder adapter/ of a model") from None
     scaled = {name: each.float() * (factor if "lora_B" in name else 1) for name, each in weights.items()}
     out.mkdir(parents=True, exist_ok=True)
     save_file({name: each.contiguous() for name, each in scaled.items()}, out / WEIGHTS, {"format": "pt"})

@@ -1,7 +1,7 @@
-"""How much memory finetuning takes, from what a model's folder says of itself. No weights are loaded.
+"""Estimates the memory of finetuning from the files in a model's folder. Loads no weights.
 
 Knows the sizes of a model's parts and how AdamW, LoRA and checkpointed activations use memory; knows no device, no
-library and no trainer, which may need more for what it does on the side.
+library and no trainer, each of which may need more.
 """
 
 import json
@@ -14,17 +14,17 @@ from typing import Any, Literal
 from soar.errors import DataError
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-"""The layers that LoRA adapts and that 4 bits hold: all attention and MLP projections (App. D.4)."""
+"""The layers that LoRA adapts and QLoRA stores in 4 bits: all attention and MLP projections (App. D.4)."""
 
 NF4_BYTES = 4.127 / 8
-"""Bytes of one weight in 4 bits: 4, and for the scales of its block 8 / 64 and 32 / (64 · 256) bits (double
+"""Bytes of one weight in NF4: 4 bits, plus 8 / 64 and 32 / (64 · 256) bits for the scales of its block (double
 quantization, Dettmers et al. 2023, §3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A model's sizes. `projections` holds the (outputs, inputs) of every matrix that LoRA adapts; `cache` is how many
-    numbers the keys and values of one token take in all layers; `stored` the bytes of its files of weights."""
+    """A model's sizes. `projections` holds the (outputs, inputs) of every matrix that LoRA adapts; `cache` counts the
+    numbers in the keys and values of one token over all layers; `stored` is the size of the weight files in bytes."""
 
     parameters: int
     projections: tuple[tuple[int, int], ...]
@@ -48,7 +48,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What finetuning takes at its peak, in bytes, part by part."""
+    """The peak memory of finetuning in bytes, by part."""
 
     weights: int
     trainable: int
@@ -59,7 +59,7 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All parts together."""
+        """The sum of all parts."""
         return self.weights + self.trainable + self.gradients + self.optimizer + self.activations + self.logits
 
 
@@ -77,20 +77,20 @@ def estimate(
 ) -> Memory:
     """Return the memory of finetuning on one device, for `batch_size` examples of `length` tokens at once.
 
-    With p bytes per number that is computed with (2 in bfloat16, else 4), P parameters, A of them in the adapter, N the
-    weights of all projections, B = batch_size · length tokens, h the hidden and i the intermediate size, L layers:
+    With p bytes per computed number (2 in bfloat16, else 4), P parameters, A parameters in the adapter, N the weights
+    of all projections, B = batch_size · length tokens, h the hidden and i the intermediate size, L layers:
 
-    - weights that do not change: lora p·P; qlora `NF4_BYTES`·N + p·(P − N); full 0.
-    - trainable: full 4·P, and 2·P more in bfloat16, for autocast keeps a copy; lora 4·A, and 2·A more in bfloat16
+    - frozen weights: lora p·P; qlora `NF4_BYTES`·N + p·(P − N); full 0.
+    - trainable: full 4·P, and 2·P more in bfloat16, because autocast keeps a copy; lora 4·A, and 2·A more in bfloat16
       (PEFT holds adapters in float32); qlora p·A (TRL holds these in bfloat16).
-    - gradients: as many numbers, in the format of what is trained.
-    - optimizer: AdamW's two moments per trained number, in its format; with `optimizer_bytes` that many bytes for both
-      (2 for AdamW in 8 bits).
-    - activations: of one layer p·B·(8·h + 4·i), and 7·p·B·rank where there is an adapter. With `checkpointing` one
-      layer at a time, and p·B·h per layer for what it is recomputed from; without, all layers. Attention is taken to
-      hold no matrix of length × length.
-    - logits: of `scored` positions per example at once (None: all), p + 8 bytes for each and each token of the
-      vocabulary: as computed, in float32, and the gradient.
+    - gradients: one per trained number, in the same format.
+    - optimizer: AdamW's two moments per trained number, in the same format; with `optimizer_bytes`, that many bytes
+      for both (2 for AdamW in 8 bits).
+    - activations: p·B·(8·h + 4·i) per layer, and 7·p·B·rank with an adapter. With `checkpointing`, one layer at a time
+      and p·B·h per layer to recompute it from; without, all layers. Attention is assumed to hold no matrix of
+      length × length.
+    - logits: p + 8 bytes per token of the vocabulary and position, for `scored` positions per example (None: all): as
+      computed, in float32, and the gradient.
     """
     number, tokens = (2 if bf16 else 4), batch_size * length
     adapter = shape.adapter(rank)
@@ -112,7 +112,7 @@ def estimate(
 
 
 def _frozen(shape: Shape, method: str, number: int) -> int:
-    """Return the bytes of the weights that do not change."""
+    """Return the bytes of the frozen weights."""
     if method == "full":
         return 0
     if method == "lora":
@@ -122,11 +122,11 @@ def _frozen(shape: Shape, method: str, number: int) -> int:
 
 def read_shape(folder: Path) -> Shape:
     """Return the sizes of the model in a folder, from its configuration and the headers of its .safetensors files;
-    `DataError` where one is missing or says too little."""
+    `DataError` if one is missing or incomplete."""
     config = _config(folder)
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise DataError(f"{folder} holds no .safetensors file: the size of its model is not known")
+        raise DataError(f"{folder} holds no .safetensors file, so the size of its model is unknown")
     tensors = {name: shape for file in files for name, shape in _header(file).items()}
     try:
         heads = config.get("num_key_value_heads") or config["num_attention_heads"]
@@ -147,7 +147,7 @@ def read_shape(folder: Path) -> Shape:
             stored=sum(file.stat().st_size for file in files),
         )
     except (KeyError, TypeError, ZeroDivisionError) as error:
-        raise DataError(f"{folder / 'config.json'} does not say how large its model is: {error!r}") from None
+        raise DataError(f"{folder / 'config.json'} does not give the size of its model: {error!r}") from None
 
 
 def _is_projection(name: str) -> bool:
@@ -156,7 +156,7 @@ def _is_projection(name: str) -> bool:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """Return the settings of the part that writes text."""
+    """Return the configuration of the language model, also of a multimodal one."""
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -168,11 +168,11 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _header(file: Path) -> dict[str, list[int]]:
-    """Return the shape of each tensor of a .safetensors file: 8 bytes with a length, then that much JSON."""
+    """Return the shape of each tensor of a .safetensors file: 8 bytes hold the length of the JSON that follows."""
     try:
         with file.open("rb") as content:
             (length,) = struct.unpack("<Q", content.read(8))
             header = json.loads(content.read(min(length, file.stat().st_size)))
         return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{file} is no .safetensors file: {error!r}; put back a copy of it") from None
+        raise DataError(f"{file} is not a .safetensors file: {error!r}; restore it from a copy") from None

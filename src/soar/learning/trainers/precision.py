@@ -1,16 +1,16 @@
-"""How numbers are computed when a model learns on a CPU: matrix products in bfloat16 where the processor has such
-instructions, attention in 32-bit floats, which is faster there. Knows torch; knows neither data nor trainers.
+"""Number formats for finetuning on a CPU: matrix products in bfloat16 if the processor has such instructions, attention
+in 32-bit floats, which is faster there. Knows torch; knows neither data nor trainers.
 """
 
 from typing import Any
 
 MIXED = "sdpa_float32"
-"""The name of the attention below among transformers' implementations."""
+"""The name under which transformers knows the attention below."""
 
 
 def has_fast_bf16(device: str) -> bool:
-    """Return whether a kind of device ("cpu", "cuda") here computes in bfloat16 itself; a processor that does not is
-    ten times faster in float32."""
+    """Return whether a device type ("cpu", "cuda") of this machine computes in bfloat16 natively; a processor that does
+    not is ten times faster in float32."""
     import torch
 
     if device == "cuda":
@@ -20,7 +20,7 @@ def has_fast_bf16(device: str) -> bool:
 
 
 def attend_in_float32(model: Any) -> None:
-    """Let a transformers model compute its attention in 32-bit floats whatever autocast says.
+    """Make a transformers model compute its attention in 32-bit floats even under autocast.
 
     The backward pass of torch's attention is slower in bfloat16 on a CPU.
     """

@@ -1,8 +1,8 @@
-"""One finetuning in processes of its own: started, listened to, told to stop, and ended with whoever began it.
+"""Runs one finetuning in processes of its own: starts them, reads their log, stops them, and ends them with the parent.
 
-Knows processes, files and how a training says what it does; does not know how it trains. What the processes say goes
-through files in the work folder: all of their memory comes back when they end, on a GPU too, and several of them
-(torchrun) say it in the same way as one.
+Knows processes, files and how a training reports; does not know how it trains. Separate processes free all their
+memory when they end, on a GPU too. They report through files in the work folder, so that several processes (torchrun)
+report just as one does.
 """
 
 import json
@@ -27,23 +27,23 @@ from soar.protocols import OnLog
 
 LOG, OUTPUT, STOP, JOB = "log.jsonl", "output.txt", "stop", "job.json"
 POLL = 0.1
-"""Seconds between two looks at what the processes have said."""
+"""Seconds between two reads of the processes' log."""
 
-LONGEST = 400
-"""How many characters of a crash's reason are told."""
+REASON_LENGTH = 400
+"""The most characters of a crash's reason that the error quotes."""
 
 _EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b: .")
-"""How the last line of a traceback begins; the first such line that several processes print is the reason."""
+"""Matches the last line of a traceback; of several such lines in the output, the first is the reason."""
 
 
 class OutOfMemory(Exception):
-    """A training did not fit the memory of its device."""
+    """A training did not fit in its device's memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One finetuning. `micro` examples go through the model at once; `resume` is the checkpoint to go on from, and
-    `data` what a checkpoint must have been made from."""
+    """One finetuning. `micro` examples go through the model at once; `resume` is the checkpoint to resume from; `data`
+    identifies the data and settings that a checkpoint must come from."""
 
     rows: Path
     base: Path
@@ -56,13 +56,13 @@ class Job:
 
     @property
     def work(self) -> Path:
-        """The folder of checkpoints and of what is said meanwhile."""
+        """The folder of checkpoints, logs and output."""
         return self.out.with_name(self.out.name + ".work")
 
     def write(self) -> Path:
-        """Write the job for its processes and return the file."""
+        """Write the job for its processes and return the path of the file."""
         path = self.work / JOB
-        # A configuration's section also names the trainer.
+        # The section of a configuration has keys beyond these: the trainer's name and its own settings.
         settings = self.settings.model_dump(mode="json", include=set(FinetuneSettings.model_fields))
         values = {**asdict(self), "settings": settings}
         write_atomically(path, json.dumps(values, default=str))
@@ -70,26 +70,26 @@ class Job:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a job that `write` has written."""
+        """Read a job that `write` wrote."""
         values = json.loads(path.read_text(encoding="utf-8"))
         folders = {name: Path(values[name]) for name in ("rows", "base", "out")}
         return cls(**{**values, **folders, "settings": FinetuneSettings(**values["settings"])})
 
 
 def run(job: Job, on_log: OnLog, module: str, python: str) -> None:
-    """Have processes of an interpreter do a job by a module's `main`, and pass on what they say, until they are done.
+    """Run a job's processes (`module` under the interpreter `python`) and pass on their log until they end.
 
-    If `on_log` raises `Interrupted` they are told to stop, and it is raised once they have. Raises `OutOfMemory`, the
-    error they ended with, or `EndpointError` with the reason of a crash.
+    If `on_log` raises `Interrupted`, tells them to stop and re-raises it once they have. Raises `OutOfMemory`, the
+    error that they ended with, or `EndpointError` with the reason of a crash.
     """
     work = job.work
     job.write()
     for left in (work / STOP, *work.glob("end-*.json")):
         left.unlink(missing_ok=True)
-    said = _Said(work / LOG)
+    said = _LogTail(work / LOG)
     stop: Interrupted | None = None
     with (work / OUTPUT).open("wb") as output:
-        # A session of its own, or a ^C would reach them before they are told to stop.
+        # In a session of their own: otherwise Ctrl-C would kill them before they are told to stop.
         child = subprocess.Popen(
             command(job, module, python),
             stdin=subprocess.PIPE,
@@ -101,18 +101,18 @@ def run(job: Job, on_log: OnLog, module: str, python: str) -> None:
         try:
             running = True
             while running:
-                running = child.poll() is None  # before what it has said is read: nothing is missed
+                running = child.poll() is None  # checked before the log is read, so that no entry is missed
                 for entry in said.new():
                     try:
                         on_log(entry)
-                    except Interrupted as wish:
-                        stop = stop or wish
+                    except Interrupted as request:
+                        stop = stop or request
                         (work / STOP).touch()
                 if running:
                     time.sleep(POLL)
         finally:
-            _end(child)
-    _conclude(work, child.returncode, stop)
+            _terminate(child)
+    _raise_outcome(work, child.returncode, stop)
 
 
 def command(job: Job, module: str, python: str) -> list[str]:
@@ -125,18 +125,18 @@ def command(job: Job, module: str, python: str) -> list[str]:
 
 
 def _environment(job: Job, python: str) -> dict[str, str]:
-    """Return the processes' environment: the threads of this machine shared among them, unless somebody has said; and
-    where another environment's interpreter finds this package."""
+    """Return the processes' environment: this machine's threads divided among them, unless already set, and the path
+    where the interpreter of another environment finds this package."""
     threads = max(1, (os.cpu_count() or 1) // job.settings.processes)
-    # Threads that wait sleep. By default they spin, and where anything else runs they then take three quarters of the
-    # CPU time: 49 ms per example against 14 on two busy cores.
+    # Waiting threads sleep. By default they spin, which takes three quarters of the CPU time if anything else runs:
+    # 49 ms per example against 14 on two busy cores.
     patient = {"OMP_WAIT_POLICY": "PASSIVE"}
     found = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1", **patient, **os.environ}
-    return found if python == sys.executable else {**found, "PYTHONPATH": str(_this_package_alone(job.work))}
+    return found if python == sys.executable else {**found, "PYTHONPATH": str(_isolated_package(job.work))}
 
 
-def _this_package_alone(work: Path) -> Path:
-    """Return a folder that holds this package and none of what is installed beside it."""
+def _isolated_package(work: Path) -> Path:
+    """Return a folder that holds this package and nothing else installed here."""
     folder = work / "package"
     folder.mkdir(exist_ok=True)
     (folder / "soar").unlink(missing_ok=True)
@@ -144,8 +144,8 @@ def _this_package_alone(work: Path) -> Path:
     return folder
 
 
-class _Said:
-    """The whole lines of a growing file, from where it ended when this was made."""
+class _LogTail:
+    """Reads the whole lines appended to a file since this was created."""
 
     def __init__(self, path: Path) -> None:
         path.touch()
@@ -159,8 +159,8 @@ class _Said:
         yield from map(json.loads, whole.splitlines())
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Make sure that processes are gone; those that still run end themselves when nobody listens any more."""
+def _terminate(child: subprocess.Popen[bytes]) -> None:
+    """Make sure that the processes are gone: closing their input makes those still running exit by themselves."""
     assert child.stdin is not None
     with suppress(OSError):
         child.stdin.close()
@@ -171,8 +171,8 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _conclude(work: Path, code: int, stop: Interrupted | None) -> None:
-    """Raise what processes ended with."""
+def _raise_outcome(work: Path, code: int, stop: Interrupted | None) -> None:
+    """Raise the error that the processes ended with, if any."""
     ends = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("end-*.json"))]
     if any(end["error"] == OutOfMemory.__name__ for end in ends):
         raise OutOfMemory
@@ -185,17 +185,17 @@ def _conclude(work: Path, code: int, stop: Interrupted | None) -> None:
     if code == 0:
         return
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        raise OutOfMemory  # what the kernel kills without a word has taken too much memory
+        raise OutOfMemory  # killed without an end file: most likely by the kernel's out-of-memory killer
     said = (work / OUTPUT).read_text(encoding="utf-8", errors="replace")
     errors_said = [line for line in said.splitlines() if _EXCEPTION.match(line)]
-    reason = errors_said[0][:LONGEST] if errors_said else f"exit code {code}"
-    raise EndpointError(f"finetuning failed: {reason} (all of what it said is in {work / OUTPUT})")
+    reason = errors_said[0][:REASON_LENGTH] if errors_said else f"exit code {code}"
+    raise EndpointError(f"finetuning failed: {reason} (its whole output is in {work / OUTPUT})")
 
 
 def take_part(train: Callable[[Job, OnLog], None], out_of_memory: Callable[[BaseException], bool]) -> int:
-    """Do, as one of a job's processes, the job whose file the command line names; return the exit code."""
+    """Do one process's part of the job whose file the command line names; return the exit code."""
     job, rank = Job.read(Path(sys.argv[1])), int(os.environ.get("RANK", "0"))
-    threading.Thread(target=_leave_when_alone, daemon=True).start()
+    threading.Thread(target=_exit_when_orphaned, daemon=True).start()
 
     def on_log(entry: Mapping[str, float]) -> None:
         with (job.work / LOG).open("a", encoding="utf-8") as log:
@@ -212,13 +212,13 @@ def take_part(train: Callable[[Job, OnLog], None], out_of_memory: Callable[[Base
         if not out_of_memory(error):
             raise
         end = {"error": OutOfMemory.__name__, "message": str(error)}
-    with suppress(StoreError):  # a full disk has been said by then
+    with suppress(StoreError):  # a full disk was reported by then
         write_atomically(job.work / f"end-{rank}.json", json.dumps(end))
     return 0 if end["error"] is None else 1
 
 
-def _leave_when_alone() -> None:
-    """End this process when the one that began it is gone: the input that it holds open then ends."""
+def _exit_when_orphaned() -> None:
+    """Exit when the parent process is gone: its end of standard input is then closed."""
     with suppress(OSError):
         while os.read(0, 1):
             pass

@@ -1,7 +1,7 @@
-"""How what was learnt is written: merged weights that every engine reads alike, the adapter beside them, never a value
+"""Writes a finetuned model: merged weights that every engine reads alike, the adapter beside them, and never a value
 that is not finite.
 
-Knows a trainer's model when it has learnt; does not know how it did.
+Knows a trainer's model after training; does not know how it was trained.
 """
 
 import json
@@ -13,11 +13,11 @@ from soar.errors import StoreError
 
 
 def save(trainer: Any, folder: Path, base: Path, method: str) -> None:
-    """Write the finetuned model in the base's number format, and its tokenizer; `StoreError` if not finite.
+    """Write the finetuned model in the base's number format, and its tokenizer; `StoreError` if a value is not finite.
 
-    The base is loaded anew, whole and in its own format, however it was kept while it learnt; LoRA is merged into it.
-    The adapter is looked at by itself: merged, its values may vanish. So is the model in the base's format, which may
-    be too small for what was learnt in another.
+    The base is loaded anew, whole and in its own format, however it was stored during training; LoRA is merged into it.
+    The adapter is checked by itself, because its bad values may vanish in the merge. The merged model is checked too,
+    because a value learnt in another format may overflow the base's.
     """
     from peft import PeftModel, get_peft_model_state_dict
     from transformers import AutoModelForCausalLM
@@ -41,14 +41,14 @@ def save(trainer: Any, folder: Path, base: Path, method: str) -> None:
 
 
 def _sort_targets(config: Path) -> None:
-    """Write an adapter's target modules in order: PEFT keeps a set, and the same training would give other bytes."""
+    """Sort an adapter's target modules: PEFT keeps a set, so that repeating a training would give different bytes."""
     found = json.loads(config.read_text(encoding="utf-8"))
     found["target_modules"] = sorted(found["target_modules"])
     config.write_text(json.dumps(found, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _whole_state(trainer: Any) -> Mapping[str, Any]:
-    """Return a model's tensors, gathered where it was shared out; then only the first process has them."""
+    """Return a model's tensors, gathered if the model is sharded; then only the first process has them."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
     if trainer.is_fsdp_enabled:
@@ -60,11 +60,11 @@ def _whole_state(trainer: Any) -> Mapping[str, Any]:
 def _refuse_not_finite(state: Mapping[str, Any]) -> None:
     if bad := not_finite(state):
         raise StoreError(
-            f"finetuning ended with values that are not finite, in {bad}: not published; lower finetune.lr"
+            f"finetuning ended with values that are not finite in {bad}; nothing was published. Lower finetune.lr"
         )
 
 
 def not_finite(state: Mapping[str, Any]) -> str:
-    """Return the names of the tensors that hold a value that is not finite, the first three."""
+    """Return the names of the first three tensors that hold a value that is not finite."""
     names = [name for name, tensor in state.items() if not bool(tensor.isfinite().all())]
     return ", ".join(names[:3])

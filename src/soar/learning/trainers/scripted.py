@@ -1,4 +1,4 @@
-"""A trainer that learns nothing, for runs of the scripted model: its weights are the digest of the data."""
+"""A trainer that learns nothing, for runs with the scripted model: its weights are a digest of the data."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from soar.protocols import OnLog
 
 
 class Scripted:
-    """Publishes weights by which the scripted model can tell what it was taught."""
+    """Publishes weights that let the scripted model tell what it was taught."""
 
     Settings = FinetuneSettings
 
@@ -17,7 +17,7 @@ class Scripted:
         del settings
 
     def finetune(self, rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
-        """Publish a folder that holds nothing but the digest of the rows and the seed."""
+        """Publish a folder that holds only the digest of the rows and the seed."""
         del base
         aside = out.with_name(out.name + ".tmp")
         shutil.rmtree(aside, ignore_errors=True)

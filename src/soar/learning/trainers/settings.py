@@ -1,4 +1,4 @@
-"""The paper's settings of finetuning, which every trainer that is built in takes (App. D.4)."""
+"""The paper's finetuning settings, which every built-in trainer takes (App. D.4)."""
 
 from typing import Literal
 
@@ -8,13 +8,13 @@ from soar.settings import FREE, Fraction, Positive, Section
 
 
 class FinetuneSettings(Section):
-    """How θ0 is finetuned (App. D.4). `warmup` and `weight_decay` as fractions; `max_length` in tokens.
+    """How θ0 is finetuned (App. D.4). `warmup` and `weight_decay` are fractions; `max_length` is in tokens.
 
-    `method`: RS-LoRA, the same over a base in 4 bits ("qlora"), or all weights. `batch_size` × `accumulation` examples
-    make an optimiser step, over all `processes`; out of memory, `batch_size` is halved and `accumulation` doubled.
-    `optimizer` "auto": AdamW in 8 bits on a GPU where bitsandbytes is installed. `processes` are one per GPU;
-    `sharding` "fsdp" shares the model out among them, "ddp" gives each a whole one. `keep`: whole weights of how many
-    models stay on the disk (None: all); adapters always stay.
+    `method`: RS-LoRA ("lora"), RS-LoRA over a base in 4 bits ("qlora"), or all weights ("full"). `batch_size` ×
+    `accumulation` examples over all `processes` make an optimiser step; out of memory, `batch_size` is halved and
+    `accumulation` doubled. `optimizer` "auto": AdamW in 8 bits on a GPU if bitsandbytes is installed. `processes`: one
+    per GPU; `sharding` "fsdp" splits the model among them, "ddp" gives each a whole copy. `keep`: how many models keep
+    their whole weights on disk (None: all); adapters always stay.
     """
 
     method: Literal["lora", "qlora", "full"] = "lora"

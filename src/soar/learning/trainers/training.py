@@ -1,8 +1,8 @@
 """Finetuning by TRL's SFTTrainer: always from θ0, on the completion's tokens only (App. D.4).
 
 Knows a job: rows of prompt and completion, a folder with the base model, and where the result goes. Does not know the
-search, nor who began it. Weights are published whole, with hashes, and never with a value that is not finite. Run as
-the main module it does one job, as one of its processes (`soar.learning.trainers.process`).
+search or the caller. Publishes weights whole, with hashes, and never with a value that is not finite. As the main
+module it runs one process of a job (`soar.learning.trainers.process`).
 """
 
 import gc
@@ -34,13 +34,13 @@ TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 """All attention and MLP projections, as in the released code."""
 
 PROBES, PROBE_TOKENS = 3, 1024
-"""How many examples' probabilities are noted with the weights, and how long they may be: enough to tell weights apart,
-little beside a training."""
+"""The number of examples whose probabilities are noted with the weights, and their maximum length: enough to tell
+weights apart, cheap beside a training."""
 
 
 class Learner(NamedTuple):
-    """A model that is to learn; the adapter that TRL is to put on it, if there is one and it has none yet; and whether
-    TRL is to compute activations twice to save memory."""
+    """A model to train; the adapter that TRL must add to it, None if there is none or it is already on; and whether TRL
+    should recompute activations to save memory."""
 
     model: Any
     adapter: Any = None
@@ -48,15 +48,15 @@ class Learner(NamedTuple):
 
 
 Load: TypeAlias = Callable[[Job, bool], Learner]
-"""How the base of a job is loaded, to be computed in bfloat16 or not."""
+"""Loads the base of a job, given whether to compute in bfloat16."""
 
 
 def train(job: Job, on_log: OnLog, load: Load | None = None) -> None:
     """Do one job: finetune the model in `base` on the rows and publish a folder that loads like it in `out`.
 
-    LoRA is merged into the weights, which every engine reads alike; the adapter by itself lies in ``adapter/``. With
-    several processes each calls this; the first alone writes. Raises `DataError` when no row fits `max_length` or the
-    loss stops being finite, and what `on_log` raises after a checkpoint.
+    LoRA is merged into the weights, which every engine reads alike; ``adapter/`` holds the adapter by itself. Each of
+    several processes calls this; only the first writes. Raises `DataError` if no row fits `max_length` or the loss
+    stops being finite, and the `Interrupted` that `on_log` raises, after a checkpoint.
     """
     import torch
 
@@ -83,7 +83,7 @@ def train(job: Job, on_log: OnLog, load: Load | None = None) -> None:
         trainer.accelerator.wait_for_everyone()
         del trainer, watch
         if first:
-            gc.collect()
+            gc.collect()  # frees the trained model before `note_probes` loads two
             prompts = read_prompts(job.rows, examples)
             probes = [Probe(prompt, each.ids, each.masked) for prompt, each in zip(prompts, examples, strict=True)]
             note_probes(aside, job.base, None if job.settings.method == "full" else job.settings.rank, probes)
@@ -91,8 +91,8 @@ def train(job: Job, on_log: OnLog, load: Load | None = None) -> None:
 
 
 def _trainer(job: Job, load: Load | None = None) -> tuple[Any, dict[str, int], list[Tokens]]:
-    """Return the trainer of one finetuning, of a model that `load` loads (`with_transformers`); how many examples it
-    takes and leaves out; and a few of them."""
+    """Return the trainer of one finetuning, for the model that `load` loads (default `with_transformers`); the counts
+    of examples taken and left out; and a few examples."""
     import torch
     from datasets import Dataset
     from transformers import AutoTokenizer, PrinterCallback
@@ -110,10 +110,10 @@ def _trainer(job: Job, load: Load | None = None) -> tuple[Any, dict[str, int], l
     torch.manual_seed(seed_of(job.seed, "initial"))
     bf16 = settings.dtype == "bfloat16" and has_fast_bf16("cuda" if torch.cuda.is_available() else "cpu")
     if settings.processes > 1 and settings.sharding == "fsdp" and not torch.cuda.is_available():
-        _let_processors_share()
+        _enable_fsdp_on_cpu()
     learner = (load or with_transformers)(job, bf16)
     if bad := not_finite(learner.model.state_dict()):
-        raise DataError(f"the weights in {job.base} hold values that are not finite, in {bad}: put back a copy of them")
+        raise DataError(f"the weights in {job.base} hold values that are not finite in {bad}: restore them from a copy")
     trainer = _trainer_class()(
         model=learner.model,
         args=_arguments(job, bf16=bf16, checkpointing=learner.checkpointing),
@@ -128,12 +128,12 @@ def _trainer(job: Job, load: Load | None = None) -> tuple[Any, dict[str, int], l
         "tokens": sum(len(examples[place].ids) for place in sequence),
         "processes": trainer.accelerator.num_processes,
     }
-    return trainer, counts, _spread(examples)
+    return trainer, counts, _probe_examples(examples)
 
 
-def _let_processors_share() -> None:
-    """Have accelerate share a model out among processes on a CPU too, which torch can: it does so on accelerators only.
-    Slow, and for trying out what a run on GPUs would do."""
+def _enable_fsdp_on_cpu() -> None:
+    """Make accelerate shard a model among processes on a CPU too: torch can, accelerate does so only on accelerators.
+    Slow; for trying out what a run on GPUs would do."""
     from accelerate.state import AcceleratorState
     from accelerate.utils import DistributedType
 
@@ -147,14 +147,14 @@ def _let_processors_share() -> None:
     AcceleratorState.__init__ = shared  # type: ignore[method-assign]
 
 
-def _spread(examples: list[Tokens]) -> list[Tokens]:
-    """Return a few examples from all over, none of them long."""
+def _probe_examples(examples: list[Tokens]) -> list[Tokens]:
+    """Return a few short examples, spread over all of them."""
     short = [each for each in examples if len(each.ids) <= PROBE_TOKENS]
     return short[:: max(1, len(short) // PROBES)][:PROBES]
 
 
 def with_transformers(job: Job, bf16: bool) -> Learner:
-    """Load the base: in 32-bit floats where all of it learns, else as small as what is asked for."""
+    """Load the base: in 32-bit floats if all weights are trained, else in the computation's format or in 4 bits."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -169,7 +169,7 @@ def with_transformers(job: Job, bf16: bool) -> Learner:
 
 
 def _four_bits(computed_in: Any) -> Any:
-    """Return how the base is kept for QLoRA (Dettmers et al. 2023, arXiv 2305.14314): NF4, its constants quantized
+    """Return how QLoRA stores the base (Dettmers et al. 2023, arXiv 2305.14314): NF4, with its constants quantized
     too."""
     from transformers import BitsAndBytesConfig
 
@@ -182,16 +182,16 @@ def _four_bits(computed_in: Any) -> Any:
 
 
 def _one_device() -> dict[str, Any]:
-    """Return where a process has its model: all of it on its own device."""
+    """Return the device map of a process: the whole model on its own device."""
     import torch
 
     return {"": int(os.environ.get("LOCAL_RANK", "0")) if torch.cuda.is_available() else "cpu"}
 
 
 def _trainer_class() -> Any:
-    """Return TRL's SFTTrainer; without a GPU, with the same loss computed only where it is asked for.
+    """Return TRL's SFTTrainer; without a GPU, one with the same loss that scores only the positions it needs.
 
-    TRL itself scores every position there, the prompt's too: a quarter of a small model's time.
+    TRL scores every position there, the prompt's too, which takes a quarter of a small model's time.
     """
     import torch
     from torch.nn import functional
@@ -205,20 +205,20 @@ def _trainer_class() -> Any:
             labels = inputs["labels"][:, 1:]
             asked = labels != IGNORED
             columns = asked.any(dim=0).nonzero().flatten()
-            # Rows are padded behind, where causal attention does not look: no mask is needed.
+            # Rows are padded at the end, where causal attention does not look, so no mask is needed.
             logits = model(input_ids=inputs["input_ids"], logits_to_keep=columns, use_cache=False).logits
             chosen = asked[:, columns]
             loss = functional.cross_entropy(logits[chosen].float(), labels[:, columns][chosen], reduction="sum")
             if num_items_in_batch is None:
                 return loss / asked.sum()
-            # Counted over all processes, whose gradients are averaged, not summed.
+            # `num_items_in_batch` counts all processes, whose gradients are averaged, not summed.
             return loss * self.accelerator.num_processes / num_items_in_batch
 
     return SFTTrainer if torch.cuda.is_available() else CompletionTrainer
 
 
 def _arguments(job: Job, *, bf16: bool, checkpointing: bool) -> Any:
-    """Return TRL's settings. The rows come in the order of learning, all epochs in one."""
+    """Return TRL's settings. The rows come in training order, all epochs as one."""
     import torch
     from trl.trainer.sft_config import SFTConfig
 
@@ -237,29 +237,28 @@ def _arguments(job: Job, *, bf16: bool, checkpointing: bool) -> Any:
         lr_scheduler_type=settings.schedule,
         weight_decay=settings.weight_decay,
         optim="adamw_8bit" if _in_eight_bits(settings.optimizer, gpu) else "adamw_torch",
-        max_length=None,
+        max_length=None,  # longer examples are left out already, and none is cut
         completion_only_loss=True,
-        pad_to_multiple_of=16 if gpu else 4,  # more brings a processor nothing
+        pad_to_multiple_of=16 if gpu else 4,  # a larger multiple gains nothing on a CPU
         bf16=bf16,
         use_cpu=not gpu,
         **{_checkpointing(SFTConfig): gpu and checkpointing and not sharded},
         **(_fsdp(gpu) if sharded else {}),
         ddp_find_unused_parameters=False,
         dataloader_pin_memory=gpu,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
+        logging_steps=1,  # a stop is noticed when an entry is logged
+        logging_nan_inf_filter=False,  # or a loss that is not finite would be logged as the mean of the others
         disable_tqdm=True,
         report_to="none",
         save_strategy="steps",
         save_steps=settings.checkpoint_steps,
-        save_total_limit=2,
-        seed=job.seed & 0x7FFFFFFF,
+        save_total_limit=2,  # a fallback if a kill leaves the newest incomplete
+        seed=job.seed & 0x7FFFFFFF,  # also seeds NumPy, which takes at most 32 bits
     )
 
 
 def _checkpointing(config: Any) -> str:
-    """Return what TRL calls computing activations twice: its 1.16 has another name than the versions that Unsloth
-    takes."""
+    """Return TRL's name for recomputing activations: TRL 1.16 renamed the option, and Unsloth needs older versions."""
     new = "activation_checkpointing"
     return new if new in config.__dataclass_fields__ else "gradient_checkpointing"
 
@@ -271,7 +270,7 @@ def _in_eight_bits(optimizer: str, gpu: bool) -> bool:
 
 
 def _fsdp(gpu: bool) -> dict[str, Any]:
-    """Return how a model is shared out: FSDP2, layer by layer."""
+    """Return how a model is sharded: FSDP2, layer by layer."""
     config = {
         "version": 2,
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
@@ -291,9 +290,9 @@ def _lora(settings: FinetuneSettings) -> Any:
 
 
 def _watch(on_log: OnLog, data: Mapping[str, object]) -> Any:
-    """Return a callback that passes log entries on, seals checkpoints, and ends the training when the loss is not
-    finite or `on_log` raises `Interrupted`: then after a checkpoint, with the exception in its ``interrupted``. The
-    first process decides for all."""
+    """Return a callback that passes log entries on and seals checkpoints. It raises `DataError` if the loss is not
+    finite; if `on_log` raises `Interrupted`, it stops the training after a checkpoint and keeps the exception in its
+    ``interrupted``. The first process decides for all."""
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
     from transformers import TrainerCallback
@@ -307,15 +306,15 @@ def _watch(on_log: OnLog, data: Mapping[str, object]) -> Any:
             del args, more
             numbers = {name: float(logs[name]) for name in ("loss", "grad_norm") if name in (logs or {})}
             if not all(math.isfinite(number) for number in numbers.values()):
-                raise DataError(f"finetuning diverged ({numbers}): nothing was published; lower finetune.lr")
+                raise DataError(f"finetuning diverged ({numbers}); nothing was published. Lower finetune.lr")
             if not numbers:
                 return
             stop: list[Interrupted | None] = [None]
             if processes.is_main_process:
                 try:
                     on_log({"step": state.global_step, "of": state.max_steps, **numbers})
-                except Interrupted as wish:
-                    stop = [wish]
+                except Interrupted as request:
+                    stop = [request]
             if processes.num_processes > 1:
                 broadcast_object_list(stop)
             if stop[0]:
@@ -324,7 +323,7 @@ def _watch(on_log: OnLog, data: Mapping[str, object]) -> Any:
 
         def on_save(self, args: Any, state: Any, control: Any, **more: Any) -> None:
             del control, more
-            processes.wait_for_everyone()  # each writes a part
+            processes.wait_for_everyone()  # each process writes a part
             if processes.is_main_process:
                 seal(Path(args.output_dir) / f"checkpoint-{state.global_step}", data)
 
@@ -333,7 +332,7 @@ def _watch(on_log: OnLog, data: Mapping[str, object]) -> Any:
 
 @contextmanager
 def _all_threads(processes: int) -> Iterator[None]:
-    """Compute on every core meanwhile, shared with the other processes, unless the environment sets the threads."""
+    """Compute on this process's share of all cores inside the block, unless the environment sets the threads."""
     import torch
 
     before = torch.get_num_threads()
@@ -347,8 +346,8 @@ def _all_threads(processes: int) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the libraries' progress bars and their warnings to each other off the terminal, and everyone off the
-    network, meanwhile."""
+    """Inside the block, keep the libraries' progress bars and their warnings to each other off the terminal, and keep
+    them off the network."""
     import datasets
 
     shown = not datasets.are_progress_bars_disabled()

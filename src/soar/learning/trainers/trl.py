@@ -1,6 +1,6 @@
-"""Finetuning with TRL, begun, listened to and begun again with less at once where memory ran out.
+"""Finetuning with TRL: starts a job, follows it, and starts it again with a smaller micro-batch if memory runs out.
 
-Knows jobs and checkpoints; how a job is done is `soar.learning.trainers.training`'s, in a process of its own.
+Knows jobs and checkpoints; `soar.learning.trainers.training` does the job, in a process of its own.
 """
 
 import json
@@ -24,11 +24,11 @@ TRAINING = "soar.learning.trainers.training"
 
 
 class Trl:
-    """Finetunes with TRL: LoRA as in the paper, the same over 4 bits, or all weights."""
+    """Finetunes with TRL: LoRA as in the paper, LoRA over a base in 4 bits, or all weights."""
 
     Settings = FinetuneSettings
     module = TRAINING
-    """The main module of the process that does a job."""
+    """The main module of a job's processes."""
 
     def __init__(self, settings: FinetuneSettings) -> None:
         self.settings = settings
@@ -36,22 +36,22 @@ class Trl:
         self._check(settings)
 
     def _check(self, settings: FinetuneSettings) -> None:
-        """Refuse what this trainer cannot do, before anything is paid for."""
+        """Refuse what this trainer cannot do, before the search spends anything."""
         require('finetune.trainer = "trl"', "train", "torch", "transformers", "trl", "peft", "datasets", "accelerate")
         if settings.method == "qlora" or settings.optimizer == "adamw_8bit":
             require('finetune.method = "qlora" or finetune.optimizer = "adamw_8bit"', "qlora", "bitsandbytes")
         if settings.batch_size * settings.accumulation % settings.processes:
             raise ConfigError(
                 f"finetune.batch_size x finetune.accumulation = {settings.batch_size * settings.accumulation} examples"
-                f" cannot be shared out among finetune.processes = {settings.processes}: make it a multiple"
+                f" cannot be divided among finetune.processes = {settings.processes}: make it a multiple"
             )
 
     def finetune(self, rows: Path, base: Path, out: Path, seed: int, on_log: OnLog) -> None:
         """Finetune the model in `base` on the rows and publish a folder that loads like it in `out`.
 
-        Interrupted or killed, it goes on from the newest checkpoint that is whole, with the same result. Out of memory,
-        fewer examples go through the model at once, and as many as before make a step. Raises `DataError` when no row
-        fits `max_length`, the loss stops being finite, or not even one example at once fits the memory.
+        After an interruption or a kill it resumes from the newest whole checkpoint, with the same result. Out of
+        memory, it takes fewer examples at once; a step still has as many. Raises `DataError` if no row fits
+        `max_length`, the loss stops being finite, or not even one example at once fits in memory.
         """
         job = new_job(rows, base, out, seed, self.settings)
         on_log(expected_memory(job))
@@ -62,12 +62,12 @@ class Trl:
                 break
             except OutOfMemory:
                 job = replace(job, micro=smaller(job))
-                on_log({"out of memory, examples at once from now on": job.micro})
+                on_log({"out of memory, micro-batch reduced to": job.micro})
         shutil.rmtree(job.work, ignore_errors=True)
 
 
 def new_job(rows: Path, base: Path, out: Path, seed: int, settings: FinetuneSettings) -> Job:
-    """Return the job of one finetuning, with as many examples at once as an earlier session found to fit."""
+    """Return the job of one finetuning, with the micro-batch that fitted in an earlier session."""
     kept = settings.model_dump(mode="json", exclude={"keep", "python"})
     data = {"data_sha256": sha256(rows), "settings": kept, "seed": seed}
     share = settings.batch_size * settings.accumulation // settings.processes
@@ -80,7 +80,7 @@ def new_job(rows: Path, base: Path, out: Path, seed: int, settings: FinetuneSett
 
 
 def expected_memory(job: Job) -> dict[str, float]:
-    """Return what a process of a job takes by formula, GiB; nothing where the model's files do not say its size."""
+    """Return the estimated GiB of a job's process; nothing if the model's files do not give its size."""
     import torch
 
     gpu, settings = torch.cuda.is_available(), job.settings
@@ -91,16 +91,16 @@ def expected_memory(job: Job) -> dict[str, float]:
         return {}
     how: dict[str, Any] = {"rank": settings.rank, "batch_size": job.micro, "length": settings.max_length}
     memory = estimate(shape, method=settings.method, bf16=bf16, checkpointing=gpu, **how)
-    # Digits, not places: a small model's is less than a thousandth, and nothing is not "at most".
-    return {"GiB of memory by formula, at most": float(f"{memory.total / 2**30:.3g}")}
+    # Significant digits, not decimal places: a small model may need less than a thousandth, and 0 is not "at most".
+    return {"estimated GiB of memory, at most": float(f"{memory.total / 2**30:.3g}")}
 
 
 def smaller(job: Job) -> int:
-    """Return how many examples to take at once where as many as in `job` did not fit; `DataError` if it was one."""
+    """Return a smaller micro-batch than that of `job`, which did not fit; `DataError` if that was 1."""
     if job.micro == 1:
         raise DataError(
             f"finetuning runs out of memory with one example of up to finetune.max_length = {job.settings.max_length}"
-            ' tokens at once: lower it, take finetune.method = "qlora", or share the model out among more GPUs'
+            ' tokens at once: lower it, set finetune.method = "qlora", or shard the model over more GPUs'
             ' (finetune.processes, finetune.sharding = "fsdp")'
         )
     share = job.settings.batch_size * job.settings.accumulation // job.settings.processes
@@ -113,9 +113,9 @@ def _divisor(number: int, most: int) -> int:
 
 
 def newest_checkpoint(work: Path, data: Mapping[str, object]) -> str | None:
-    """Return the newest checkpoint that is whole and was made from this data, None if there is none.
+    """Return the newest whole checkpoint that comes from this data, None if there is none.
 
-    Others are removed: the trainer itself would take up a damaged one without a word.
+    Any newer one is removed: the trainer itself would silently resume from a damaged one.
     """
     found = sorted(work.glob("checkpoint-*"), key=lambda folder: int(folder.name.rpartition("-")[2]), reverse=True)
     for folder in found:

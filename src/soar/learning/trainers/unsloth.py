@@ -1,6 +1,6 @@
 """Finetuning with Unsloth, in an environment of its own: the same rows in, the same weights out.
 
-Knows where Unsloth's interpreter is said and what it cannot do; all else is as with TRL.
+Knows where to find Unsloth's interpreter and what Unsloth cannot do; all else is as with TRL.
 """
 
 from pydantic import Field
@@ -34,6 +34,6 @@ class Unsloth(Trl):
         require('finetune.trainer = "unsloth"', "train", "torch")
         if settings.processes > 1:
             raise ConfigError(
-                f'finetune.trainer = "unsloth" takes one GPU, and finetune.processes = {settings.processes}: set it to'
+                f'finetune.trainer = "unsloth" uses one GPU, found finetune.processes = {settings.processes}: set it to'
                 ' 1, or finetune.trainer to "trl"'
             )

@@ -1,14 +1,14 @@
 """One finetuning with Unsloth: the main module of its process, in an environment of its own.
 
-Knows how Unsloth loads a model; the training is `soar.learning.trainers.training`'s. Needs of this package what lies in
-its folders, and nothing that is installed beside it.
+Knows how Unsloth loads a model; `soar.learning.trainers.training` does the training. Takes from SOAR's environment only
+this package, nothing installed beside it.
 """
 
 import sys
 from functools import partial
 from typing import Any
 
-import unsloth  # pyright: ignore[reportMissingImports] — first: it changes TRL and transformers as they are imported
+import unsloth  # pyright: ignore[reportMissingImports] — first: it patches TRL and transformers on import
 
 from soar.learning.trainers.process import Job, take_part
 from soar.learning.trainers.training import TARGETS, Learner, train
@@ -17,7 +17,7 @@ from soar.seeds import seed_of
 
 
 def with_unsloth(job: Job, bf16: bool) -> Learner:
-    """Load the base by Unsloth, which puts on the adapter itself and has its own way of saving memory."""
+    """Load the base with Unsloth, which adds the adapter itself and has its own way of saving memory."""
     import torch
 
     settings, load = job.settings, unsloth.FastLanguageModel
