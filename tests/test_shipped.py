@@ -77,7 +77,7 @@ def test_init_never_writes_over_a_file(arguments, capsys):
     Path("demo.json").write_text(json.dumps(TASK))
     Path("demo.toml").write_text("mine")
     assert main(["init", *arguments]) == 2
-    assert "demo.toml is there already" in capsys.readouterr().err
+    assert "demo.toml already exists" in capsys.readouterr().err
     assert Path("demo.toml").read_text() == "mine"
 
 

@@ -2,17 +2,17 @@
 
 import soar
 
-found = soar.solve("007bbfb7")             one search of a task in hand; `await soar.asolve(…)` in a coroutine
+found = soar.solve("007bbfb7")             one search for one task; `await soar.asolve(…)` in a coroutine
 found.answers, found.code, found.sure
 
-run = soar.open_run("runs/demo")           a run, also one that goes on
+run = soar.open_run("runs/demo")           a run, finished or still running
 run.task("007bbfb7").best, run.votes("007bbfb7"), run.frame()
 
-with soar.open_sandbox() as sandbox: …     programs that nobody vouches for
+with soar.open_sandbox() as sandbox: …     runs untrusted programs
 """
 
 # pyright: reportUnsupportedDunderAll=false
-# The names are there when they are asked for; a type checker reads the stub beside this file.
+# Names are resolved on first access; a type checker reads the stub beside this file.
 
 import importlib
 from typing import Any
@@ -31,7 +31,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "Example": "soar.types",
     "RunReader": "soar.reading",
     "Solution": "soar.report.solution",
@@ -41,13 +41,13 @@ _HOMES = {
     "open_sandbox": "soar.execution",
     "solve": "soar.solving",
 }
-"""Where each name is at home."""
+"""The module that defines each name."""
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when first asked for, so that `soar --help` and `import soar` wait for nothing.
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    # Imported on first access, so that `soar --help` and `import soar` wait for nothing.
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

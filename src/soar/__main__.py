@@ -1,4 +1,4 @@
-"""`python -m soar`: the command line. Knows nothing else."""
+"""`python -m soar` runs the command line."""
 
 import sys
 

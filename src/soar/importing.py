@@ -1,7 +1,7 @@
-"""Programs from elsewhere as the first search of a run: to look at them, or to learn from them.
+"""Imports programs from elsewhere as the first search of a run: to look at them, or to learn from them.
 
-Knows files of programs (lines of JSON, Parquet, folders of these) and how a run begins. What such a file says that a
-program did is not believed: every program runs again in the sandbox, so that the archive says what happened here.
+Knows files of programs (JSON lines, Parquet, folders of these) and how a run begins. What such a file claims a program
+did is not trusted: every program runs again in the sandbox, so that the archive says what happened here.
 """
 
 import asyncio
@@ -25,9 +25,11 @@ from soar.signals import until_signal
 from soar.types import Completion, Origin, Task
 
 IMPORTED = "imported"
-"""What stands for the reason why a completion ended."""
+"""The finish reason of every imported completion; tells an import from a search."""
 
 IN_FLIGHT = 256
+"""How many rows a file is read ahead of what is stored: it may hold millions of programs."""
+
 SAY_SECONDS = 30
 Row = tuple[str, str]
 """A task's id and a program."""
@@ -35,7 +37,7 @@ Row = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of the rows of a file: programs of how many tasks, and rows of tasks that the search has not."""
+    """What became of a file's rows: programs of how many tasks, and how many rows of tasks that the search lacks."""
 
     step: Step
     programs: int
@@ -44,19 +46,19 @@ class Imported:
 
 
 async def import_programs(programs: Path, config: Config, path: Path, say: Callable[[str], None]) -> Imported:
-    """Begin the run of a configuration with programs in place of its first search; interrupted, it may be called again.
+    """Begin a configuration's run with programs in place of its first search; call it again to resume.
 
-    `DataError` where no row is of one of its tasks, `ConfigError` where its first search has begun otherwise.
+    `DataError` if no row belongs to one of its tasks, `ConfigError` if its first search began in another way.
     """
     rows = rows_of(programs)
     async with session.open_run(config, path, lambda _: None, say) as opened:
-        stopped = f"stopped; the same import into {path} goes on"
+        stopped = f"stopped; run the same import into {path} again to resume"
         return await until_signal(_store_all(opened, rows, programs, say), stopped)
 
 
 async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[str], None]) -> Imported:
     step = run.method.steps[0]
-    _refuse_begun(run, step)
+    _refuse_searched(run, step)
     tasks = {task.id: task.without_answers() for task in run.tasks[step.stage.name]}
     places, elsewhere, said = Counter[str](), 0, time.monotonic()
     await run.writer.begin(*step.key)
@@ -74,7 +76,7 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
                     await under_way.popleft()
                 if time.monotonic() - said > SAY_SECONDS:
                     said = time.monotonic()
-                    say(f"{places.total()} programs so far")
+                    say(f"imported {places.total()} programs so far")
             while under_way:
                 await under_way.popleft()
         finally:
@@ -82,23 +84,23 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
                 each.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
     if not places:
-        raise DataError(f"no program in {named} is of one of the {len(tasks)} tasks of stage {step.stage.name!r}")
+        raise DataError(f"no program in {named} belongs to one of the {len(tasks)} tasks of stage {step.stage.name!r}")
     await conclude(run, step)
     return Imported(step, places.total(), len(places), elsewhere)
 
 
-def _refuse_begun(run: Run, step: Step) -> None:
-    """`ConfigError` where the first search is finished, or holds completions that were not imported."""
+def _refuse_searched(run: Run, step: Step) -> None:
+    """Raise `ConfigError` if the first search is finished, or holds completions that were not imported."""
     if any(row.finished for row in run.reader.iterations()):
         raise ConfigError(f"the first search of {run.directory.path} is finished: import into a new run directory")
     for task in run.tasks[step.stage.name]:
         stored = run.reader.completions(*step.key, task.id, "sample", 0)
         if any(row.completion.finish_reason != IMPORTED for row in stored):
-            raise ConfigError(f"{run.directory.path} was begun by `soar run`: import into a new run directory")
+            raise ConfigError(f"{run.directory.path} was started by `soar run`: import into a new run directory")
 
 
 async def _store(run: Run, task: Task, origin: Origin, code: str) -> None:
-    """Store a program and what it does; one that ran before on this task does not run again."""
+    """Store a program and what it does; one already executed on this task is not run again."""
     known = run.reader.execution(task.id, code)
     done = known or execution_row(task, code, await execute(run.executor, run.method.search.parse, task, code))
     completion = Completion(code, IMPORTED)
@@ -107,12 +109,12 @@ async def _store(run: Run, task: Task, origin: Origin, code: str) -> None:
 
 
 def rows_of(path: Path) -> Iterator[Row]:
-    """Yield the task and program of every row of a file, or of the files of a folder; `DataError` names a row that has
-    none."""
+    """Yield the task and program of every row of a file, or of the files in a folder; `DataError` names a row that
+    lacks them."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.suffix in (".parquet", ".jsonl"))
         if not files:
-            raise DataError(f"{path} holds neither .parquet nor .jsonl: name a file or folder of programs")
+            raise DataError(f"{path} holds no .parquet or .jsonl file: name a file or folder of programs")
     elif path.is_file():
         files = [path]
     else:
@@ -129,7 +131,7 @@ def _of_lines(file: Path) -> Iterator[Row]:
                 if line.strip():
                     yield _row(json.loads(line), f"{file}, line {number}")
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} cannot be read as lines of JSON: {error}") from None
+        raise DataError(f"{file} cannot be read as JSON lines: {error}") from None
 
 
 def _of_table(file: Path) -> Iterator[Row]:
@@ -151,15 +153,15 @@ def _row(found: Any, where: str) -> Row:
     if not isinstance(found, dict) or not isinstance(task := found.get("task_id"), str):
         raise DataError(f"{where}: expected an object with task_id and code, found {str(found)[:80]!r}")
     if not isinstance(code := found.get("code"), str):
-        raise DataError(f"{where}: expected the text of a program as code, found {str(code)[:80]!r}")
+        raise DataError(f"{where}: expected a program's text as code, found {str(code)[:80]!r}")
     return task, code
 
 
 def told(found: Imported, path: Path, config: Path) -> str:
-    """Return in a line what was imported, and what to type next."""
-    passed = f"; {found.elsewhere} rows of other tasks were passed over" if found.elsewhere else ""
+    """Return one line: what was imported, and what to type next."""
+    passed = f"; skipped {found.elsewhere} rows of other tasks" if found.elsewhere else ""
     stage, iteration = found.step.key
     return (
-        f"{found.programs} programs of {found.tasks} tasks are search {iteration} of stage {stage!r} in {path}{passed};"
-        f" next: soar report {path}, or soar run {config} {path} to go on from them"
+        f"imported {found.programs} programs of {found.tasks} tasks as search {iteration} of stage {stage!r} in {path}"
+        f"{passed}; next: soar report {path}, or soar run {config} {path} to continue from them"
     )

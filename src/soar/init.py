@@ -1,4 +1,4 @@
-"""Configurations to begin from: a shipped one, or one for a task of one's own, written where it can be changed."""
+"""Configurations to start from: a shipped one, or one for the user's own task, written where it can be edited."""
 
 import re
 from pathlib import Path
@@ -10,19 +10,19 @@ from soar.errors import ConfigError
 from soar.method import open_domain
 
 TEMPLATE = shipped.FOLDER / "task.toml.template"
-"""A search of one's own task with the shipped model."""
+"""Searches the user's own task with the shipped model."""
 
 
 def write_shipped(name: str) -> Path:
-    """Write a shipped configuration into the working directory; `ConfigError` names those that there are."""
+    """Write a shipped configuration into the working directory; `ConfigError` lists those that exist."""
     if name not in shipped.names():
-        raise ConfigError(f"no configuration is called {name!r}; these are there:\n{shipped.table()}")
+        raise ConfigError(f"no shipped configuration is called {name!r}; choose one of:\n{shipped.table()}")
     text = (shipped.FOLDER / f"{name}.toml").read_text(encoding="utf-8")
     return _write(Path(f"{name}.toml"), text.replace(f"soar run {name} ", f"soar run {name}.toml "))
 
 
 def write_for_task(source: Path) -> Path:
-    """Write a configuration that searches the tasks of a file or folder; `DataError` says why they are none."""
+    """Write a configuration that searches the tasks in a file or folder; `DataError` says why they are not tasks."""
     open_domain("arc").load(str(source))
     name = re.sub(r"[^\w.-]+", "-", source.resolve().stem)
     filled = {"config": f"{name}.toml", "run": f"runs/{name}", "source": tomli_w.dumps({"source": str(source)}).strip()}
@@ -37,5 +37,5 @@ def _write(path: Path, text: str) -> Path:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise ConfigError(f"{path} is there already and stays as it is: move it away, or go elsewhere") from None
+        raise ConfigError(f"{path} already exists: move it away, or run this in another directory") from None
     return path

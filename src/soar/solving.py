@@ -1,7 +1,7 @@
-"""From a task in hand to an answer in hand: one search of given tasks, in a folder that is gone afterwards.
+"""From given tasks to their answers: one search, in a temporary folder that is removed afterwards.
 
 `soar solve`, `soar.solve` and `soar.asolve` share it. Knows which configuration such a search has, and when it is over;
-what it found is said by `soar.report.solution`.
+`soar.report.solution` says what it found.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from soar.types import Task
 
 _FOR_ARC = FOLDER / "solve.toml"
 SHIPPED: dict[str | None, Path] = {None: _FOR_ARC, "arc": _FOR_ARC, "sequences": FOLDER / "sequences.toml"}
-"""By domain, the configuration of a search for which none is given: a model that ships with the package."""
+"""The default configuration of each domain whose model ships with the package."""
 
 STAGE = "solve"
 
 Found = TypeVar("Found")
 Watch: TypeAlias = Callable[[RunView, Sequence[Task]], Awaitable[None]]
-"""Shows a search while it goes on; cancelled when it is over."""
+"""Shows a search while it runs; cancelled when it is over."""
 
 
 async def asolve(
@@ -49,7 +49,7 @@ async def asolve(
     domain: str | None = None,
     seconds: float | None = None,
 ) -> Solution:
-    """Search programs for one task; see `soar.solve`."""
+    """Search for programs that solve one task, in a coroutine; see `soar.solve`."""
     found = settings(config, domain, seconds)
     tasks = tasks_named(open_domain(found.tasks.domain), task)
     if len(tasks) != 1:
@@ -64,7 +64,8 @@ def solve(
     domain: str | None = None,
     seconds: float | None = None,
 ) -> Solution:
-    """Search programs for one task; see `soar.solve`. Works in a notebook, whose event loop runs already."""
+    """Search for programs that solve one task: an id, a file of one task, or a `soar.Task`. Works in a notebook too,
+    where an event loop is already running."""
     return waited_for(lambda: asolve(task, config=config, domain=domain, seconds=seconds))
 
 
@@ -74,12 +75,12 @@ def settings(
     seconds: float | None = None,
     overrides: Sequence[str] = (),
 ) -> Config:
-    """Return the configuration of one search of tasks in hand: a given one with one stage of one iteration, else that
-    of the shipped model. `ConfigError` where that is asked for a domain that it does not know."""
+    """Return the configuration of one search of given tasks: `config`, or the shipped model's, with one stage of one
+    iteration. `ConfigError` if there is no `config` and no shipped model knows the domain."""
     if config is None and domain not in SHIPPED:
         raise ConfigError(
-            f"no model that ships knows the domain {domain!r}, only {', '.join(filter(None, SHIPPED))}: give a"
-            " configuration that names another model, like the one called endpoint"
+            f"no shipped model knows the domain {domain!r}, only {', '.join(filter(None, SHIPPED))}: name a"
+            " configuration with another model, such as endpoint"
         )
     found = config if isinstance(config, Config) else load_config(Path(config or SHIPPED[domain]), overrides)
     raw = found.as_dict()
@@ -91,24 +92,24 @@ def settings(
 
 
 def tasks_meant(config: Config, named: Sequence[str]) -> list[Task]:
-    """Return the tasks that a command line names, each once; ``-`` is what comes in by standard input."""
+    """Return the tasks that a command line names, each once; ``-`` stands for standard input."""
     domain = open_domain(config.tasks.domain)
-    found = [tasks_in_text(domain, _read_in()) if name == "-" else tasks_named(domain, name) for name in named]
+    found = [tasks_in_text(domain, _read_stdin()) if name == "-" else tasks_named(domain, name) for name in named]
     return distinct([task for tasks in found for task in tasks])
 
 
-def _read_in() -> str:
+def _read_stdin() -> str:
     try:
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"standard input is no text: {error}") from None
+        raise DataError(f"standard input is not UTF-8 text: {error}") from None
 
 
 async def solutions(
     config: Config, tasks: Sequence[Task], watch: Watch | None = None, *, heeding_signals: bool = False
 ) -> list[Solution]:
-    """Search all tasks side by side and return what was found for each, also where a limit ended the search, or
-    (`heeding_signals`, in the main thread) a signal did."""
+    """Search all tasks side by side and return what was found for each, even if a limit ended the search, or a signal
+    (with `heeding_signals`, in the main thread)."""
     tasks, begun = distinct(tasks), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soar-") as folder:
         opening = session.open_run(config, Path(folder, "run"), _silent, _silent, {STAGE: tasks})
@@ -125,7 +126,7 @@ async def solutions(
 
 
 def _silent(_: object) -> None:
-    """Say nothing: what a run would note stands in its solutions."""
+    """Say nothing: the solutions hold what a run would report."""
 
 
 async def _watched(watch: Watch | None, view: RunView, tasks: Sequence[Task]) -> None:
@@ -134,7 +135,7 @@ async def _watched(watch: Watch | None, view: RunView, tasks: Sequence[Task]) ->
 
 
 async def _searched(run: Run, *, heeding_signals: bool) -> Ended:
-    """Search; return how that ended."""
+    """Search; return how it ended."""
     try:
         await (until_signal(iterate(run), "stopped", run.stop.set) if heeding_signals else iterate(run))
     except BudgetReached:
@@ -151,14 +152,14 @@ def _solution(view: RunView, task: Task, how: Ended, agreeing: int, seconds: flo
     if agreed(task.without_answers(), programs, agreeing):
         how = "agreed"
     elif completions == view.samples + view.refinements:
-        how = "spent"  # whatever ended the search of other tasks
+        how = "spent"  # this task had its whole budget, whatever ended the search of the others
     tokens = Tokens(*view.reader.tokens_by_task().get(task.id, (0, 0)))
     return solution(seen, view.answering.ballots(task, programs), how, seconds, tokens)
 
 
 def waited_for(make: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
-    """Return what a coroutine gives, from where it cannot be awaited: in a thread of its own where an event loop runs
-    already, as in a notebook. Interrupted there, the work is cancelled, and has cleaned up when this ends."""
+    """Run a coroutine from synchronous code and return its result; in a separate thread if an event loop is already
+    running, as in a notebook. If interrupted there, cancel the work and return once it has cleaned up."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -175,9 +176,9 @@ def waited_for(make: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
 
     threading.Thread(target=body, name="solve").start()
     try:
-        done.wait()  # not the thread: until Python 3.13 one whose `join` was interrupted counts as ended
+        done.wait()  # no `Thread.join`: until Python 3.13 a thread whose `join` was interrupted counts as ended
     finally:
-        with contextlib.suppress(RuntimeError):  # closed: all is done
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the work is done
             loop.call_soon_threadsafe(work.cancel)
         done.wait()
     return work.result()

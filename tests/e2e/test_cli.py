@@ -64,7 +64,7 @@ def test_a_run_its_report_its_status_and_a_second_run_that_finds_nothing_to_do(c
 
     code, said, _ = call("run", config, tmp_path / "run")
     assert code == 0
-    assert "resumed: the run was finished already" in said.replace("\n", " ")
+    assert "resumed: the run was already finished" in said.replace("\n", " ")
     assert json.loads(call("report", tmp_path / "run", "--json")[1]) == report
 
 

@@ -34,7 +34,7 @@ def test_a_task_is_solved_and_shown_with_all_that_its_answer_is_worth(call, writ
     code, said, errors = call("solve", task_folder / "flip.json", "--config", write_config(SECTIONS))
     assert (code, errors) == (0, "")
     lines = said.splitlines()
-    assert lines[0] == f"searching programs for {task_folder / 'flip.json'}"
+    assert lines[0] == f"searching for programs that solve {task_folder / 'flip.json'}"
     assert "task flip: a program is right on all 3 training pairs" in lines
     for part in (
         *("answer 1, right", "expected", "vote: ", " of the weight", "the best program:", "for row in grid"),
@@ -63,7 +63,7 @@ def test_several_tasks_are_an_object_each_and_nothing_else_on_standard_output(ca
         input=(task_folder / "sums.json").read_text(),
     )
     assert code == 0
-    assert errors.startswith("searching programs for ")
+    assert errors.startswith("searching for programs that solve ")
     found = [json.loads(line) for line in said.splitlines()]
     assert [each["task_id"] for each in found] == ["flip", "stdin", "007bbfb7"]
     assert [each["found"] for each in found] == [True, False, False]
@@ -147,7 +147,7 @@ def test_a_signal_ends_the_search_and_what_was_found_is_printed(soar, environmen
     assert process.returncode == 75
     assert "task flip: a program is right on all 3 training pairs" in said
     assert "because it was stopped" in said
-    assert errors == "soar: stopped; what was found until then is printed\n"
+    assert errors == "soar: stopped; everything found so far is printed\n"
 
 
 def test_a_run_is_reported_as_a_page_that_lies_over_no_file_of_it(call, write_config, task_folder, tmp_path):

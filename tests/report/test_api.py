@@ -234,7 +234,7 @@ def test_what_is_no_task_is_said_with_what_was_expected(scripted, tmp_path):
     ):
         with pytest.raises(DataError, match=said):
             soar.solve(named, config=scripted)
-    with pytest.raises(ConfigError, match="knows the domain 'words', only arc, sequences: give a"):
+    with pytest.raises(ConfigError, match="knows the domain 'words', only arc, sequences: name a"):
         soar.solve("A000045", domain="words")
     with pytest.raises(ConfigError, match="max_seconds"):
         soar.solve("007bbfb7", config=scripted, seconds=-1)

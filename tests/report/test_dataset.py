@@ -123,7 +123,7 @@ def test_an_import_that_was_interrupted_goes_on_without_running_programs_again(s
 def test_what_cannot_be_imported_is_said(scripted, stopped, tmp_path):
     path = tmp_path / "programs.jsonl"
     path.write_text(json.dumps({"task_id": "another", "code": "x"}) + "\n")
-    with pytest.raises(DataError, match=r"no program in .* is of one of the 3 tasks of stage 'train'"):
+    with pytest.raises(DataError, match=r"no program in .* belongs to one of the 3 tasks of stage 'train'"):
         bring(path, scripted, tmp_path / "run")
     with pytest.raises(DataError, match="no file or folder of programs at"):
         bring(tmp_path / "none", scripted, tmp_path / "run")
