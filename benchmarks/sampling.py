@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     lm = Transformers(folder, device=options.device)
     lm._decoder._stops = frozenset()  # every sample shall have as many tokens
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    held: Any = lm._memory
+    held: Any = lm._model
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=held._model.dtype, local_files_only=True)
     model = model.eval().to(held._model.device)
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ import numpy as np  # noqa: F401 - loaded before anything is measured, as in the
 from scipy import ndimage  # noqa: F401
 
 from benchmarks.programs import read_programs
-from soar.cli import RARE_COLLECTIONS
+from soar.cli import GC_THRESHOLDS
 from soar.execution import open_sandbox, run_all
 from soar.execution.local.supervisor import ConfinedSandbox
 
@@ -104,7 +104,7 @@ async def work(sandbox: ConfinedSandbox, jobs: Sequence[Job], alone: bool = Fals
 def run_ours(sandbox: ConfinedSandbox, runner: asyncio.Runner, alone: bool) -> Callable[[Sequence[Job]], float]:
     def measured(jobs: Sequence[Job]) -> float:
         usual = gc.get_threshold()
-        gc.set_threshold(*RARE_COLLECTIONS)
+        gc.set_threshold(*GC_THRESHOLDS)
         begun = sandbox_cpu(sandbox)
         runner.run(work(sandbox, jobs, alone))
         # An answer comes before its worker has ended, and CPU time is known only then.

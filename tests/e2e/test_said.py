@@ -103,7 +103,7 @@ def test_a_signal_ends_a_run_with_75_also_while_it_starts_and_the_same_command_g
             errors = child.communicate(timeout=25)[1]
         assert child.returncode == 75, (seconds, errors)
         assert errors.count("\n") == 1
-        assert "to resume" in errors
+        assert "resume" in errors
     assert call("run", config, "run0")[0] == 0
 
 
