@@ -301,7 +301,8 @@ def doctor(
             for name, value in found.items():
                 typer.echo(f"{name}: {'; '.join(value) or 'nothing' if isinstance(value, list) else value}")
     if found.get("damaged"):
-        raise StoreError(f"{run_dir} is damaged in {len(found['damaged'])} places: put back a copy of each file named")
+        places = "1 place" if len(found["damaged"]) == 1 else f"{len(found['damaged'])} places"
+        raise StoreError(f"{run_dir} is damaged in {places}: put back a copy of each file named")
 
 
 def main(arguments: list[str] | None = None) -> int:

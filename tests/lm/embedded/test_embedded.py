@@ -175,6 +175,19 @@ def test_a_closed_model_generates_no_more():
     use(action)
 
 
+def test_who_waits_when_the_model_is_closed_is_told():
+    async def action(lm):
+        calls = [asyncio.create_task(collect(lm, seeds=range(64))) for _ in range(12)]
+        await asyncio.sleep(0.1)
+        await lm.close()
+        done = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 30)
+        told = [each for each in done if isinstance(each, EndpointError)]
+        assert told
+        assert {str(each) for each in told} == {"the embedded model was closed"}
+
+    use(action)
+
+
 @pytest.mark.slow
 def test_a_folder_that_transformers_wrote_is_loaded_in_place_of_the_shipped_model(tmp_path):
     vocabulary = len(shipped_tokenizer())

@@ -90,6 +90,8 @@ class Embedded:
         try:
             for _ in seeds:
                 item = await request.arrived.get()
+                if isinstance(item, EndpointError):
+                    raise item
                 if isinstance(item, Exception):
                     raise EndpointError(f"the embedded model failed: {item!r}") from item
                 yield item
@@ -101,11 +103,13 @@ class Embedded:
         return {"issued": self._issued, "retried": 0, "failed": 0}
 
     async def close(self) -> None:
-        """End the threads; samples being decoded are dropped."""
+        """End the threads; samples being decoded are dropped, and whoever waits for them gets an `EndpointError`."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
         await asyncio.to_thread(lambda: [thread.join() for thread in self._threads])
+        for job in self._waiting:
+            job.tag.put(EndpointError("the embedded model was closed"))
         self._held.close()
 
     def _tokens(self, prompt: Prompt) -> tuple[int, ...]:
@@ -119,9 +123,11 @@ class Embedded:
         while True:
             held = [request for request in held if not request.cancelled]
             taken = self._take(decoder)
-            if self._closed:
-                return
             held += [job.tag for job in taken]
+            if self._closed:
+                for request in held:
+                    request.put(EndpointError("the embedded model was closed"))
+                return
             try:
                 done = decoder.admit(taken)
                 decoder.drop(lambda job: job.tag.cancelled)
