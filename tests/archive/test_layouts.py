@@ -10,7 +10,7 @@ from older import AS_TEXT, older
 
 from soar.archive.audit import audit
 from soar.archive.reader import ArchiveReader
-from soar.archive.schema import MIGRATIONS
+from soar.archive.schema import MIGRATIONS, migrate
 from soar.archive.writer import ArchiveWriter
 from soar.errors import StoreError
 
@@ -115,6 +115,22 @@ def test_an_archive_that_cannot_be_brought_up_to_date_whole_stays_as_it_is(new, 
     assert everything_said(path) == right
     monkeypatch.undo()
     assert everything_said(brought_up_to_date(path)) == right
+
+
+def test_an_archive_that_another_process_has_brought_up_to_date_in_between_is_left_alone(new):
+    old = older(new, 4)
+
+    class Late(sqlite3.Connection):
+        def execute(self, sql, *parameters):
+            if sql == "BEGIN IMMEDIATE":
+                with closing(sqlite3.connect(old, isolation_level=None)) as other:
+                    migrate(other)
+            return super().execute(sql, *parameters)
+
+    before = everything_said(new)
+    with closing(sqlite3.connect(old, isolation_level=None, factory=Late)) as connection:
+        migrate(connection)
+    assert everything_said(old) == before
 
 
 def test_whoever_looks_while_an_archive_is_brought_up_to_date_is_told_to_look_again(new):

@@ -131,7 +131,10 @@ def migrate(connection: sqlite3.Connection) -> None:
     if layout(connection) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
-    found = layout(connection)  # read again under the lock
+    found = layout(connection)  # read again under the lock: another process may have migrated it in between
+    if found == len(MIGRATIONS):
+        connection.execute("COMMIT")
+        return
     for script in MIGRATIONS[found:]:
         for statement in _statements(script):
             connection.execute(statement)
