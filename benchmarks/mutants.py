@@ -4,7 +4,7 @@
 others. Which files are changed, and which tests are run, stands in pyproject.toml (``[tool.mutmut]``). A mutant is
 *killed* when a test fails; *timeouts* and mutants that no test reaches are counted apart, and the share that is killed
 is of all that a test reaches and that came to an end. Survivors are printed with what was changed: docs/mutants.md says
-of each why it may live. What was done is kept in the folder ``mutants``; stopped, the same command goes on.
+of each why it may live. Results are kept in the folder ``mutants``; the same command resumes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def endings() -> dict[str, str]:
 
 
 def drawn(names: Sequence[str], count: int, seed: int) -> list[str]:
-    """Return so many names, by the seed."""
+    """Return `count` of the names, drawn by the seed."""
     return random.Random(seed).sample(sorted(names), min(count, len(names)))
 
 

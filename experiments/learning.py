@@ -2,7 +2,7 @@
 
 ``python -m experiments.learning --experiment train --seeds 0 1 2 --arms soar frozen corpus --minutes 50`` does the
 cells that are missing in ``experiments/results/learning.jsonl`` and appends a line for each; stopped or killed
-anywhere, the same command goes on. ``--report`` only prints. A cell is one search of one arm and seed, or ("transfer")
+anywhere, the same command resumes. ``--report`` only prints. A cell is one search of one arm and seed, or ("transfer")
 a smaller one with its weights on training tasks that it never learns from. Arms:
 
     soar       learns as configured: from the right programs of its own search
@@ -290,7 +290,9 @@ def main() -> int:
     parser.add_argument("--experiment", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=arms, default=arms)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop then; the same command goes on")
+    parser.add_argument(
+        "--minutes", type=float, default=float("inf"), help="stop after so long; run the same command again to resume"
+    )
     parser.add_argument("--samples", type=int, help="for a trial: another number per task")
     parser.add_argument("--refinements", type=int, help="for a trial: another number per task")
     parser.add_argument("--tasks", type=int, help="for a trial: only so many tasks")
@@ -308,7 +310,7 @@ def main() -> int:
                 for seed, arm in plan(options.seeds, study.arms(options.arms)):
                     do_arm(study, seed, arm, until)
         except (Interrupted, KeyboardInterrupt):
-            print("stopped; the same command goes on", file=sys.stderr)
+            print("stopped; run the same command again to resume", file=sys.stderr)
             stopped = True
     for study in studies:
         show(study, options, Console())

@@ -60,7 +60,7 @@ def begin_with_programs(
     programs: Annotated[Path, typer.Argument(help="Lines of JSON, a .parquet file, or a folder of these.")],
     config: Annotated[Path, typer.Argument(help="A TOML file, or a name that `soar init` lists.")],
     run_dir: Annotated[Path, typer.Argument(help="The run directory to start.")],
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeatable.")] = None,
 ) -> None:
     """Start a run with programs from elsewhere in place of its first search: to look at them, or to learn from them."""
     import asyncio
@@ -77,13 +77,13 @@ def begin_with_programs(
 
 
 def finetune(
-    runs: Annotated[list[Path], typer.Option("--from", help="A run directory, as often as needed.")],
+    runs: Annotated[list[Path], typer.Option("--from", help="A run directory, repeatable.")],
     out: Annotated[Path, typer.Option("--out", help="A new folder for the model.")],
     config: Annotated[
         Path | None,
         typer.Option("--config", help="A TOML file with the model and how it learns (default: the first run's)."),
     ] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, as often as needed.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, repeatable.")] = None,
 ) -> None:
     """Finetune a model on the programs of all searches of some runs ("all train"); a run can then start with it."""
     import asyncio

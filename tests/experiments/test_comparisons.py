@@ -128,7 +128,7 @@ def test_an_arm_that_another_process_is_at_is_left_to_it(experiment, capsys):
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert do("table-2", experiment, arms=["uniform", "none"]) == 75
-    assert "seed 3, uniform: another process is at it" in capsys.readouterr().err
+    assert "seed 3, uniform: another process is working on it" in capsys.readouterr().err
     rows = [json.loads(line) for line in (experiment.parent / "cells.jsonl").read_text().splitlines()]
     assert {row["arm"] for row in rows} == {BASE, "none"}
     assert do("table-2", experiment, arms=["uniform"]) == 0

@@ -147,7 +147,7 @@ def test_an_orthogonal_update_has_singular_values_near_one():
 
 
 def test_an_empty_corpus_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(DataError, match=r"soar\.pretrain\.arc\.generate"):
+    with pytest.raises(DataError, match=r"soar\.pretrain\.DOMAIN\.generate"):
         train(settings(tmp_path, tmp_path / "out"))
 
 

@@ -1,5 +1,5 @@
 """Runs what is missing of an experiment: a seed's shared first search, its arms search by search, and what was never
-learnt from. Stopped or killed anywhere, it goes on; several processes on one folder share the arms among them.
+learnt from. Stopped or killed anywhere, it resumes; several processes on one folder share the arms.
 
 Knows runs and cells; what they say is `report`'s. Each search's CPU time is that of this process and all it began, so
 other work on the machine counts little.
@@ -69,7 +69,7 @@ class Study:
     def check_time(self) -> None:
         """Raise `Interrupted` when the time is up."""
         if time.monotonic() > self.until:
-            raise Interrupted("the time is up; the same command goes on")
+            raise Interrupted("the time is up; run the same command again to resume")
 
 
 def cells_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
@@ -88,8 +88,8 @@ def never_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
 
 
 def do(study: Study, seeds: Sequence[int], arms: Sequence[str]) -> list[SoarError]:
-    """Do the cells that are missing, seed by seed, but for those that another process is at; `Interrupted` when told to
-    stop or the time is up. Return what was left undone: an arm that fails does not end the others."""
+    """Do the missing cells, seed by seed, except those that another process is working on; `Interrupted` on a signal or
+    when the time is up. Return why arms were left undone: one that fails does not end the others."""
     left: list[SoarError] = []
     for seed in seeds:
         for arm in (BASE, *arms):
@@ -106,7 +106,7 @@ def do(study: Study, seeds: Sequence[int], arms: Sequence[str]) -> list[SoarErro
 
 
 def _do_unless_taken(study: Study, arm: str, seed: int) -> None:
-    """Do what is missing of an arm; `Taken` where another process is at it."""
+    """Do what is missing of an arm; `Taken` if another process is working on it."""
     cells, never = cells_of(study.experiment, arm, seed), never_of(study.experiment, arm, seed)
     if not study.missing([*cells, *never]):
         return
@@ -119,7 +119,7 @@ def _do_unless_taken(study: Study, arm: str, seed: int) -> None:
 
 
 class Taken(SoarError):
-    """Another process is at what was to be done."""
+    """Another process is working on the arm."""
 
     exit_code = Interrupted.exit_code
 
@@ -132,7 +132,7 @@ def _claimed(run: RunDirectory) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Taken("another process is at it") from None
+            raise Taken("another process is working on it") from None
         yield
 
 
@@ -185,7 +185,7 @@ async def _timed(run: Run, number: int) -> dict[str, float]:
     except BudgetReached:
         raise
     except Interrupted:
-        raise Interrupted("stopped; the same command goes on") from None
+        raise Interrupted("stopped; run the same command again to resume") from None
     begun, learnt = marks[0], marks[-1]
     ended = (cpu_seconds(), time.monotonic())
     return {
@@ -197,13 +197,13 @@ async def _timed(run: Run, number: int) -> dict[str, float]:
 
 
 def _learnt(run: Run, number: int) -> dict[str, int]:
-    """Return how many examples a search's model was made from, and how many tokens went through it meanwhile, those of
-    an epoch each time; nothing of a search whose model is that of another."""
+    """Return how many examples a search's model was finetuned on, and how many tokens that was, all epochs together;
+    nothing if the search has another's model."""
     files, models = run.directory.examples(number), models_in(run.directory.weights(number))
-    told = [json.loads((model / MANIFEST).read_text(encoding="utf-8")) for model in models]
+    manifests = [json.loads((model / MANIFEST).read_text(encoding="utf-8")) for model in models]
     found = {"examples": sum(len(each.read_bytes().splitlines()) for each in files)} if files else {}
-    counted = told and all("tokens" in each for each in told)
-    return {**found, **({"finetune_tokens": sum(each["tokens"] for each in told)} if counted else {})}
+    counted = manifests and all("tokens" in each for each in manifests)
+    return {**found, **({"finetune_tokens": sum(each["tokens"] for each in manifests)} if counted else {})}
 
 
 async def _never(study: Study, cell: Cell) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def _tasks(config: Config, ids: Sequence[str]) -> list[Task]:
 
 
 async def begin_with(base: RunDirectory, run: RunDirectory, config: Config) -> None:
-    """Make a run directory that has done the first search of another; it is there whole or not at all."""
+    """Make a run directory that starts after the first search of another; it appears whole or not at all."""
     aside = run.path.with_name(run.path.name + ".tmp")
     shutil.rmtree(aside, ignore_errors=True)
     async with session.open_run(config, aside, _quietly, _quietly):

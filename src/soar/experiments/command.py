@@ -11,11 +11,13 @@ experiments = typer.Typer(help="Experiments with whole runs.", no_args_is_help=T
 RESULTS = Path("experiments/results")
 
 Config = Annotated[Path, typer.Argument(help="A TOML file with a section [experiment].", show_default=False)]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; as often as needed.")]
-Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; as often as needed.")]
-Minutes = Annotated[float | None, typer.Option("--minutes", help="Stop then; the same command goes on.")]
-Report = Annotated[bool, typer.Option("--report", help="Only print what is there.")]
-Runs = Annotated[Path, typer.Option("--runs", help="Where the runs lie.")]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Only this seed; repeatable.")]
+Arms = Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; repeatable.")]
+Minutes = Annotated[
+    float | None, typer.Option("--minutes", help="Stop after so long; run the same command again to resume.")
+]
+Report = Annotated[bool, typer.Option("--report", help="Only print the results so far.")]
+Runs = Annotated[Path, typer.Option("--runs", help="The folder of the runs.")]
 Out = Annotated[Path, typer.Option("--out", help="The file of results, a line for each search.")]
 
 
@@ -30,7 +32,7 @@ def experiment_learning(
     out: Out = RESULTS / "learning-cells.jsonl",
     figure: Annotated[Path | None, typer.Option("--figure", help="A folder for a picture, as SVG and PDF.")] = None,
 ) -> None:
-    """Does learning help? Arms that share a first search; stopped or killed anywhere, the same command goes on."""
+    """Does learning help? Compares arms that share a first search. Run the same command again to resume."""
     from soar.experiments.learning import learning
 
     only = {"seeds": seeds or (), "arms": arms or (), "minutes": minutes, "report": report, "figure": figure}

@@ -30,7 +30,7 @@ MEASURES = ("score", "solved", "oracle")
 
 ABOUT = (
     "The vote over the programs of all searches so far, in percent of the tasks: what the arm that learns reaches after"
-    " so many searches, and what the arm that only searches reaches once it has spent as many programs, tokens of the"
+    " some searches, and what the arm that only searches reaches once it has spent as many programs, tokens of the"
     " search, FLOPs (2 per token of a search, 6 per token and epoch of finetuning, times the parameters) or CPU seconds"
     " (finetuning with the choice of examples counted, a search priced alike for both), by linear interpolation between"
     " eighths of a search. In brackets what learning gains. Means over seeds, ± half of the 95 % interval by Student's"
@@ -76,8 +76,8 @@ def _text(own: Mapping[int, float], theirs: Mapping[int, float | None]) -> str:
 def _compared(
     comparison: Comparison, found: Found, seeds: Sequence[int], arms: tuple[str, str], searches: int, measure: str
 ) -> tuple[dict[int, float], dict[str, dict[int, float | None]]]:
-    """Return by seed what an arm reaches after so many searches, and by unit what the other does for as much: None
-    where it did not spend as much, no value where that is not known."""
+    """Return by seed what an arm reaches after some searches, and by unit what the other reaches for the same
+    budget: None if it did not spend as much, no value if that is unknown."""
     own: dict[int, float] = {}
     theirs: dict[str, dict[int, float | None]] = {unit: {} for unit in BUDGETS}
     for seed in seeds:

@@ -16,8 +16,8 @@ from soar.report.figures.figure import Panel, Series
 REACHED = ("score", "oracle")
 
 PROGRAMS = (
-    "Percent of all tasks, by the first so many programs of each, in the order of the search; means over seeds, ± half"
-    " of the 95 % interval by Student's t. score: the mean share of test outputs that one of two voted answers has"
+    "Percent of all tasks, from the first 1, 2, 4, … programs of each, in the order of the search; means over seeds, ±"
+    " half of the 95 % interval by Student's t. score: the mean share of test outputs that one of two voted answers has"
     " right; oracle: tasks with a program that is right on all test outputs. The first search, which the arms of a seed"
     " share, and the last of each arm."
 )
@@ -81,7 +81,7 @@ def _rows(found: Found, arm: str, search: int, seeds: Sequence[int]) -> dict[int
 
 
 def _percent(row: Row, name: str, programs: int) -> float:
-    """Return what the first so many programs of each task reach: where none has so many, what all do."""
+    """Return what the first programs of each task reach, all of them where there are fewer."""
     curve = row["curve"]
     place = max((n for n, k in enumerate(curve["programs"]) if k <= programs), default=0)
     return 100 * curve[name][place] / row["count"]

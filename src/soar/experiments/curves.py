@@ -72,7 +72,7 @@ def curves(found: Mapping[str, Outcome], budget: int) -> dict[str, Any]:
 
 
 def _columns(tracks: Sequence[Track], counts: Sequence[int]) -> dict[str, list[float]]:
-    """Return what all tasks together reach by their first so many programs: ``score`` is the sum of their shares."""
+    """Return what all tasks together reach with their first 1, 2, … programs; ``score`` is the sum of their shares."""
     rows = [[at(each, count) for each in tracks] for count in counts]
     return {
         "programs": [*counts],

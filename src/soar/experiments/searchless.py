@@ -16,7 +16,7 @@ from soar.types import Task
 
 
 def by_function(name: str, tasks: Sequence[Task], programs: int) -> dict[str, Any]:
-    """Return what a function solves that is given so many programs for all tasks together."""
+    """Return what a function solves with a number of programs for all tasks together."""
     begun = cpu_seconds()
     solved = resolve(name, {}, "experiment.arms.function")(tasks, programs)
     return {

@@ -1,4 +1,4 @@
-"""What an experiment is told: a run's configuration with a section ``[experiment]`` that says how arms differ from it.
+"""An experiment's settings: a run's configuration with a section ``[experiment]`` that says how arms differ from it.
 
 Knows TOML and names; how an arm is run is `arms`' business.
 
@@ -123,7 +123,7 @@ class Experiment:
         return min(self.settings.arms[arm].finetunings or most, most)
 
     def shares_first(self, arm: str) -> bool:
-        """Return whether an arm goes on from the first search that a seed's arms share."""
+        """Return whether an arm continues from the first search that a seed's arms share."""
         return arm != BASE and self.settings.arms[arm].searching and not self.settings.arms[arm].alone
 
     def config(self, arm: str, seed: int) -> Config:

@@ -144,7 +144,7 @@ def test_wrong_solutions_are_refused(tmp_path, answers):
         ),
         ({"train": TASK["train"], "test": [{"output": [[1]]}]}, "test pair 1"),
         ({"x": {"train": TASK["train"], "test": [{"input": [[12]]}]}}, r"task x, test pair 1, input: cell \[0\]\[0\]"),
-        ({"x/y": TASK}, "nor contain '/'"),
+        ({"x/y": TASK}, "must not be empty or contain '/'"),
         ({"x": 3}, "task x: expected an object"),
     ],
 )

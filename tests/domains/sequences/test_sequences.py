@@ -44,7 +44,7 @@ def test_gzip_and_byte_order_marks_are_read(tmp_path):
         ({"id": "a", "terms": SQUARES[:23]}, "line 1: 23 terms, expected at least 24"),
         ({"id": "a", "terms": [*SQUARES[:-1], 1.5]}, "line 1: expected an integer, found float"),
         ({"id": "a", "terms": [*SQUARES[:-1], True]}, "expected an integer, found bool"),
-        ({"id": 3, "terms": SQUARES}, 'expected an object with "id", a text'),
+        ({"id": 3, "terms": SQUARES}, 'expected an object with "id", a string'),
         ([1], "expected an object"),
     ],
 )

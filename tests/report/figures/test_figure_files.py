@@ -94,8 +94,8 @@ def test_what_cannot_be_written_or_drawn_is_said_before_anything_is(finished, tm
     for arguments, said in (
         (["--figures", tmp_path / "file"], "is a file: name a folder"),
         (["--figures", finished / "figures"], "lies in the run directory"),
-        (["--figures", tmp_path / "new", "--json"], "without --json and --together"),
-        (["--figures", tmp_path / "new", "--html", tmp_path / "page"], "neither --json, --together nor --figures"),
+        (["--figures", tmp_path / "new", "--json"], "takes neither --json nor --together"),
+        (["--figures", tmp_path / "new", "--html", tmp_path / "page"], "without --json, --together or --figures"),
     ):
         error = asked(finished, *arguments).exception
         assert isinstance(error, ConfigError)
