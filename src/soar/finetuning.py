@@ -100,13 +100,19 @@ async def _learn(
             raise Interrupted(
                 "stopped during finetuning; run the same command again to resume from the last checkpoint"
             )
-        if "step" not in entry or time.monotonic() - said[0] > SAY_SECONDS:
+        if worth_saying(entry, time.monotonic() - said[0]):
             said[0] = time.monotonic()
             say(", ".join(f"{name} {value:.6g}" for name, value in entry.items()))
 
     work = learn(method, PLACE, theta0, source, data=data, out=out, on_log=on_log, kinds={"sample", "refine"})
     await until_signal(work, "stopped; run the same command again to resume", stop.set)
     return len(source.tasks)
+
+
+def worth_saying(entry: Mapping[str, float], silent: float) -> bool:
+    """Return whether a log entry is printed: anything but a step, the last step with its loss, and a step after enough
+    seconds of silence."""
+    return "step" not in entry or entry["step"] == entry.get("of") or silent > SAY_SECONDS
 
 
 def searched(view: RunView) -> Searched:
