@@ -103,7 +103,7 @@ def together(views: Sequence[RunView], stage: str | None = None) -> Together:
     if not tasks:
         raise DataError(
             f"none of {left_out} tasks has the same pairs in all of {', '.join(str(v.path) for v in views)}:"
-            " name runs on the same tasks, or a stage that they share (--stage)"
+            " name runs on the same tasks (with tasks.count the seed draws them), or a stage that they share (--stage)"
         )
     sums = [Vote(runs, 0, 0, 0.0, 0, 0) for runs in places(len(views))]
     for task in tasks:
