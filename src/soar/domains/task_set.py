@@ -46,7 +46,7 @@ def select(
     if count is None:
         return chosen
     if not 1 <= count <= len(chosen):
-        raise DataError(f"cannot draw {count} tasks of {len(chosen)}: set tasks.count to at most {len(chosen)}")
+        raise DataError(f"cannot draw {count} tasks: expected 1 to {len(chosen)}, as many as there are (tasks.count)")
     drawn = rng(seed, "select-tasks").permutation(len(chosen))[:count]
     return [chosen[index] for index in sorted(drawn)]
 
