@@ -34,6 +34,45 @@ except Interrupted as error:
 """
 
 
+IN_A_CLASS = """
+import os, signal, sys
+import soar.cli
+
+class Sending:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def begin(arguments):
+    type("Made", (), {"sending": Sending()})
+
+soar.cli.app = begin
+sys.exit(soar.cli.main([]))
+"""
+
+AT_THE_END = """
+import os, signal
+from soar.signals import stop_on_signals
+
+stop_on_signals()
+
+class Late:
+    def __del__(self, kill=os.kill, here=os.getpid(), name=signal.SIGTERM):
+        kill(here, name)
+
+late = Late()
+"""
+
+
+def test_a_signal_while_a_class_is_made_stops_the_command():
+    done = subprocess.run([sys.executable, "-c", IN_A_CLASS], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (75, "soar: stopped; run the same command again to resume\n")
+
+
+def test_a_signal_while_python_exits_does_not_change_the_code_of_a_command_that_is_done():
+    done = subprocess.run([sys.executable, "-c", AT_THE_END], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_in_the_last_step_of_the_work_is_not_lost(name):
     async def work():

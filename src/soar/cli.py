@@ -33,6 +33,8 @@ app = typer.Typer(
 app.add_typer(experiments, name="experiment")
 engines = typer.Typer(help="Engines that serve language models.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(engines, name="engine")
+STOPPED = "stopped; run the same command again to resume"
+
 GC_THRESHOLDS = (20_000, 20, 20)
 """Outputs of programs are tuples of integers, which cannot form cycles; with Python's own thresholds the collector
 would scan them again and again as they arrive."""
@@ -322,7 +324,13 @@ def main(arguments: list[str] | None = None) -> int:
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0
             if isinstance(end, Stopped):
-                complain("stopped; run the same command again to resume")
+                complain(STOPPED)
+        except RuntimeError as error:
+            # Before 3.12, Python wraps whatever is raised while a class is made, as during an import.
+            if not isinstance(error.__cause__, Stopped):
+                raise
+            complain(STOPPED)
+            code = Interrupted.exit_code
         except SoarError as error:
             if debug:
                 raise

@@ -4,6 +4,7 @@ Knows signals and event loops; knows no command. SIGHUP counts as SIGINT, unless
 (`nohup`).
 """
 
+import atexit
 import signal
 import sys
 import threading
@@ -30,6 +31,8 @@ def stop_on_signals() -> None:
         for name in _handled_signals():
             signal.signal(name, _raise)
         _silence_swallowed_signals()
+        # Python drops its handlers while it exits, and a signal would change the exit code of a command that is done.
+        atexit.register(_ignore_signals)
 
 
 async def until_signal(work: Coroutine[Any, Any, Found], said: str, first: Callable[[], object] | None = None) -> Found:
@@ -86,6 +89,11 @@ def _silence_swallowed_signals() -> None:
 def _handled_signals() -> list[signal.Signals]:
     names = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
     return [name for name in names if name != signal.SIGHUP or signal.getsignal(name) is not signal.SIG_IGN]
+
+
+def _ignore_signals() -> None:
+    for name in _handled_signals():
+        signal.signal(name, signal.SIG_IGN)
 
 
 def _raise(*_: object) -> None:

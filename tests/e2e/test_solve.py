@@ -101,7 +101,7 @@ def test_any_domain_is_solved_by_its_name(call, write_config, task_folder, tmp_p
     assert '"fe"' in said
     code, _, errors = call("solve", "words.json", "--domain", "words:Words")
     assert (code, errors.count("\n")) == (2, 1)
-    assert "knows the domain 'words:Words', only arc, sequences: give a configuration" in errors
+    assert "no shipped model knows the domain 'words:Words', only arc, sequences: name a configuration" in errors
 
 
 def test_what_cannot_be_used_is_one_line_after_the_first(call, write_config, task_folder, tmp_path):

@@ -61,7 +61,7 @@ def test_adapter_merged_and_rewritten_adapter_are_the_same_model(rows, base, tmp
 
 
 def test_what_is_no_adapter_is_refused(base, tmp_path):
-    with pytest.raises(DataError, match="no adapter"):
+    with pytest.raises(DataError, match="holds no PEFT adapter"):
         rewrite_adapter(base, tmp_path / "out")
 
 
