@@ -17,7 +17,7 @@ from soar.experiments.command import experiments
 from soar.files import printing
 from soar.output import complain, standard_output
 from soar.reporting import report
-from soar.signals import Stopped, stop_on_signals
+from soar.signals import Stopped, signal_pending, stop_on_signals
 
 if TYPE_CHECKING:
     from soar.config import Config
@@ -325,12 +325,6 @@ def main(arguments: list[str] | None = None) -> int:
             code = end.code if isinstance(end.code, int) else 0
             if isinstance(end, Stopped):
                 complain(STOPPED)
-        except RuntimeError as error:
-            # Before 3.12, Python wraps whatever is raised while a class is made, as during an import.
-            if not isinstance(error.__cause__, Stopped):
-                raise
-            complain(STOPPED)
-            code = Interrupted.exit_code
         except SoarError as error:
             if debug:
                 raise
@@ -341,6 +335,12 @@ def main(arguments: list[str] | None = None) -> int:
                 raise
             complain(error)
             code = StoreError.exit_code
+        except Exception:
+            # Python (before 3.12) and pydantic wrap whatever is raised while a class is made, as during an import.
+            if not signal_pending():
+                raise
+            complain(STOPPED)
+            code = Interrupted.exit_code
         else:
             code = 0
         return left(code)

@@ -35,6 +35,11 @@ def stop_on_signals() -> None:
         atexit.register(_ignore_signals)
 
 
+def signal_pending() -> bool:
+    """Return whether a signal was received that nothing has obeyed yet."""
+    return bool(_received)
+
+
 async def until_signal(work: Coroutine[Any, Any, Found], said: str, first: Callable[[], object] | None = None) -> Found:
     """Await some work; a signal calls `first`, cancels the work, and becomes `Interrupted` with the text `said`."""
     import asyncio  # here, so that `soar --help` does not wait for it
