@@ -3,8 +3,8 @@
 ``make mutants`` draws 400 of all such mutants by a stated seed, so that nobody chooses; ``SEED=1 make mutants`` draws
 others. Which files are changed, and which tests are run, stands in pyproject.toml (``[tool.mutmut]``). A mutant is
 *killed* when a test fails; *timeouts* and mutants that no test reaches are counted apart, and the share that is killed
-is of all that a test reaches and that came to an end. Survivors are printed with what was changed: docs/mutants.md says
-of each why it may live. Results are kept in the folder ``mutants``; the same command resumes.
+is of all that a test reaches and that came to an end. Survivors are printed with what was changed.
+Results are kept in the folder ``mutants``; the same command resumes.
 """
 
 import argparse

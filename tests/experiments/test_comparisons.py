@@ -11,9 +11,11 @@ from soar.errors import ConfigError
 from soar.experiments.cells import read_cells
 from soar.experiments.command import COMPARISONS
 from soar.experiments.compare import FOLDER, load_comparison
-from soar.experiments.compare_scores import MEASURES, Line, lines
+from soar.experiments.compare_scores import MEASURES, lines
 from soar.experiments.learning import comparison, learning
 from soar.experiments.settings import BASE
+from soar.experiments.statistics import margin
+from soar.experiments.tabled import mean_text
 
 
 def do(name, path, **options):
@@ -100,10 +102,11 @@ def test_the_table_is_what_the_cells_say(experiment, capsys):
 
 
 def test_a_mean_has_an_interval_where_there_are_seeds_to_tell_it():
-    two = Line("a", 1, "score", {1: 10.0, 2: 14.0})
-    assert two.mean == 12.0
-    assert two.margin == pytest.approx(student.ppf(0.975, 1) * (8**0.5) / 2**0.5)
-    assert Line("a", 1, "score", {1: 10.0}).margin is None
+    half = student.ppf(0.975, 1) * (8**0.5) / 2**0.5
+    assert margin([10.0, 14.0]) == pytest.approx(half)
+    assert mean_text([10.0, 14.0]) == f"12.00 ± {half:.2f}"
+    assert margin([10.0]) is None
+    assert mean_text([10.0]) == "10.00"
 
 
 @pytest.mark.slow  # whole runs
@@ -111,7 +114,7 @@ def test_on_tasks_never_learnt_from_the_last_model_alone_is_compared(experiment)
     assert do("table-5", experiment) == 0
     found = load_comparison("table-5", experiment)
     made = lines(found, read_cells(experiment.parent / "cells.jsonl", found.experiment.digest_of), [3])
-    assert [(line.arm, line.search, line.measure, line.mean) for line in made] == [
+    assert [(line.arm, line.search, line.measure, line.values[3]) for line in made] == [
         *(("base", 0, measure, 0.0) for measure in MEASURES),
         *((arm, 2, measure, 100.0) for arm in ("last", "all-train") for measure in MEASURES),
     ]

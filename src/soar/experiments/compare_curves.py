@@ -2,16 +2,16 @@
 after search (Figure 6). Knows what cells keep of both.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 from soar.experiments.cells import Cell, Row
 from soar.experiments.compare import Comparison
 from soar.experiments.settings import BASE
-from soar.experiments.statistics import Found, margin
-from soar.experiments.tabled import Tabled, mean_text
+from soar.experiments.statistics import Found
+from soar.experiments.tabled import Tabled, mean_series, mean_text
 from soar.report.figures.diversity import KINDS
-from soar.report.figures.figure import Panel, Series
+from soar.report.figures.figure import Panel
 
 REACHED = ("score", "oracle")
 
@@ -42,7 +42,7 @@ def programs_table(comparison: Comparison, found: Found, seeds: Sequence[int]) -
             rows.append([arm, name, *texts, f"{len(own)} of {len(seeds)}"])
             values += [[arm, seed, name, k, f"{v:.4f}"] for k in counts for seed, v in at[k].items()]
             if own:
-                drawn[name].append(_series(arm, {k: [*at[k].values()] for k in counts}, colour))
+                drawn[name].append(mean_series(arm, {k: [*at[k].values()] for k in counts}, colour))
     panels = [Panel(name, "programs per task", f"{name}, %", each, log=True) for name, each in drawn.items() if each]
     header = ["arm", "measure", *(f"by {k}" for k in counts), "seeds"]
     columns = ["arm", "seed", "measure", "programs", "percent"]
@@ -59,14 +59,15 @@ def distances_table(comparison: Comparison, found: Found, seeds: Sequence[int]) 
         for n, own in apart.items():
             kinds = {kind: [each[kind][1] for each in own.values() if kind in each] for kind in KINDS.values()}
             texts = [mean_text(means, 3) if means else "missing" for means in kinds.values()]
-            tasks = [_mean(each[kind][0] for each in own.values() if kind in each) for kind in kinds]
+            counts = [[each.get(kind, (0, 0.0))[0] for each in own.values()] for kind in kinds]
+            tasks = [f"{fmean(each):.1f}" if each else "missing" for each in counts]
             rows.append([arm, str(n), *texts, *tasks, f"{len(own)} of {len(seeds)}"])
             values += [[arm, seed, n, kind, *each[kind]] for seed, each in own.items() for kind in each]
         for kind in KINDS.values():
             way = {n: [each[kind][1] for each in own.values() if kind in each] for n, own in apart.items()}
             way = {n: means for n, means in way.items() if means}
             if way and arm != BASE:
-                series.append(_series(f"{arm}, {kind}", way, colour, dashed=kind == KINDS[False]))
+                series.append(mean_series(f"{arm}, {kind}", way, colour, dashed=kind == KINDS[False]))
     header = ["arm", "search", *(f"distance, {kind}" for kind in KINDS.values())]
     header += [*(f"tasks, {kind}" for kind in KINDS.values()), "seeds"]
     columns = ["arm", "seed", "search", "tasks", "count", "distance"]
@@ -85,14 +86,3 @@ def _percent(row: Row, name: str, programs: int) -> float:
     curve = row["curve"]
     place = max((n for n, k in enumerate(curve["programs"]) if k <= programs), default=0)
     return 100 * curve[name][place] / row["count"]
-
-
-def _series(label: str, way: Mapping[int, Sequence[float]], colour: int, *, dashed: bool = False) -> Series:
-    seeds = min(map(len, way.values()))
-    ys, halves = [fmean(each) for each in way.values()], [margin(each) for each in way.values()]
-    return Series(f"{label} (n = {seeds})", [*way], ys, halves, colour, dashed=dashed)
-
-
-def _mean(values: Iterable[int]) -> str:
-    found = [*values]
-    return f"{fmean(found):.1f}" if found else "0"

@@ -6,14 +6,13 @@ Knows cells; a line needs no other.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from soar.experiments.cells import Cell, Row
 from soar.experiments.compare import Comparison
 from soar.experiments.settings import BASE
-from soar.experiments.statistics import Found, margin
-from soar.experiments.tabled import Tabled, mean_text
-from soar.report.figures.figure import Panel, Series
+from soar.experiments.statistics import Found
+from soar.experiments.tabled import Tabled, mean_series, mean_text
+from soar.report.figures.figure import Panel
 
 MEASURES: dict[str, Callable[[Row], float | None]] = {
     "score": lambda row: None if row.get("scores") is None else sum(row["scores"].values()) / row["count"],
@@ -32,16 +31,6 @@ class Line:
     search: int
     measure: str
     values: Mapping[int, float]
-
-    @property
-    def mean(self) -> float:
-        """The mean over seeds."""
-        return fmean(self.values.values())
-
-    @property
-    def margin(self) -> float | None:
-        """Half of the 95 % interval of the mean, by Student's t; None for one seed."""
-        return margin([*self.values.values()])
 
 
 def lines(comparison: Comparison, found: Found, seeds: Sequence[int]) -> list[Line]:
@@ -113,15 +102,7 @@ def _panels(comparison: Comparison, made: Sequence[Line]) -> list[list[Panel]]:
         for colour, arm in enumerate(comparison.experiment.settings.arms):
             own = [line for line in made if (line.arm, line.measure) == (arm, measure)]
             if len(own) > 1 and measure in first:
-                way = [first[measure], *own]
-                series.append(
-                    Series(
-                        f"{arm} (n = {min(len(line.values) for line in way)})",
-                        [line.search for line in way],
-                        [line.mean for line in way],
-                        [line.margin for line in way],
-                        colour,
-                    )
-                )
+                way = {line.search: [*line.values.values()] for line in (first[measure], *own)}
+                series.append(mean_series(arm, way, colour))
         panels += [Panel(measure, "search", f"{measure}, %", series)] if series else []
     return [panels] if panels else []
