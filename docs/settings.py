@@ -17,8 +17,8 @@ from soar.settings import resolve
 HEAD = """# Every setting
 
 Made from the code by `python docs/settings.py`; a test keeps it so. A configuration is TOML; `soar run CONFIG --set
-section.key=value` changes one setting. What a run was begun with is frozen in its directory, but for the settings
-marked *free*: no result depends on them, and a run may go on with other values.
+section.key=value` changes one setting. What a run was started with is frozen in its directory, but for the settings
+marked *free*: no result depends on them, and a run may resume with other values.
 """
 
 
