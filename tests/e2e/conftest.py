@@ -55,8 +55,9 @@ def write_config(tmp_path, task_folder):
 
 @pytest.fixture
 def environment():
-    """The environment of a child process that can import the replies."""
-    return {**os.environ, "PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    """The environment of a child process that can import the replies, and the package from where this process does."""
+    places = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture
