@@ -1,0 +1,123 @@
+"""What is said of one small run, command by command, held against files. A change of a word, a number or a mark shows
+here; where it is meant, `python -m pytest tests/report/test_golden.py` with GOLDEN=write in the environment writes the
+files anew, and their diff is to be read. Hours and paths are made equal first; nothing else is."""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from scripted_runs import HOSTILE
+
+from soar.archive.checks import checksum_sql, offer_checksum
+from soar.cli import main
+
+GOLDEN = Path(__file__).parent / "golden"
+
+SAID = {
+    "report": ["report", "still"],
+    "report-json": ["report", "still", "--json"],
+    "report-two": ["report", "still", "reseeded", "--together"],
+    "report-two-json": ["report", "still", "reseeded", "--together", "--json"],
+    "status": ["status", "still"],
+    "status-json": ["status", "still", "--json"],
+    "status-stopped": ["status", "stopped"],
+    "report-stopped": ["report", "stopped"],
+    "show-solved": ["show", "still", "flip"],
+    "show-solved-json": ["show", "still", "flip", "--json"],
+    "show-unsolved": ["show", "still", "sums"],
+    "show-hostile": ["show", "still", HOSTILE],
+    "show-hidden": ["show", "still", "secret-task"],
+    "show-wrong-vote": ["show", "still", "quiz"],
+    "show-wrong-vote-json": ["show", "still", "quiz", "--json"],
+}
+"""The commands whose words are held; `still` and `reseeded` are finished runs, `stopped` met a limit."""
+
+WRITTEN = {
+    "page.html": ["report", "still", "--html", "page.html"],
+    "page-stopped.html": ["report", "stopped", "--html", "page-stopped.html"],
+    "submission.json": ["export", "still", "--submission", "submission.json"],
+    "programs.jsonl": ["export", "still", "--programs", "programs.jsonl"],
+    "dataset": ["export", "still", "--dataset", "dataset"],
+    "figures": ["report", "still", "--figures", "figures"],
+}
+"""The commands that write something, by what they write."""
+
+TEXTS = (".html", ".json", ".jsonl", ".md", ".csv", "")
+
+
+@pytest.fixture(scope="module")
+def folder(finished, reseeded, stopped, tmp_path_factory):
+    """A folder with copies of three runs whose seconds are always the same."""
+    folder = tmp_path_factory.mktemp("golden")
+    for name, run in (("still", finished), ("reseeded", reseeded), ("stopped", stopped)):
+        shutil.copytree(run, folder / name)
+        stand_still(folder / name / "archive.sqlite")
+    return folder
+
+
+def stand_still(archive):
+    """Give every search, finetuning, call and execution of an archive the same seconds in every run of the tests."""
+    with closing(sqlite3.connect(archive, isolation_level=None)) as connection:
+        offer_checksum(connection)
+        connection.execute("UPDATE iterations SET seconds = 70.0 * (rowid + 1)")
+        connection.execute("UPDATE iterations SET finetune_seconds = 41.5 WHERE finetune_seconds > 0")
+        connection.execute("UPDATE completions SET seconds = 0.25")
+        connection.execute("UPDATE executions SET cpu_seconds = 0.0078125")
+        for table in ("iterations", "completions", "executions"):
+            connection.execute(f"UPDATE {table} SET checksum = {checksum_sql(table)}")
+
+
+def same_everywhere(text, folder, sources):
+    """Return a text without what differs from machine to machine: folders, and the time of day."""
+    for place in (folder, sources):
+        text = text.replace(json.dumps(str(place))[1:-1], "FOLDER").replace(str(place), "FOLDER")
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "NOW", text)
+
+
+@pytest.fixture
+def hold(folder, finished, monkeypatch):
+    """Compare a text with the file of this name, or write it."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def compare(name, text):
+        path, text = GOLDEN / name, same_everywhere(text, folder, finished.parent)
+        if os.environ.get("GOLDEN") == "write":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text == path.read_text(encoding="utf-8"), f"{path} holds something else: see its beginning"
+
+    return compare
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_command_says_what_it_said(name, hold, capsys):
+    assert main(SAID[name]) == 0
+    captured = capsys.readouterr()
+    hold(f"{name}.txt", captured.out + captured.err)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_command_writes_what_it_wrote(name, hold, capsys):
+    assert main(WRITTEN[name]) == 0
+    captured = capsys.readouterr()
+    hold(f"{name}.said.txt", captured.out + captured.err)
+    made = Path(name)
+    files = sorted(path for path in made.rglob("*") if path.is_file()) if made.is_dir() else [made]
+    for file in files:
+        if file.suffix in TEXTS:
+            hold(str(file), file.read_text(encoding="utf-8"))
+
+
+def test_every_program_is_shown_as_it_was(hold, capsys):
+    """All programs of a task, each by its name: right, wrong, failing, learnt from and not."""
+    assert main(["show", "still", "flip", "--json"]) == 0
+    programs = [each["program"] for each in json.loads(capsys.readouterr().out)["programs"]]
+    for program in programs:
+        assert main(["show", "still", "flip", program]) == 0
+    hold("show-programs.txt", capsys.readouterr().out)
