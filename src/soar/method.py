@@ -23,6 +23,7 @@ from soar.learning.embed import embedder
 from soar.learning.examples import REPLAY, every_row, replay_examples, shortest_per_prompt
 from soar.learning.learn import LearningMethod
 from soar.learning.select import Teaching, examples_of
+from soar.own_parts import Wrong, held, wrong_choice, wrong_pairs, wrong_vote
 from soar.prompts.chat import Chat
 from soar.protocols import Backend, Contract, Domain, Executors, Filter, Rendering
 from soar.run import steps, theta0_of
@@ -32,6 +33,10 @@ from soar.settings import resolve
 
 DOMAINS = {"arc": "soar.domains.arc.domain:Arc", "sequences": "soar.domains.sequences.domain:Sequences"}
 RENDERINGS = {"chat": Chat}
+
+JUDGES = ("task", "program")
+CHOOSES = ("task", "programs", "n", "rng")
+"""What functions of a program, and those that choose programs, are called with."""
 
 
 def open_domain(name: str) -> Domain:
@@ -47,7 +52,7 @@ def open_domain(name: str) -> Domain:
 def open_answering(config: Config, domain: Domain) -> Answering:
     """Return the configured vote and filters."""
     return Answering(
-        chosen(config.answer.voter, VOTERS, "answer.voter", 1),
+        own(config.answer.voter, VOTERS, "answer.voter", ("programs",), wrong_vote),
         open_filters(config, domain),
     )
 
@@ -55,7 +60,7 @@ def open_answering(config: Config, domain: Domain) -> Answering:
 def open_filters(config: Config, domain: Domain) -> dict[str, Filter]:
     """Return the configured filters by name."""
     choices = {**FILTERS, **domain.filters}
-    return {name: chosen(name, choices, "answer.filters", 2) for name in config.answer.filters}
+    return {name: chosen(name, choices, "answer.filters", JUDGES) for name in config.answer.filters}
 
 
 def open_backend(config: Config) -> Backend:
@@ -91,7 +96,7 @@ def open_rendering(config: Config, domain: Domain, backend: Backend) -> Renderin
             f'lm.backend = "{config.lm.backend}" reads prompts of the rendering {name!r}, which the domain'
             f" {config.tasks.domain!r} lacks: choose another lm.backend"
         )
-    rendering = chosen(name, choices, "prompt.rendering", 1)(domain)
+    rendering = chosen(name, choices, "prompt.rendering", ("domain",))(domain)
     reads, writes = getattr(backend, "reads", ("text", "chat")), getattr(rendering, "writes", "chat")
     if writes not in reads:
         raise ConfigError(
@@ -177,7 +182,7 @@ def _refuse_more_than_an_adapter(config: Config, backend: Backend) -> None:
 
 
 def _search_method(config: Config, domain: Domain, rendering: Rendering, backend: Backend) -> SearchMethod:
-    selector = chosen(config.search.selector, SELECTORS, "search.selector", 2)
+    selector = chosen(config.search.selector, SELECTORS, "search.selector", ("pool", "rng"))
     return SearchMethod(
         seed=config.seed,
         open_lm=backend.open,
@@ -187,7 +192,7 @@ def _search_method(config: Config, domain: Domain, rendering: Rendering, backend
         when_sampling=config.sampling.sampling(config.sampling.sample_tokens),
         when_refining=config.sampling.sampling(config.sampling.refine_tokens),
         selector=partial(rex, c=config.search.rex_c) if selector is rex else selector,
-        heuristic=chosen(config.search.heuristic, heuristics(domain), "search.heuristic", 2),
+        heuristic=chosen(config.search.heuristic, heuristics(domain), "search.heuristic", JUDGES),
         parse=domain.parse,
         rendering=rendering,
     )
@@ -203,8 +208,8 @@ def _teaching(
         rendering=rendering,
         filters=filters,
         deduplicate=_deduplication(config, "pooled_deduplicate" if pooled else "deduplicate"),
-        curator=chosen(learning.curator, CURATORS, "learning.curator", 4),
-        pairing=chosen(learning.pairing, PAIRINGS, "learning.pairing", 4),
+        curator=own(learning.curator, CURATORS, "learning.curator", CHOOSES, wrong_choice),
+        pairing=own(learning.pairing, PAIRINGS, "learning.pairing", ("task", "pairs", "n", "rng"), wrong_pairs),
         closeness=partial(closeness, similarity=domain.similarity) if learning.hindsight_parents == "closest" else None,
     )
 
@@ -212,7 +217,7 @@ def _teaching(
 def _deduplication(config: Config, setting: str) -> Deduplicate:
     """Return the deduplication that a setting names, with its embedding and its bound."""
     learning, name = config.learning, getattr(config.learning, setting)
-    found = chosen(name, DEDUPLICATIONS, f"learning.{setting}", 2)
+    found = chosen(name, DEDUPLICATIONS, f"learning.{setting}", ("task", "programs"))
     pooled = setting == "pooled_deduplicate"
     used = any(stage.learns_from if pooled else stage.iterations > 1 for stage in config.stages)
     if name in ("embeddings", "embeddings-code") and used:
@@ -258,15 +263,22 @@ def opened(name: str, choices: Mapping[str, Any], what: str, settings: object, m
     return part
 
 
-def chosen(name: str, choices: Mapping[str, Any], what: str, arguments: int) -> Any:
-    """Return the function of that name; `ConfigError` if it is none, or does not take that many arguments."""
+def chosen(name: str, choices: Mapping[str, Any], what: str, arguments: tuple[str, ...]) -> Any:
+    """Return the function of that name; `ConfigError` if it is none, or does not take these arguments."""
     found = resolve(name, choices, what)
+    takes = f"({', '.join(arguments)})"
     if not callable(found):
-        raise ConfigError(f"{what} {name!r} is a {type(found).__name__}, expected a function of {arguments} arguments")
+        raise ConfigError(f"{what} {name!r} is a {type(found).__name__}, expected a function of {takes}")
     try:
-        inspect.signature(found).bind(*range(arguments))
+        inspect.signature(found).bind(*arguments)
     except TypeError:
-        raise ConfigError(f"{what} {name!r} does not take {arguments} arguments") from None
+        raise ConfigError(f"{what} {name!r} does not take {len(arguments)} arguments {takes}") from None
     except ValueError:
         pass  # some built-in functions have no signature to inspect
     return found
+
+
+def own(name: str, choices: Mapping[str, Any], what: str, arguments: tuple[str, ...], wrong: Wrong) -> Any:
+    """Return `chosen`; a function that is not built in is held to what it must return."""
+    found = chosen(name, choices, what, arguments)
+    return found if name in choices else held(found, f"{what} {name!r}", wrong)

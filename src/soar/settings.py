@@ -45,6 +45,11 @@ def resolve(name: str, choices: Mapping[str, Any], what: str) -> Any:
         )
     try:
         return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{what} {name!r} cannot be imported: {error}; run the command in the directory of that file, or add the"
+            " directory to PYTHONPATH"
+        ) from error
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{what} {name!r} cannot be imported: {error}") from error
 

@@ -249,7 +249,10 @@ def test_with_pseudo_labels_a_task_is_learnt_from_as_if_the_voted_answer_were_kn
     asked = {"curator": "correct-only", "deduplicate": "none", "true_copies": 3}
     rows = examples(TASK.without_answers(), found, **asked)
     assert Counter(row["program"] for row in rows) == {found[1].key: 3, found[2].key: 3}
-    assert rows == examples(voted, found, **asked)
+    assert [{**row, "why": ""} for row in rows] == [{**row, "why": ""} for row in examples(voted, found, **asked)]
+    assert {row["why"] for row in rows} == {
+        f"correct-only, {n} of 2; 4 of 4 pairs right; agrees with the vote taken for the answer" for n in (1, 2)
+    }
     assert examples(TASK, found, **asked) == examples(TASK, found, pseudo_labels=False, **asked) == []
 
 

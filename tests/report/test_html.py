@@ -8,6 +8,7 @@ import pytest
 from scripted_runs import ANSWER, HOSTILE
 
 from soar import session
+from soar.archive.tallies import WITH_CODE
 from soar.domains.arc.domain import Arc
 from soar.domains.arc.svg import svg
 from soar.domains.complete import complete
@@ -18,7 +19,7 @@ from soar.report.html.markup import Html, element, joined, table, text
 from soar.report.html.page import page
 from soar.report.html.values import drawn
 from soar.report.metrics import report
-from soar.report.overview import WITH_PROGRAM, overview
+from soar.report.overview import overview
 from soar.scoring import solves
 from soar.types import Failure
 
@@ -188,7 +189,7 @@ def test_failures_are_counted_by_kind(view, seen):
     assert counts["IndexError"] > 0
     assert counts["ValueError"] > 0
     assert counts.keys() - {"IndexError", "ValueError"} == {
-        status for record in seen.records for status in record["status"] if status not in WITH_PROGRAM
+        status for record in seen.records for status in record["status"] if status not in WITH_CODE
     }
     assert next(each.example for each in seen.failures if each.name == "ValueError") == HOSTILE
 

@@ -44,7 +44,7 @@ def test_a_run_that_ended_is_not_said_to_go_on(stopped, finished):
     now = standing(stopped)
     assert now.running is False
     assert "no process is working on it: run the same `soar run` command again to resume" in line(now)
-    assert line(standing(finished)) == "finished: 3 searches"
+    assert line(standing(finished)).startswith("finished: 3 searches; the last, target iteration 0: 40 completions; ")
 
 
 @pytest.mark.slow  # starts a command

@@ -6,7 +6,7 @@ checked against checksums and counts (`held`): a damaged archive gives the resul
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -16,7 +16,7 @@ from soar.archive.checks import COLUMNS, KEYS
 from soar.archive.held import CheckedRows, Columns
 from soar.archive.rows import CompletionRow, ExecutionRow, IterationRow, SearchTotals, code_hash, decode_output
 from soar.archive.schema import SINCE
-from soar.archive.tallies import TALLIED
+from soar.archive.tallies import TALLIED, WITH_CODE
 from soar.types import Completion, Origin, Phase, Program, Written
 
 PAIRS = ("train", "test")
@@ -73,11 +73,19 @@ class ArchiveReader:
             self._tables.count("searched", rows, stage, iteration)
             return {row["task_id"] for row in rows}
 
-    def holds_code(self, stage: str, iteration: int) -> bool:
-        """Return whether any completion of a search holds code."""
-        sql = "SELECT 1 FROM completions WHERE stage = ? AND iteration = ? AND status = 'code' LIMIT 1"
+    def ended(self, stage: str, iteration: int, task_ids: Collection[str]) -> Counter[str]:
+        """Return how the completions of some tasks ended: with "code", or why they hold none."""
+        ended = Counter[str]()
+        for row in self._tallies(stage, iteration):
+            if row["task_id"] in task_ids:
+                ended["code" if row["status"] in WITH_CODE else row["status"]] += row["completions"]
+        return +ended
+
+    def without_code(self, stage: str, iteration: int, task_id: str) -> list[CompletionRow]:
+        """Return a task's completions that hold no program, in the order in which they came, unchecked."""
+        where = "FROM completions WHERE stage = ? AND iteration = ? AND task_id = ? AND status <> 'code' ORDER BY rowid"
         with self._tables.reading():
-            return bool(self._tables.query(sql, (stage, iteration)))
+            return [_completion(row) for row in self._tables.rows("completions", where, (stage, iteration, task_id))]
 
     def executed(self, task_id: str) -> set[str]:
         """Return the hashes of the programs that have run on a task."""

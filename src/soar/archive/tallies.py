@@ -13,6 +13,12 @@ from soar.errors import StoreError
 WAITING = "waiting"
 """The status of a completion with code until its program has run; from then on, the program's."""
 
+EXECUTED = frozenset({"ok", "failed", "syntax-error", "nondeterministic"})
+"""How programs end."""
+
+WITH_CODE = EXECUTED | {WAITING}
+"""How completions that hold a program end; any other status says why there is none."""
+
 Ended: TypeAlias = tuple[str, int, str, str]
 """The key of a tally: stage, iteration, task, and how its completions ended."""
 

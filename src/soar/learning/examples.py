@@ -70,7 +70,8 @@ def replay_examples(folder: Path, count: int, rng: Generator) -> list[Row]:
         return []
     lines = gzip.decompress((folder / REPLAY).read_bytes()).splitlines()
     chosen = rng.permutation(len(lines))[:count]
-    return [{**json.loads(lines[i]), "kind": "replay", "task": None, "program": None} for i in sorted(chosen)]
+    added: Row = {"kind": "replay", "task": None, "program": None, "why": "replay"}
+    return [{**json.loads(lines[i]), **added} for i in sorted(chosen)]
 
 
 def every_row(rows: list[Row]) -> list[Row]:

@@ -11,7 +11,7 @@ from soar.learning.examples import Row, refinement_example, sampling_example
 from soar.learning.pseudo_labels import pseudo_labelled
 from soar.learning.settings import LearningSettings
 from soar.protocols import Filter, Heuristic, Rendering
-from soar.scoring import right_pairs, solves
+from soar.scoring import right_pairs, solves, verdicts
 from soar.seeds import rng
 from soar.types import Output, Program, Task, Value
 
@@ -52,6 +52,7 @@ def examples_of(
     """
     how, rendering = teaching.settings, teaching.rendering
     fit, _ = filtered(task.without_answers(), programs, teaching.filters)
+    shown = task
     if how.pseudo_labels and not task.answered:
         task = pseudo_labelled(task, fit)
     distinct = teaching.deduplicate(task, fit)
@@ -61,7 +62,7 @@ def examples_of(
     rows: list[Row] = []
     for program, chosen_by in _with_reasons(how, chosen, distinct, solving):
         true = program.key in solving or (task.answered and solves(task, program))
-        why = f"{chosen_by}; {_right(task, program)}"
+        why = f"{chosen_by}; {_right(shown, task, program)}"
         copies = how.true_copies if true else 1
         rows += [{**sampling_example(rendering, task, program, shuffle), "why": why} for _ in range(copies)]
     draw = rng(seed, "hindsight", task.id)
@@ -71,7 +72,7 @@ def examples_of(
         pairs = teaching.pairing(task, lineage(task, fit), how.refinements_per_task, rng(seed, "pair", task.id))
         made += [(parent, child, f"{how.pairing}, {n} of {len(pairs)}") for n, (parent, child) in enumerate(pairs, 1)]
     for parent, child, chosen_by in made:
-        why = f"{chosen_by}; of a parent with {_right(task, parent)}"
+        why = f"{chosen_by}; of a parent with {_right(shown, task, parent)}"
         rows.append({**refinement_example(rendering, task, parent, child, shuffle), "why": why})
     return rows
 
@@ -86,7 +87,12 @@ def _with_reasons(
     return found + [(program, "solves another task") for program in distinct if program.key in others]
 
 
-def _right(task: Task, program: Program) -> str:
-    """Say on how many pairs a program is right, among those whose output the task holds."""
-    known = sum(example.output is not None for example in (*task.train, *task.test))
-    return f"{right_pairs(task, program)} of {known} pairs right"
+def _right(shown: Task, task: Task, program: Program) -> str:
+    """Say on how many pairs a program is right, among those whose output the stage knows; and if a vote stands in for
+    the others (`task`), whether it agrees with that."""
+    known = sum(example.output is not None for example in (*shown.train, *shown.test))
+    said = f"{right_pairs(shown, program)} of {known} pairs right"
+    if task is shown:
+        return said
+    agrees = all(verdicts(task.test, program.test))
+    return f"{said}; {'agrees with' if agrees else 'differs from'} the vote taken for the answer"

@@ -79,7 +79,9 @@ class Backend:
     """The scripted model in a configuration (``lm.backend = "scripted"``)."""
 
     class Settings(Section):
-        """`model` is a function, ``"package.module:name"``, or a JSONL file of replies. Settings of other
+        """No model: replies that are given or computed, to try out everything else. `model` is a JSONL file with a
+        reply per line, `{"text": "..."}`, one of which is drawn for each completion; or a function
+        ``"package.module:name"`` that is called as ``reply(prompt, seed)`` and returns a text. Settings of other
         backends are ignored, so that the scripted model can stand in for any of them."""
 
         model_config = ConfigDict(extra="ignore")
@@ -142,6 +144,10 @@ def _with_weights(reply: Reply, digest: str) -> Callable[[str, int], "str | Comp
     positional = sum(
         kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds
     )
+    if positional < 2 and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        raise ConfigError(
+            "a scripted model's function is called with (prompt, seed), and it does not take two arguments"
+        )
     if positional >= 3 or inspect.Parameter.VAR_POSITIONAL in kinds:
         return lambda prompt, seed: reply(prompt, seed, digest)
     return reply

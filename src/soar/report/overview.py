@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from soar.archive.tallies import WITH_CODE
 from soar.report.metrics import report
 from soar.report.task_results import TaskResult
 from soar.report.view import RunView
@@ -27,9 +28,6 @@ if none is right on the training pairs."""
 PHASES: tuple[Phase, ...] = ("sample", "refine")
 TELLING = 20
 """How many telling programs are returned."""
-
-WITH_PROGRAM = frozenset({"ok", "failed", "syntax-error", "nondeterministic", "waiting"})
-"""The statuses of completions that hold a program."""
 
 SHARES: Mapping[Kind, int] = {"right": 12, "deceived": 4, "near": 4}
 """How many of each kind, if there are that many; other kinds take the places left."""
@@ -221,7 +219,7 @@ def _failures(records: Iterable[Mapping[str, Any]], reading: _Reading) -> list[F
     counts, examples = Counter(reading.failures), {**reading.examples}
     for record in records:
         for status, count in record["status"].items():
-            if status not in WITH_PROGRAM:
+            if status not in WITH_CODE:
                 counts[status] += count
                 examples.setdefault(status, "no program in the completion")
     return [FailureKind(name, count, examples[name]) for name, count in counts.most_common()]

@@ -14,6 +14,7 @@ from soar.report.drawing import highlighted, print_groups, print_whole
 from soar.report.foreign import visible
 from soar.report.overview import Telling, overview
 from soar.report.view import RunView, leak_lines
+from soar.search.replies import useless_line
 from soar.types import Leaks
 
 COLUMNS = (
@@ -40,6 +41,9 @@ def print_report(records: Sequence[Mapping[str, Any]], leaks: Leaks, title: str,
     console.print(report_table(records, title))
     if not all(record["finished"] for record in records):
         print_whole(console, "* not finished: the row shows the state so far")
+    for record in records:
+        if useless := useless_line(record["status"]):
+            print_whole(console, f"{record['stage']} {record['iteration']}: {useless}")
     for line in leak_lines(leaks):
         console.print(Text(visible(line), style="bold red"), soft_wrap=True, highlight=False)
 

@@ -3,6 +3,7 @@
 Knows how to lay out `soar.report.task_view` for people and for scripts; computes nothing.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ from soar.types import Failure, Output, Program
 LISTED = 12
 """How many programs of a task the terminal lists; JSON has all."""
 
+COMPLETION_LINES = 40
+"""How many lines of a completion without a program are printed."""
+
 GENERATIONS = 6
 """How many programs a lineage line names at most."""
 
@@ -37,13 +41,38 @@ def show_task(seen: TaskView, domain: Domain, console: Console) -> None:
         print_whole(console, "no search of this task has begun")
         return
     console.print(_searches(seen.searches))
+    if useless := useless_completions(seen):
+        print_whole(console, useless)
     if not programs:
-        print_whole(console, "no programs yet")
+        _show_useless(seen, console)
         return
     console.print(_programs(programs[:LISTED], len(task.train)))
     if len(programs) > LISTED:
         print_whole(console, f"and {len(programs) - LISTED} more; --json lists all\n")
     _show_code(seen, programs[0], console)
+
+
+def useless_completions(seen: TaskView) -> str | None:
+    """Return one line: how many completions of a task hold no program, and why; None if all do."""
+    ended = sum((Counter(search.useless) for search in seen.searches), Counter[str]())
+    if not ended:
+        return None
+    listed = ", ".join(f"{status} {count}" for status, count in ended.most_common())
+    total = sum(search.completions for search in seen.searches)
+    return f"{ended.total()} of {total} completions hold no program: {listed}"
+
+
+def _show_useless(seen: TaskView, console: Console) -> None:
+    """Print, for a task without programs, a completion that holds none."""
+    sample = next((search.sample for search in seen.searches if search.sample), None)
+    if sample is None:
+        print_whole(console, "no programs yet")
+        return
+    print_whole(console, f"\nthe first of them ({sample.status}), {sample.origin.key}:\n")
+    lines = visible(sample.completion.text).splitlines() or ["(empty)"]
+    print_whole(console, "\n".join(lines[:COMPLETION_LINES]))
+    if len(lines) > COMPLETION_LINES:
+        print_whole(console, f"and {len(lines) - COMPLETION_LINES} more lines")
 
 
 def _answers(seen: TaskView) -> Sequence[Group]:

@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 
 from soar.archive.reader import ArchiveReader
+from soar.archive.tallies import EXECUTED
 from soar.budget import BudgetSettings, Tokens
 from soar.report.view import leak_lines
 from soar.run import Step
+from soar.search.replies import useless_line
 from soar.types import Leaks
 
 
@@ -60,7 +62,6 @@ def snapshot(
     stage, iteration = begun[-1].stage, begun[-1].iteration
     totals = reader.totals(stage, iteration)
     counts = totals.statuses
-    executed = {"ok", "failed", "syntax-error", "nondeterministic"}
     spent = Tokens(totals.prompt_tokens, totals.completion_tokens)
     done = sum(row.finished for row in begun)
     return Snapshot(
@@ -71,7 +72,7 @@ def snapshot(
         tasks=tasks[stage],
         completions=sum(counts.values()),
         budget=tasks[stage] * per_task,
-        programs_executed=sum(count for name, count in counts.items() if name in executed),
+        programs_executed=sum(count for name, count in counts.items() if name in EXECUTED),
         solved_train_pairs=totals.solved_in_training,
         status=counts,
         finished=done == len(plan),
@@ -83,18 +84,27 @@ def snapshot(
 
 
 def line(now: Snapshot) -> str:
-    """Return a snapshot in one line; leaks follow in further lines."""
+    """Return a snapshot in one line; what keeps completions from holding a program, and leaks, follow in further
+    lines."""
     mix = ", ".join(f"{name} {count}" for name, count in sorted(now.status.items(), key=lambda item: -item[1]))
-    stopped = (
-        "no process is working on it: run the same `soar run` command again to resume" if now.running is False else ""
-    )
-    parts = [
-        f"{now.stage} iteration {now.iteration} (search {now.searches_done + 1} of {now.searches})",
-        f"{now.completions}/{now.budget} completions",
+    place = f"{now.stage} iteration {now.iteration}"
+    reached = [
         f"{now.solved_train_pairs}/{now.tasks} tasks with a program right on all training pairs",
         f"{now.tokens} tokens" + ("" if now.cost is None else f" ({now.cost:.2f} in money)"),
-        mix or "no completions yet",
-        *([stopped] if stopped else []),
     ]
-    said = f"finished: {now.searches} searches" if now.finished else "; ".join(parts)
-    return "\n".join([said, *leak_lines(now.leaks)])
+    if now.finished:
+        searches = f"{now.searches} search{'es' * (now.searches > 1)}"
+        said = f"finished: {searches}; the last, {place}: " + "; ".join(
+            [f"{now.completions} completions", *reached, mix]
+        )
+    else:
+        at = f"{place} (search {now.searches_done + 1} of {now.searches})"
+        said = "; ".join([at, f"{now.completions}/{now.budget} completions", *reached, mix or _nothing_yet(now)])
+        if now.running is False:
+            said += "; no process is working on it: run the same `soar run` command again to resume"
+    useless = useless_line(now.status)
+    return "\n".join([said, *([useless] if useless else []), *leak_lines(now.leaks)])
+
+
+def _nothing_yet(now: Snapshot) -> str:
+    return "no completions yet" + (": a finetuning comes first, unless it has just ended" if now.iteration else "")

@@ -6,12 +6,14 @@ does, to say what is right; never returns those that a stage hides. Safe while t
 
 import difflib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
+from soar.archive.rows import CompletionRow
 from soar.ensemble import Ballot, filtered
 from soar.errors import DataError, StoreError
 from soar.protocols import Domain
@@ -27,7 +29,8 @@ NAMED = 5
 @dataclass(frozen=True, slots=True)
 class TaskSearch:
     """What one search found for a task. `ballots` are at most two answers; `right` says of each whether it has all test
-    outputs right; `right`, `solved` and `oracle` are None if these are not known."""
+    outputs right; `right`, `solved` and `oracle` are None if these are not known. `useless` says how the completions
+    that hold no program ended; `sample` is the first of them."""
 
     step: Step
     finished: bool
@@ -37,6 +40,8 @@ class TaskSearch:
     right: tuple[bool, ...] | None
     solved: bool | None
     oracle: bool | None
+    useless: Mapping[str, int] = field(default_factory=dict)
+    sample: CompletionRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ def _search(
     view: RunView, step: Step, task: Task, programs: Sequence[Program], ballots: Sequence[Ballot], *, finished: bool
 ) -> TaskSearch:
     completions, _ = view.reader.completion_counts(*step.key, task.id)
+    useless = view.reader.without_code(*step.key, task.id)
     answers, known = tuple(ballots[:2]), task.answered
     return TaskSearch(
         step=step,
@@ -140,6 +146,8 @@ def _search(
         right=tuple(all(verdicts(task.test, ballot.outputs)) for ballot in answers) if known else None,
         solved=score(task, [ballot.outputs for ballot in answers]).solved if known else None,
         oracle=oracle(task, programs) if known else None,
+        useless=Counter(row.status for row in useless),
+        sample=useless[0] if useless else None,
     )
 
 
@@ -166,7 +174,7 @@ def program_of(seen: TaskView, key: str) -> Found:
     named = next((each for each in seen.found if each.program.key == key), None)
     if named is None:
         keys = [each.program.key for each in seen.found]
-        there = f"it has {_named(key, keys)}" if keys else "it has none yet"
+        there = f"it has {_named(key, keys)}" if keys else "it has none"
         raise DataError(
             f"no program {key!r} of task {seen.task.id!r}: {there}; `soar show RUN_DIR TASK` lists the best"
         )

@@ -72,9 +72,8 @@ async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
     turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
     place = context.stage, context.iteration
     over = context.reader.searched(*place)
-    # The completions of finished tasks are not read again, and one usable among them is enough for `conclude`.
-    if over and context.reader.holds_code(*place):
-        context.replies.note("code")
+    # The completions of finished tasks are not read again.
+    context.replies.note_earlier(context.reader.ended(*place, over))
 
     async def search_task(task: Task) -> None:
         async with turns:

@@ -5,7 +5,9 @@ Knows the statuses of completions and their usual causes; knows no model and no 
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 
+from soar.archive.tallies import WITH_CODE
 from soar.errors import EndpointError
 
 logger = logging.getLogger(__name__)
@@ -19,8 +21,10 @@ CAUSES = {
     "truncated": "completions are cut off: raise sampling.sample_tokens, or the model's context length on the server",
     "empty": "completions are empty: the context may be too short, or the server returns the text in another field",
     "unclosed-block": "code is cut off: raise sampling.sample_tokens, or check the server for a stop string",
-    "no-code": "there is no block of code: the model may not follow chat prompts, or the server uses another template",
-    "no-entry-point": "the code does not define the required function: the model may not follow chat prompts",
+    "no-code": "there is no block of code, which begins with ```python: the model may not follow chat prompts, or the"
+    " server uses another template",
+    "no-entry-point": "the code does not define the function that the prompt asks for: the model may not follow chat"
+    " prompts",
 }
 
 
@@ -39,6 +43,10 @@ class Replies:
         self._counts: Counter[str] = Counter()
         self._useless: Counter[str] = Counter()
         self._warned = False
+
+    def note_earlier(self, ended: Mapping[str, int]) -> None:
+        """Count the completions of an earlier session by status, without a warning: that session gave it."""
+        self._counts.update(ended)
 
     def note(self, status: str) -> None:
         """Count a completion; warn once when `USELESS_LIMIT` in a row are unusable."""
@@ -63,9 +71,25 @@ class Replies:
             )
 
     def _cause(self, counts: Counter[str]) -> str:
-        ((status, _),) = counts.most_common(1)
-        cause = FINETUNED_CAUSE if self._learnt else CAUSES.get(status, "the model does not follow the prompt")
-        return f"Most likely {cause}"
+        return f"Most likely {FINETUNED_CAUSE if self._learnt else _usual_cause(counts)}"
+
+
+def useless_line(statuses: Mapping[str, int]) -> str | None:
+    """Return, if most completions hold no program, a line that says why and what to do. `statuses`: completions by how
+    they ended, those with a program by how it did."""
+    useless = Counter({status: count for status, count in statuses.items() if status not in WITH_CODE})
+    total = sum(statuses.values())
+    if useless.total() * 2 <= total:
+        return None
+    return (
+        f"{useless.total()} of {total} completions hold no program ({_listed(useless)}). Most likely"
+        f" {_usual_cause(useless)}; `soar show RUN_DIR TASK` prints one"
+    )
+
+
+def _usual_cause(counts: Counter[str]) -> str:
+    ((status, _),) = counts.most_common(1)
+    return CAUSES.get(status, "the model does not follow the prompt")
 
 
 def _listed(counts: Counter[str]) -> str:

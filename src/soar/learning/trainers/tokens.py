@@ -41,11 +41,15 @@ def read_tokens(path: Path, tokenizer: Any, max_length: int) -> tuple[list[Token
     A longer one is left out, never cut: its end is the program. `DataError` if none is left.
     """
     every = [_tokens(path, number, row, tokenizer) for number, row in _rows(path)]
+    if not every:
+        raise DataError(
+            f"{path} holds no example: no program of the searches was chosen to learn from. Search more, or choose"
+            " another learning.curator"
+        )
     short = [tokens for tokens in every if len(tokens.ids) <= max_length]
     if not short:
         raise DataError(
-            f"{path}: none of {len(every)} examples fits finetune.max_length = {max_length} tokens; raise it, or search"
-            " more if there are no examples"
+            f"{path}: none of {len(every)} examples fits finetune.max_length = {max_length} tokens; raise it"
         )
     return short, len(every) - len(short)
 

@@ -7,7 +7,7 @@ from soar.report.html.code import code
 from soar.report.html.markup import Html, element, joined, table
 from soar.report.html.style import SHEET
 from soar.report.html.values import Group, groups, verdict
-from soar.report.show_task import lineage_line, worth
+from soar.report.show_task import lineage_line, useless_completions, worth
 from soar.report.task_view import Found, TaskSearch, TaskView
 from soar.scoring import verdicts
 
@@ -33,7 +33,7 @@ def task_cell(seen: TaskView) -> Html:
     if programs:
         parts += [_programs(programs[:LISTED], len(task.train)), program_parts(seen, programs[0])]
     else:
-        parts.append(element("p", "no programs yet"))
+        parts.append(element("p", useless_completions(seen) or "no programs yet"))
     return cell(*parts)
 
 
