@@ -5,14 +5,30 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
 from soar.config import PARTS, Config, StageSettings
+from soar.ensemble import FILTERS, VOTERS
+from soar.learning.curate import CURATORS, PAIRINGS
+from soar.learning.dedup import DEDUPLICATIONS
+from soar.search.selectors import SELECTORS
 from soar.settings import resolve
+
+NAMED = {
+    "voter": VOTERS,
+    "filters": FILTERS,
+    "curator": CURATORS,
+    "pairing": PAIRINGS,
+    "deduplicate": DEDUPLICATIONS,
+    "pooled_deduplicate": DEDUPLICATIONS,
+    "selector": SELECTORS,
+    "heuristic": ("accuracy", "closeness"),
+}
+"""The settings that name a function, and the built-in ones."""
 
 HEAD = """# Every setting
 
@@ -51,11 +67,17 @@ def _table(section: type[BaseModel], only: set[str] | None = None) -> Iterator[s
     for name, field in section.model_fields.items():
         if only is None or name in only:
             free = isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("free")
-            rows.append(f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {'*free*' if free else ''} |")
+            kind = _names(NAMED[name]) if name in NAMED else _type(field.annotation)
+            rows.append(f"| `{name}` | {kind} | {_default(field)} | {'*free*' if free else ''} |")
     if rows:
         yield "| key | value | default | |\n|---|---|---|---|"
         yield from rows
         yield ""
+
+
+def _names(choices: Iterable[str]) -> str:
+    """Return the built-in parts that a setting may name."""
+    return ", ".join(f'`"{each}"`' for each in choices) + " or [your own](your-strategy.md)"
 
 
 def _type(found: Any) -> str:

@@ -46,7 +46,7 @@ def test_what_is_right_passes_unchanged():
     ],
 )
 def test_a_curator_that_returns_something_else_is_named(choose, said):
-    with pytest.raises(ConfigError, match="^learning.curator 'mine:best' ") as refused:
+    with pytest.raises(ConfigError, match=r"^learning\.curator 'mine:best' ") as refused:
         curated(choose)
     assert said in str(refused.value)
     assert str(refused.value).endswith("none twice")
@@ -68,7 +68,7 @@ def test_a_program_that_a_curator_made_itself_is_refused():
     ],
 )
 def test_a_pairing_that_returns_something_else_is_named(choose, said):
-    with pytest.raises(ConfigError, match="^learning.pairing 'mine:pairs' ") as refused:
+    with pytest.raises(ConfigError, match=r"^learning\.pairing 'mine:pairs' ") as refused:
         paired(choose, n=1)
     assert said in str(refused.value)
 
@@ -81,7 +81,7 @@ def test_a_pairing_that_returns_something_else_is_named(choose, said):
     ],
 )
 def test_a_voter_that_returns_something_else_is_named(vote, said):
-    with pytest.raises(ConfigError, match="^answer.voter 'mine:vote' ") as refused:
+    with pytest.raises(ConfigError, match=r"^answer\.voter 'mine:vote' ") as refused:
         voted(vote)
     assert said in str(refused.value)
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from soar.domains.arc.domain import Arc
-from soar.domains.complete import fingerprints
+from soar.domains.complete import complete, fingerprints
 from soar.domains.task_set import overlap, read_ids, select, task_set_hash
 from soar.errors import DataError
 from soar.types import Example, Task
@@ -92,3 +92,17 @@ def test_arc1_evaluation_lies_in_arc2_training():
     evaluation = arc.load("arc1-evaluation")
     assert len({left for left, _ in overlap(evaluation, arc.load("arc2-training"), marks)}) == 376
     assert overlap(evaluation, arc.load("arc1-training"), marks) == [("070dd51e", "40853293")]
+
+
+def test_a_domain_that_loads_something_else_is_told_so():
+    class Words:
+        def load(self, source):
+            return ["abc", source]
+
+        def parse(self, value):
+            return value
+
+    with pytest.raises(
+        DataError, match=r"^words\.json: the domain's load returned a str, expected tasks \(soar\.Task\)"
+    ):
+        complete(Words(), "words").load("words.json")

@@ -138,6 +138,7 @@ def test_the_smallest_domain_solves_what_its_programs_solve(tmp_path, call, repl
     "changes",
     [
         ["search.selector=soar.examples.my_selector:top_three"],
+        ["answer.voter=soar.examples.my_voter:one_each"],
         [
             "learning.curator=soar.examples.my_curator:best_of_each",
             "stages.0.iterations=2",
@@ -149,7 +150,7 @@ def test_the_smallest_domain_solves_what_its_programs_solve(tmp_path, call, repl
             'lm.text="""```python\ndef transform(grid):\n    return grid\n```"""',
         ],
     ],
-    ids=["selector", "curator", "executor", "backend"],
+    ids=["selector", "voter", "curator", "executor", "backend"],
 )
 def test_a_part_of_ones_own_is_named_and_used(tmp_path, task_folder, call, changes):
     config = tmp_path / "config.toml"
@@ -171,8 +172,8 @@ def test_examples_are_short():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (["search.selector=math:pi"], "search.selector 'math:pi' is a float, expected a function of 2 arguments"),
-        (["search.selector=math:sqrt"], "search.selector 'math:sqrt' does not take 2 arguments"),
+        (["search.selector=math:pi"], "search.selector 'math:pi' is a float, expected a function of (pool, rng)"),
+        (["search.selector=math:sqrt"], "search.selector 'math:sqrt' does not take 2 arguments (pool, rng)"),
         (["tasks.domain=math:pi"], "domain 'math:pi' is a float, expected an object with load and parse"),
         (["lm.backend=embedded", "prompt.rendering=chat"], 'prompt.rendering = "chat" writes chat'),
         (["lm.backend=math:pi"], "lm.backend 'math:pi' cannot be opened with its settings"),

@@ -53,6 +53,7 @@ def test_of_a_model_that_was_finetuned_the_finetuning_is_named_and_no_server():
     with pytest.raises(EndpointError, match=r"the finetuning before this search broke the model.*lower finetune\.lr"):
         replies.conclude()
 
+
 def test_replies_of_an_earlier_session_count_and_are_not_warned_of_again(caplog):
     replies = Replies()
     replies.note_earlier({"no-code": USELESS_LIMIT - 1})

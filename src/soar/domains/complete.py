@@ -56,7 +56,11 @@ class _Complete:
 
     def load(self, source: str) -> list[Task]:
         """Return the author's tasks, checked and in canonical form, sorted by id."""
-        tasks = [self._checked(task) for task in self._own.load(source)]
+        found = list(self._own.load(source))
+        if strange := [each for each in found if not isinstance(each, Task)]:
+            kind = type(strange[0]).__name__
+            raise DataError(f"{source}: the domain's load returned a {kind}, expected tasks (soar.Task)")
+        tasks = [self._checked(task) for task in found]
         if not tasks:
             raise DataError(f"no tasks at {source!r}")
         return sorted(tasks, key=lambda task: task.id)
