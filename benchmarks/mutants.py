@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", default="", help="draw from the mutants whose names contain this text")
     chosen = parser.parse_args()
     # Commands that tests start import the mutants too, and not what is installed.
     os.environ["PYTHONPATH"] = str((FOLDER / "src").absolute())
@@ -226,7 +227,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "1", "none"], check=False)
     if not STATS.exists():
         sys.exit("mutmut came to no end: its messages stand above")
-    names = drawn(mutants(), chosen.count, chosen.seed)
+    names = drawn([name for name in mutants() if chosen.only in name], chosen.count, chosen.seed)
     left = [name for name in names if name not in endings()]
     children = []
     for part in range(chosen.processes if left else 0):

@@ -2,6 +2,7 @@
 here; where it is meant, `python -m pytest tests/report/test_golden.py` with GOLDEN=write in the environment writes the
 files anew, and their diff is to be read. Hours and paths are made equal first; nothing else is."""
 
+import itertools
 import json
 import os
 import re
@@ -11,10 +12,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from scripted_runs import HOSTILE
 
+import soar
+from soar import session
 from soar.archive.checks import checksum_sql, offer_checksum
+from soar.budget import Tokens
 from soar.cli import main
+from soar.report.show import show_run
+from soar.report.show_solution import show_solution
+from soar.report.solution import solution
+from soar.report.task_view import task_view
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -47,7 +56,7 @@ WRITTEN = {
 }
 """The commands that write something, by what they write."""
 
-TEXTS = (".html", ".json", ".jsonl", ".md", ".csv", "")
+TEXTS = (".html", ".json", ".jsonl", ".md", ".csv", ".svg")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +123,40 @@ def test_a_command_writes_what_it_wrote(name, hold, capsys):
             text = file.read_text(encoding="utf-8")
             # An element a line, for who reads a diff.
             hold(str(file), text.replace("><", ">\n<") if file.suffix == ".html" else text)
+
+
+def test_a_run_ends_with_what_it_said(hold, capsys):
+    with session.view_run(Path("still")) as view:
+        show_run(view, Console(width=120))
+    hold("run.txt", capsys.readouterr().out)
+
+
+def test_a_notebook_shows_what_it_showed(hold):
+    run = soar.open_run("still")
+    cells = [run, *(run.task(task_id) for task_id in ("flip", "sums", HOSTILE, "secret-task", "quiz"))]
+    hold("notebook.html", "\n\n".join(cell._repr_html_() for cell in cells).replace("><", ">\n<"))
+
+
+def test_what_was_found_for_a_task_in_hand_is_told_as_it_was(hold, capsys):
+    """Solved, nearly solved, without any answer, and ended by a limit; and the same in a notebook."""
+    found = [each for name in ("still", "stopped") for each in solutions_of(Path(name))]
+    console = Console(width=120)
+    for each in found:
+        show_solution(each, console)
+    hold("solutions.txt", capsys.readouterr().out)
+    hold("solutions.html", "\n\n".join(each._repr_html_() for each in found).replace("><", ">\n<"))
+    hold("solutions.json", json.dumps([each.as_json() for each in found], indent=1))
+
+
+def solutions_of(path):
+    """Return what `soar solve` would say of every task of a run, each as if its search had ended in another way."""
+    with session.view_run(path) as view:
+        ends = itertools.cycle(["agreed", "spent", "limit", "stopped"])
+        for tasks in view.tasks.values():
+            for task in tasks:
+                seen = task_view(view, task.id)
+                votes = view.answering.ballots(task, [each.program for each in seen.found])
+                yield solution(seen, votes, next(ends), 12.34, Tokens(1000, 234))
 
 
 def test_every_program_is_shown_as_it_was(hold, capsys):
