@@ -46,6 +46,20 @@ SAID = {
 }
 """The commands whose words are held; `still` and `reseeded` are finished runs, `stopped` met a limit."""
 
+PRICES = [
+    *("--set", "budget.max_tokens=1000", "--set", "budget.max_cost=0.5", "--set", "budget.max_seconds=100"),
+    *("--set", "budget.price_per_million_prompt_tokens=2.0", "--set", "budget.price_per_million_completion_tokens=4.0"),
+]
+EXPECTED = {
+    "dry-run": ["CONFIG", "still"],
+    "dry-run-json": ["CONFIG", "still", "--json"],
+    "dry-run-limits": ["CONFIG", "new", *PRICES],
+    "dry-run-limits-measured": ["CONFIG", "still", *PRICES],
+    "dry-run-embedded": ["demo", "new"],
+    "dry-run-sequences-json": ["sequences", "new", "--json"],
+}
+"""What a run is expected to take, before it starts and from what it took so far."""
+
 WRITTEN = {
     "page.html": ["report", "still", "--html", "page.html"],
     "page-stopped.html": ["report", "stopped", "--html", "page-stopped.html"],
@@ -85,6 +99,7 @@ def same_everywhere(text, folder, sources):
     """Return a text without what differs from machine to machine: folders, and the time of day."""
     for place in (folder, sources):
         text = text.replace(json.dumps(str(place))[1:-1], "FOLDER").replace(str(place), "FOLDER")
+    text = re.sub(r"free here now [\d.]+ [KMGT]iB", "free here now SOME", text)
     return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "NOW", text)
 
 
@@ -93,6 +108,7 @@ def hold(folder, finished, monkeypatch):
     """Compare a text with the file of this name, or write it."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # estimates name the device
 
     def compare(name, text):
         path, text = GOLDEN / name, same_everywhere(text, folder, finished.parent)
@@ -107,6 +123,15 @@ def hold(folder, finished, monkeypatch):
 @pytest.mark.parametrize("name", SAID)
 def test_a_command_says_what_it_said(name, hold, capsys):
     assert main(SAID[name]) == 0
+    captured = capsys.readouterr()
+    hold(f"{name}.txt", captured.out + captured.err)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_dry_run_expects_what_it_expected(name, hold, scripted, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")  # no line is broken, whatever the numbers
+    config, *rest = EXPECTED[name]
+    assert main(["run", str(scripted) if config == "CONFIG" else config, *rest, "--dry-run"]) == 0
     captured = capsys.readouterr()
     hold(f"{name}.txt", captured.out + captured.err)
 
