@@ -2,10 +2,11 @@
 
 ``make mutants`` draws 400 of all such mutants by a stated seed, so that nobody chooses; ``SEED=1 make mutants`` draws
 others. Which files are changed, and which tests are run, stands in pyproject.toml (``[tool.mutmut]``). mutmut makes the
-mutants and says which test reaches which function. The tests are run here: quickest first, each mutant in a fork of a
-process that has imported them all. Functions that mutmut sees no test reach are tried by the tests that start commands,
-in whose processes it cannot look. What runs in processes of its own (the sandbox's child, the trainer) cannot hold all
-mutants at once, as mutmut does it: such a file is changed in a copy of the tree, and the tests of its folder run there.
+mutants and notes which functions are reached. The tests are run here: all of them once, to see which test reaches which
+function; then, mutant by mutant, those that reach it, the quickest first, in a fork of a process that has imported them
+all. Functions that no test reaches here are tried by the tests that start commands, in whose processes nothing is
+noted. What runs in processes of its own (the sandbox's child, the trainer) cannot hold all mutants at once, as mutmut
+does it: such a file is changed in a copy of the tree, and the tests of its folder run there.
 A mutant is *killed* when a test fails. *Timeouts* are counted apart. What no test reaches has survived.
 Survivors are printed with what was changed. Results are kept in the folder ``mutants``; the same command resumes.
 """
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path("mutants")
-STATS = FOLDER / "mutmut-stats.json"
+REACH = FOLDER / "reach.json"
 VERDICTS = FOLDER / "verdicts.jsonl"
 
 SETTINGS = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
@@ -81,6 +82,75 @@ def drawn(names: Sequence[str], count: int, seed: int) -> list[str]:
 def seconds_of(stats: Stats, tests: Sequence[str]) -> float:
     """Return how long tests take, as they took when all were run once."""
     return sum(float(str(stats["duration_by_test"].get(test, 0))) for test in tests)
+
+
+class Reach:
+    """A pytest plugin that notes which functions of mutmut's tree each test reaches, and how long it takes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.reached: dict[str, list[str]] = {}
+
+    def pytest_runtest_teardown(self, item: Any) -> None:
+        from mutmut.state import state
+
+        for function in state()._stats:
+            self.reached.setdefault(function, []).append(item.nodeid)
+        state()._stats.clear()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.failed:
+            print(f"left out, since it fails without a mutant: {report.nodeid}")
+            self.seconds.pop(report.nodeid, None)
+        elif report.when == "call" and report.passed:
+            self.seconds[report.nodeid] = report.duration
+
+
+def reach(part: int, parts: int) -> None:
+    """Run every `parts`-th file of tests once; note what they reach."""
+    os.environ["MUTANT_UNDER_TEST"] = "stats"
+    os.chdir(FOLDER)
+    sys.path.insert(0, str(Path("src").absolute()))
+    import pytest
+
+    left_out = [each.partition("=")[2] for each in SETTINGS["pytest_add_cli_args_test_selection"] if "=" in each]
+    files = [str(path) for path in sorted(Path("tests").rglob("test_*.py")) if str(path) not in left_out]
+    plugin = Reach()
+    pytest.main(["-q", *PYTEST[2:], *SETTINGS["pytest_add_cli_args"], *files[part::parts]], plugins=[plugin])
+    reached = {name: [test for test in tests if test in plugin.seconds] for name, tests in plugin.reached.items()}
+    found = {"duration_by_test": plugin.seconds, "tests_by_mangled_function_name": reached}
+    Path(f"reach-{part}.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def in_parts(work: Callable[[int, int], None], parts: int) -> None:
+    """Do a work in so many forks of this process, and wait for them."""
+    children = []
+    for part in range(parts):
+        child = os.fork()
+        if child == 0:
+            work(part, parts)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+
+
+def prepare(processes: int) -> None:
+    """Make all mutants, and note which tests reach them; `SystemExit` if mutmut made none."""
+    # To collect tests is enough here: mutmut would otherwise run all of them, one after the other, until one fails.
+    environment = {**os.environ, "PYTEST_ADDOPTS": "--collect-only"}
+    subprocess.run([sys.executable, "-m", "mutmut", "run", "none"], env=environment, check=False)
+    if not any(FOLDER.rglob("*.meta")):
+        sys.exit("mutmut made no mutants: its messages stand above")
+    in_parts(reach, processes)
+    found = [json.loads((FOLDER / f"reach-{part}.json").read_text(encoding="utf-8")) for part in range(processes)]
+    seconds = {name: time for each in found for name, time in each["duration_by_test"].items()}
+    reached: dict[str, list[str]] = {}
+    for each in found:
+        for name, tests in each["tests_by_mangled_function_name"].items():
+            reached.setdefault(name, []).extend(tests)
+    every = {"duration_by_test": seconds, "tests_by_mangled_function_name": reached}
+    REACH.write_text(json.dumps(every, indent=1), encoding="utf-8")
 
 
 def quickest_first(stats: Stats, tests: Sequence[str]) -> list[str]:
@@ -156,7 +226,7 @@ def of_whole(name: str, stats: Stats, tree: Path) -> bool | None:
 
 def judge(names: Sequence[str], part: int, parts: int) -> None:
     """Judge every `parts`-th of the names, in forks of this process."""
-    stats = json.loads(STATS.read_text(encoding="utf-8"))
+    stats = json.loads(REACH.read_text(encoding="utf-8"))
     mine = names[part::parts]
     for name in mine:
         if name.startswith("src/"):
@@ -222,22 +292,12 @@ def main() -> None:
     chosen = parser.parse_args()
     # Commands that tests start import the mutants too, and not what is installed.
     os.environ["PYTHONPATH"] = str((FOLDER / "src").absolute())
-    if not STATS.exists():
-        # A name that fits no mutant: mutmut makes all, runs all tests once to see what they reach, and judges none.
-        subprocess.run([sys.executable, "-m", "mutmut", "run", "--max-children", "1", "none"], check=False)
-    if not STATS.exists():
-        sys.exit("mutmut came to no end: its messages stand above")
+    if not REACH.exists():
+        prepare(chosen.processes)
     names = drawn([name for name in mutants() if chosen.only in name], chosen.count, chosen.seed)
     left = [name for name in names if name not in endings()]
-    children = []
-    for part in range(chosen.processes if left else 0):
-        child = os.fork()
-        if child == 0:
-            judge(left, part, chosen.processes)
-            os._exit(0)
-        children.append(child)
-    for child in children:
-        os.waitpid(child, 0)
+    if left:
+        in_parts(lambda part, parts: judge(left, part, parts), chosen.processes)
     ended = endings()
     print(f"\nseed {chosen.seed}: {len(names)} of {len(mutants())} mutants")
     print("\n".join(report(names, ended)))

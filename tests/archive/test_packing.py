@@ -14,6 +14,7 @@ from soar.archive.packing import (
     pack,
     pack_all,
     pack_outputs,
+    pack_without,
     unpack,
     unpack_output,
 )
@@ -59,6 +60,8 @@ def test_outputs_are_packed_where_they_are_long_and_failures_never():
 @given(st.lists(TEXTS))
 def test_texts_are_packed_together_as_alone(texts):
     assert pack_all(texts) == [pack(text) for text in texts]
+    programs = [(text, code) for text in texts for code in (None, CODE, text)]
+    assert pack_without(programs) == [pack(*each) for each in programs]
     assert list(map(unpack, pack_all(texts))) == texts
 
 

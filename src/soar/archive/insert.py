@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from soar.archive.checks import COLUMNS, Part, add_counts, checksum, checksum_sql
-from soar.archive.packing import pack, pack_all, pack_outputs, stored_name
+from soar.archive.packing import pack_all, pack_outputs, pack_without, stored_name
 from soar.archive.rows import CompletionRow, ExecutionRow, Row, UnsentRow, code_hash, encode_output
 from soar.archive.tallies import Tallies
 from soar.errors import StoreError
@@ -37,9 +37,11 @@ def insert(connection: sqlite3.Connection, stored: Stored, rows: Sequence[Row]) 
     _insert_new(connection, stored, "codes", dict(filter(None, map(_code, rows))), pack_all)
     outputs = {name: text for row in rows if isinstance(row, ExecutionRow) for name, text in _encoded(row)}
     _insert_new(connection, stored, "outputs", outputs, pack_outputs)
+    completions = [row for row in rows if isinstance(row, CompletionRow)]
+    texts = iter(pack_without([(row.completion.text, (_code(row) or (None, None))[1]) for row in completions]))
     for row in rows:
         if isinstance(row, CompletionRow):
-            _insert_completion(connection, stored, row)
+            _insert_completion(connection, stored, row, next(texts))
         elif isinstance(row, ExecutionRow):
             _insert_execution(connection, stored, row)
         elif isinstance(row, UnsentRow):
@@ -86,12 +88,11 @@ def _insert_new(
     stored.counts[table, "", 0, "", "", 0] += len(new)
 
 
-def _insert_completion(connection: sqlite3.Connection, stored: Stored, row: CompletionRow) -> None:
+def _insert_completion(connection: sqlite3.Connection, stored: Stored, row: CompletionRow, text: bytes) -> None:
     o, c, name = row.origin, row.completion, stored_name(row.code_hash)
-    _, code = _code(row) or (None, None)
     values = (
         *(o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, o.index),
-        *(json.dumps(row.parents), json.dumps(row.prompt_detail), pack(c.text, code), c.finish_reason),
+        *(json.dumps(row.parents), json.dumps(row.prompt_detail), text, c.finish_reason),
         *(c.prompt_tokens, c.completion_tokens, float(c.seconds), row.status, name),
     )
     part: Part = ("completions", o.stage, o.iteration, o.task_id, o.phase, o.island)

@@ -51,11 +51,24 @@ _frames = _Frames()
 
 def pack(text: str, code: str | None = None) -> bytes:
     """Return a text in stored form, without its program if it contains it."""
+    before, rest = _without(text, code)
+    plain = rest.encode()
+    return before + _shorter(plain, _frames.compress(plain))
+
+
+def pack_without(texts: Sequence[tuple[str, str | None]]) -> list[bytes]:
+    """Return texts, each with its program if that is known, as `pack` does, and like `pack_all` in one call."""
+    parts = [_without(text, code) for text, code in texts]
+    packed = pack_all([rest for _, rest in parts])
+    return [before + frame for (before, _), frame in zip(parts, packed, strict=True)]
+
+
+def _without(text: str, code: str | None) -> tuple[bytes, str]:
+    """Return a text without its program, and the bytes that say where it belongs, none if the text does not hold it."""
     place = text.find(code) if code else -1
     if code and place >= 0:
-        return SPLICED + place.to_bytes(4, "big") + pack(text[:place] + text[place + len(code) :])
-    plain = text.encode()
-    return _shorter(plain, _frames.compress(plain))
+        return SPLICED + place.to_bytes(4, "big"), text[:place] + text[place + len(code) :]
+    return b"", text
 
 
 def pack_all(texts: Sequence[str]) -> list[bytes]:

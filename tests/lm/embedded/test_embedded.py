@@ -1,7 +1,6 @@
 import asyncio
 import shutil
 import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -44,12 +43,6 @@ def use(action, **settings):
             await lm.close()
 
     return asyncio.run(run())
-
-
-def test_the_shipped_model_loads_in_under_a_second():
-    begun = time.monotonic()
-    use(lambda lm: asyncio.sleep(0))
-    assert time.monotonic() - begun < 1.0
 
 
 def test_the_shipped_model_takes_less_than_25_megabytes():
