@@ -80,7 +80,7 @@ def test_a_program_with_other_outputs_is_not_known_by_the_names_of_those_it_had(
 
 def test_a_task_names_what_it_wants_and_nothing_that_is_hidden():
     task = Task("t", (Example(1, 2), Example(3, True)), (Example(5, 6),))
-    assert task.wanted == (content_hash(2), content_hash(True), content_hash(6))
-    assert task.without_answers().wanted == (content_hash(2), content_hash(True), None)
-    assert replace(task, test=()).wanted == task.wanted[:2]
+    assert task.expected == (content_hash(2), content_hash(True), content_hash(6))
+    assert task.without_answers().expected == (content_hash(2), content_hash(True), None)
+    assert replace(task, test=()).expected == task.expected[:2]
     assert task == replace(task)

@@ -227,12 +227,12 @@ def show(
 
     from soar import session
     from soar.report import show_task as shown
-    from soar.report.task_view import lessons, program_of, task_view
+    from soar.report.task_view import program_of, task_view, taught_in
 
     with session.view_run(run_dir) as view:
         seen = task_view(view, task)
         found = program_of(seen, program) if program is not None else None
-        learnt = lessons(view, seen, found.program) if found else []
+        learnt = taught_in(view, seen, found.program) if found else []
     console = Console(markup=False, emoji=False)
     with printing():
         if as_json:

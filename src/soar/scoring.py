@@ -31,7 +31,7 @@ def solves(task: Task, program: Program) -> bool:
 
     For a task without answers: on all training pairs.
     """
-    return program.ran and right_pairs(task, program) == len(task.wanted) - task.wanted.count(None)
+    return program.ran and right_pairs(task, program) == len(task.expected) - task.expected.count(None)
 
 
 def right_pairs(task: Task, program: Program) -> int:
@@ -44,7 +44,7 @@ def _verdicts(task: Task, program: Program) -> tuple[bool, ...]:
     if program.written is None:
         return verdicts(task.train, program.train) + verdicts(task.test, program.test)
     # Equal names mean equal outputs, types included: no output need be decoded.
-    return tuple([name == expected for name, expected in zip(program.written.names, task.wanted, strict=True)])
+    return tuple([name == expected for name, expected in zip(program.written.names, task.expected, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,18 +44,18 @@ class Task:
     id: str
     train: tuple[Example, ...]
     test: tuple[Example, ...]
-    _wanted: tuple[str | None, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _expected: tuple[str | None, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
-    def wanted(self) -> tuple[str | None, ...]:
+    def expected(self) -> tuple[str | None, ...]:
         """The `content_hash` of every pair's expected output, training first; None if it is hidden."""
         # Computed once: every program of a task is compared with it.
-        if self._wanted is None:
+        if self._expected is None:
             outputs = [example.output for example in (*self.train, *self.test)]
             names = tuple(None if output is None else content_hash(output) for output in outputs)
-            object.__setattr__(self, "_wanted", names)
+            object.__setattr__(self, "_expected", names)
             return names
-        return self._wanted
+        return self._expected
 
     @property
     def inputs(self) -> tuple[Value, ...]:

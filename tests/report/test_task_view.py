@@ -11,7 +11,7 @@ from soar import session
 from soar.errors import DataError, StoreError
 from soar.report.metrics import report
 from soar.report.show_task import lineage_line, program_json, show_program, show_task, task_json
-from soar.report.task_view import ancestors, descent, lessons, program_of, task_view
+from soar.report.task_view import ancestors, descent, program_of, task_view, taught_in
 from soar.types import Failure
 
 
@@ -34,7 +34,7 @@ def shown(path, task_id, key=None, columns=80):
         if key is None:
             return printed(lambda console: show_task(seen, view.domain, console), columns), json.dumps(task_json(seen))
         found = program_of(seen, key)
-        learnt = lessons(view, seen, found.program)
+        learnt = taught_in(view, seen, found.program)
         said = printed(lambda console: show_program(seen, found, learnt, view.domain, console), columns)
         return said, json.dumps(program_json(seen, found, learnt))
 
@@ -126,7 +126,7 @@ def test_damaged_data_is_named(finished, tmp_path):
     with session.view_run(copy) as view:
         seen = task_view(view, "flip")
         with pytest.raises(StoreError, match=r"examples\.jsonl is damaged"):
-            lessons(view, seen, seen.found[0].program)
+            taught_in(view, seen, seen.found[0].program)
 
 
 def test_where_answers_are_missing_all_else_is_shown(finished):

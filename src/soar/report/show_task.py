@@ -16,7 +16,7 @@ from soar.protocols import Domain
 from soar.report.answers import answer_groups, plain_title
 from soar.report.drawing import Group, highlighted, print_groups, print_whole
 from soar.report.foreign import visible
-from soar.report.task_view import Found, Lesson, TaskSearch, TaskView, ancestors, descent
+from soar.report.task_view import Found, TaskSearch, TaskView, Taught, ancestors, descent
 from soar.scoring import verdicts
 from soar.types import Failure, Output, Program
 
@@ -151,7 +151,7 @@ def _right(seen: TaskView, program: Program) -> str:
     return f"{sum(verdicts(seen.task.train, program.train))}/{len(seen.task.train)}"
 
 
-def show_program(seen: TaskView, found: Found, learnt: Sequence[Lesson], domain: Domain, console: Console) -> None:
+def show_program(seen: TaskView, found: Found, learnt: Sequence[Taught], domain: Domain, console: Console) -> None:
     """Print a program: its code, its output for every input, its ancestors, and the finetunings that used it."""
     program = found.program
     _show_code(seen, found, console)
@@ -250,7 +250,7 @@ def _ancestor_json(seen: TaskView, program: Program) -> dict[str, Any]:
     }
 
 
-def program_json(seen: TaskView, found: Found, learnt: Sequence[Lesson]) -> dict[str, Any]:
+def program_json(seen: TaskView, found: Found, learnt: Sequence[Taught]) -> dict[str, Any]:
     """Return the object of ``soar show RUN_DIR TASK PROGRAM --json``."""
     program = found.program
     train = zip(program.train, verdicts(seen.task.train, program.train), strict=True)

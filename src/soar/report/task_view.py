@@ -90,7 +90,7 @@ class TaskView:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class Taught:
     """How often a program was a training example of one kind for the model of a search, and why it was chosen, if that
     was recorded."""
 
@@ -209,19 +209,19 @@ def descent(seen: TaskView, program: Program) -> list[Program]:
     return way[::-1]
 
 
-def lessons(view: RunView, seen: TaskView, program: Program) -> list[Lesson]:
+def taught_in(view: RunView, seen: TaskView, program: Program) -> list[Taught]:
     """Return how often a program's code was a training example, by the data of the run's finetunings that still exists.
 
     `StoreError` if a line of that data cannot be read.
     """
     keys = {each.program.key for each in seen.found if each.program.code == program.code}
-    directory, found = RunDirectory(view.path), list[Lesson]()
+    directory, found = RunDirectory(view.path), list[Taught]()
     for step in view.plan:
         rows = (row for file in directory.examples(step.number) for row in _examples(file, seen.task.id))
         own = [row for row in rows if row["program"] in keys]
         for kind in ("sample", "refine"):
             if whys := [row.get("why") for row in own if row["kind"] == kind]:
-                found.append(Lesson(*step.key, kind, len(whys), tuple(dict.fromkeys(filter(None, whys)))))
+                found.append(Taught(*step.key, kind, len(whys), tuple(dict.fromkeys(filter(None, whys)))))
     return found
 
 

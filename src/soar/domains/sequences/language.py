@@ -116,13 +116,12 @@ def prefix(code: str) -> str | None:
     """Return the prefix text of a program as `program` writes it, None for any other."""
     try:
         last = ast.parse(code).body[-1]
-        assert isinstance(last, ast.FunctionDef)
-        statement = last.body[-1]
-        assert isinstance(statement, ast.Return)
-        assert statement.value is not None
+        statement = last.body[-1] if isinstance(last, ast.FunctionDef) else None
+        if not isinstance(statement, ast.Return) or statement.value is None:
+            return None
         text = " ".join(_words(statement.value))
         return text if program(text) == code else None
-    except (SyntaxError, ValueError, LookupError, AssertionError, RecursionError):
+    except (SyntaxError, ValueError, LookupError, RecursionError):
         return None
 
 
