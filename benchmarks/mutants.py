@@ -108,11 +108,13 @@ class Reach:
 
 def reach(part: int, parts: int) -> None:
     """Run every `parts`-th file of tests once; note what they reach."""
-    os.environ["MUTANT_UNDER_TEST"] = "stats"
     os.chdir(FOLDER)
     sys.path.insert(0, str(Path("src").absolute()))
     import pytest
+    from mutmut.mutation.trampoline import set_mutant_under_test
 
+    set_mutant_under_test("stats")
+    del os.environ["MUTANT_UNDER_TEST"]  # mutmut counts in this process; the commands that tests start must not try
     left_out = [each.partition("=")[2] for each in SETTINGS["pytest_add_cli_args_test_selection"] if "=" in each]
     files = [str(path) for path in sorted(Path("tests").rglob("test_*.py")) if str(path) not in left_out]
     plugin = Reach()

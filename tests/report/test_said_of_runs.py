@@ -1,6 +1,5 @@
 """What is said of one small run, command by command, held against files. A change of a word, a number or a mark shows
-here; where it is meant, `python -m pytest tests/report/test_golden.py` with GOLDEN=write in the environment writes the
-files anew, and their diff is to be read. Hours and paths are made equal first; nothing else is."""
+here; where it is meant, `GOLDEN=write python -m pytest tests/report/test_said_of_runs.py` writes the files anew, and their diff is to be read. Hours and paths are made equal first; nothing else is."""
 
 import itertools
 import json
@@ -25,7 +24,7 @@ from soar.report.show_solution import show_solution
 from soar.report.solution import solution
 from soar.report.task_view import task_view
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parent / "said_of_runs"
 
 SAID = {
     "report": ["report", "still"],
