@@ -1,5 +1,6 @@
 """What is said of one small run, command by command, held against files. A change of a word, a number or a mark shows
-here; where it is meant, `GOLDEN=write python -m pytest tests/report/test_said_of_runs.py` writes the files anew, and their diff is to be read. Hours and paths are made equal first; nothing else is."""
+here; where it is meant, `GOLDEN=write python -m pytest tests/report/test_said_of_runs.py` writes the files anew, and
+their diff is to be read. Hours and paths are made equal first; nothing else is."""
 
 import itertools
 import json
