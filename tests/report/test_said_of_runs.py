@@ -2,6 +2,7 @@
 here; where it is meant, `GOLDEN=write python -m pytest tests/report/test_said_of_runs.py` writes the files anew, and
 their diff is to be read. Hours and paths are made equal first; nothing else is."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ from soar import session
 from soar.archive.checks import checksum_sql, offer_checksum
 from soar.budget import Tokens
 from soar.cli import main
+from soar.config import load_config
 from soar.report.show import show_run
 from soar.report.show_solution import show_solution
 from soar.report.solution import solution
@@ -65,6 +67,7 @@ WRITTEN = {
     "page-stopped.html": ["report", "stopped", "--html", "page-stopped.html"],
     "submission.json": ["export", "still", "--submission", "submission.json"],
     "programs.jsonl": ["export", "still", "--programs", "programs.jsonl"],
+    "programs.parquet": ["export", "still", "--programs", "programs.parquet"],
     "dataset": ["export", "still", "--dataset", "dataset"],
     "figures": ["report", "still", "--figures", "figures"],
 }
@@ -144,10 +147,29 @@ def test_a_command_writes_what_it_wrote(name, hold, capsys):
     made = Path(name)
     files = sorted(path for path in made.rglob("*") if path.is_file()) if made.is_dir() else [made]
     for file in files:
+        if file.suffix == ".parquet":
+            table = pytest.importorskip("pyarrow.parquet").read_table(file)
+            rows = [json.dumps(row, default=str) for row in table.to_pylist()]
+            hold(f"{file}.txt", "\n".join([str(table.schema.remove_metadata()), *rows]))
         if file.suffix in TEXTS:
             text = file.read_text(encoding="utf-8")
             # An element a line, for who reads a diff.
             hold(str(file), text.replace("><", ">\n<") if file.suffix == ".html" else text)
+
+
+def test_before_its_first_search_a_run_is_told_as_it_was(hold, scripted, capsys):
+    async def begin():
+        config = load_config(scripted)
+        async with session.open_run(config, Path("begun"), lambda _: None, lambda _: None):
+            pass
+
+    asyncio.run(begin())
+    for command in (["status", "begun"], ["report", "begun"], ["show", "begun", "flip"], ["show", "begun", "quiz"]):
+        main(command)
+    assert main(["report", "begun", "--html", "begun.html"]) == 0
+    captured = capsys.readouterr()
+    hold("begun.txt", captured.out + captured.err)
+    hold("begun.html", Path("begun.html").read_text(encoding="utf-8").replace("><", ">\n<"))
 
 
 def test_a_run_ends_with_what_it_said(hold, capsys):
