@@ -62,6 +62,25 @@ EXPECTED = {
 }
 """What a run is expected to take, before it starts and from what it took so far."""
 
+REFUSED = [
+    ["export", "stopped", "--submission", "no.json"],
+    ["export", "stopped", "--programs", "no.jsonl"],
+    ["export", "still", "--programs", "no.jsonl", "--stage", "nope"],
+    ["export", "still"],
+    ["export", "still", "--submission", "no.json", "--challenges", "nowhere.json"],
+    ["export", "still", "--submission", "no.json", "--with", "stopped"],
+    ["show", "still", "nope"],
+    ["show", "still", "flip", "nope"],
+    ["show", "nowhere", "flip"],
+    ["report", "nowhere"],
+    ["report", "still", "stopped", "--together"],
+    ["report", "still", "stopped", "--together", "--stage", "train"],
+    ["report", "still", "reseeded", "--html", "no.html"],
+    ["report", "stopped", "--figures", "no", "--stage", "target"],
+    ["status", "nowhere"],
+]
+"""Commands that are told why they cannot be done, or what they leave out."""
+
 WRITTEN = {
     "page.html": ["report", "still", "--html", "page.html"],
     "page-stopped.html": ["report", "stopped", "--html", "page-stopped.html"],
@@ -155,6 +174,15 @@ def test_a_command_writes_what_it_wrote(name, hold, capsys):
             text = file.read_text(encoding="utf-8")
             # An element a line, for who reads a diff.
             hold(str(file), text.replace("><", ">\n<") if file.suffix == ".html" else text)
+
+
+def test_what_cannot_be_done_is_refused_as_it_was(hold, capsys):
+    said = []
+    for command in REFUSED:
+        code = main(command)
+        captured = capsys.readouterr()
+        said.append(f"$ soar {' '.join(command)}\n{captured.out}{captured.err}exit code {code}\n")
+    hold("refused.txt", "\n".join(said))
 
 
 def test_before_its_first_search_a_run_is_told_as_it_was(hold, scripted, capsys):
