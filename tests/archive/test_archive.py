@@ -165,6 +165,10 @@ def test_the_status_of_an_execution_tells_syntax_errors_failures_and_nondetermin
     assert status(GRID, GRID) == "ok"
     assert status(GRID, Failure("IndexError", "x")) == "failed"
     assert status(syntax, syntax) == "syntax-error"
+    for kind in ("IndentationError", "TabError"):
+        assert status(Failure(kind, "bad", 1, stage="load"), GRID) == "syntax-error"
+    assert status(Failure("SyntaxError", "raised by the program", stage="run"), GRID) == "failed"
+    assert status(Failure("NameError", "bad", stage="load"), GRID) == "failed"
     assert status(GRID, GRID, nondeterministic=True) == "nondeterministic"
     row = execution_row(task, "code", Execution((GRID, Failure("IndexError", "x"))))
     assert (row.accuracy, row.ballot, row.behaviour) == (1.0, None, None)

@@ -1,9 +1,12 @@
 """A damaged archive gives the answer that it gave before, or an error: never another answer."""
 
 import asyncio
+import json
+import os
 import random
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from filled import everything_said, fill, with_a_byte_changed
@@ -70,36 +73,52 @@ def changed(whole, folder, sql):
     return path
 
 
-@pytest.mark.parametrize(
-    ("sql", "named"),
-    [
-        ("UPDATE completions SET prompt_tokens = 11 WHERE rowid = 1", "completions"),
-        ("UPDATE completions SET text = CAST(text || ' ' AS BLOB) WHERE rowid = 40", "completions"),
-        ("UPDATE completions SET code_hash = (SELECT hash FROM codes LIMIT 1) WHERE rowid = 20", "completions"),
-        ("UPDATE codes SET code = (SELECT code FROM codes WHERE rowid = 1) WHERE rowid = 2", "program"),
-        ("UPDATE codes SET code = substr(code, 1, 20) WHERE rowid = 3", "program"),
-        ("DELETE FROM codes WHERE rowid = 4", "program"),
-        ("DELETE FROM completions WHERE rowid = 7", "completions"),
-        ("UPDATE executions SET accuracy = 1.0 WHERE rowid = 3", "executions"),
-        ("DELETE FROM executions WHERE rowid = 5", "executions"),
-        ("UPDATE outputs SET value = '[[8]]' WHERE value = '[[1]]'", "output"),
-        ("DELETE FROM outputs WHERE value = '[[1]]'", "output"),
-        ("DELETE FROM unsent WHERE rowid = 2", "unsent"),
-        ("UPDATE unsent SET step = 8 WHERE rowid = 2", "unsent"),
-        ("UPDATE iterations SET finished = 1", "iterations"),
-        ("UPDATE iterations SET seconds = 4", "iterations"),
-        ("DELETE FROM iterations WHERE iteration = 1", "iterations"),
-        ("UPDATE iterations SET rowid = 9 WHERE iteration = 0", "iterations"),
-        ("UPDATE requests SET issued = 6 WHERE session = 1", "requests"),
-        ("DELETE FROM requests WHERE session = 2", "requests"),
-        ("UPDATE counts SET rows = rows + 1 WHERE kind = 'executions' AND task_id = 'one'", "executions"),
-    ],
-)
+DAMAGES = [
+    ("UPDATE completions SET prompt_tokens = 11 WHERE rowid = 1", "completions"),
+    ("UPDATE completions SET text = CAST(text || ' ' AS BLOB) WHERE rowid = 40", "completions"),
+    ("UPDATE completions SET code_hash = (SELECT hash FROM codes LIMIT 1) WHERE rowid = 20", "completions"),
+    ("UPDATE codes SET code = (SELECT code FROM codes WHERE rowid = 1) WHERE rowid = 2", "program"),
+    ("UPDATE codes SET code = substr(code, 1, 20) WHERE rowid = 3", "program"),
+    ("DELETE FROM codes WHERE rowid = 4", "program"),
+    ("DELETE FROM completions WHERE rowid = 7", "completions"),
+    ("UPDATE executions SET accuracy = 1.0 WHERE rowid = 3", "executions"),
+    ("DELETE FROM executions WHERE rowid = 5", "executions"),
+    ("UPDATE outputs SET value = '[[8]]' WHERE value = '[[1]]'", "output"),
+    ("DELETE FROM outputs WHERE value = '[[1]]'", "output"),
+    ("DELETE FROM unsent WHERE rowid = 2", "unsent"),
+    ("UPDATE unsent SET step = 8 WHERE rowid = 2", "unsent"),
+    ("UPDATE iterations SET finished = 1", "iterations"),
+    ("UPDATE iterations SET seconds = 4", "iterations"),
+    ("DELETE FROM iterations WHERE iteration = 1", "iterations"),
+    ("UPDATE iterations SET rowid = 9 WHERE iteration = 0", "iterations"),
+    ("UPDATE requests SET issued = 6 WHERE session = 1", "requests"),
+    ("DELETE FROM requests WHERE session = 2", "requests"),
+    ("UPDATE counts SET rows = rows + 1 WHERE kind = 'executions' AND task_id = 'one'", "executions"),
+]
+"""Changes, each with the part of the archive that a finding must name."""
+
+
+@pytest.mark.parametrize(("sql", "named"), DAMAGES)
 def test_what_was_changed_is_named_by_the_reader_and_by_the_audit(whole, tmp_path, sql, named):
     path = changed(whole, tmp_path, sql)
     with pytest.raises(StoreError, match=named):
         everything_said(path)
     assert any(named in finding for finding in audit(path))
+
+
+def test_what_is_said_of_damage_is_what_was_said(whole, tmp_path):
+    """Where the words are meant to change, GOLDEN=write in the environment writes the file anew."""
+    said = {}
+    for sql, _ in DAMAGES:
+        path = changed(whole, tmp_path, sql)
+        with pytest.raises(StoreError) as refused:
+            everything_said(path)
+        found = [str(refused.value), *audit(path)]
+        said[sql] = [finding.replace(str(path), "ARCHIVE") for finding in found]
+    golden = Path(__file__).parent / "said_of_damage.json"
+    if os.environ.get("GOLDEN") == "write":
+        golden.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+    assert said == json.loads(golden.read_text(encoding="utf-8"))
 
 
 def test_an_audit_finds_nothing_in_an_archive_that_is_whole(whole, tmp_path):
