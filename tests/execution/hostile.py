@@ -185,6 +185,7 @@ KERNEL = {
         "clone3": "syscall(435, b'0' * 88, 88)",
         "a descriptor of its parent": "syscall(434, libc.getppid(), 0)",
         "a signal to its parent": "kill(libc.getppid(), 9)",
+        "a signal to its parent's thread": "tgkill(libc.getppid(), libc.getppid(), 9)",
         "a pipe": "pipe(b'0' * 8)",
         "a copied descriptor": "dup(3)",
     }.items()

@@ -96,7 +96,7 @@ def bpf(pid: int, *, write_to: tuple[int, int], open_files: bool) -> bytes:
     steps += [(_EQUAL, 0, 6, FUTEX[column]), (_LOAD, 0, 0, _SECOND_ARGUMENT), (_AND, 0, 0, 0x7F)]
     steps += [(_EQUAL, 1, 0, 1), (_EQUAL, 0, 1, 10), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _EINTR)]
     count = len(RAISED)
-    steps += [(_EQUAL, 0, 5 + count, TGKILL[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 0, count + 2, pid)]
+    steps += [(_EQUAL, 0, 5 + count, TGKILL[column]), (_LOAD, 0, 0, _FIRST_ARGUMENT), (_EQUAL, 0, count + 1, pid)]
     steps.append((_LOAD, 0, 0, _THIRD_ARGUMENT))
     steps += [(_EQUAL, count - place, 0, number) for place, number in enumerate(RAISED)]
     steps += [(_RETURN, 0, 0, _EPERM), (_RETURN, 0, 0, _ALLOW)]
