@@ -32,6 +32,8 @@ def answer(program: bytes, number: int, *arguments: int, architecture: int) -> i
     while True:
         code, true, false, constant = struct.unpack_from("HBBI", program, 8 * at)
         at += 1
+        # The kernel ignores where an instruction that does not jump would jump to; set, it is a slip.
+        assert code in (0x15, 0x35, 0x45) or true == false == 0
         if code == 0x20:
             (held,) = struct.unpack_from("<I", data, constant)
         elif code == 0x54:
