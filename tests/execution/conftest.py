@@ -1,8 +1,10 @@
 import pytest
-from shared import close_all
+import raw
+import shared
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _closing():
     yield
-    close_all()
+    shared.close_all()
+    raw.close_all()
