@@ -102,8 +102,7 @@ def test_a_process_that_uses_too_much_time_is_killed_after_its_last_words(ends):
     for name in ("too long", "silent"):
         assert ends[name][:3] == [-9, "cpu", "last words"], name
     assert ends["killed after its time"][:3] == [-9, "cpu", ""]
-    assert ends["killed after its time"][3] >= 0.3
-    assert ends["quiet"][3] < 0.3
+    assert ends["killed after its time"][3] > 0.2 > ends["quiet"][3]
 
 
 def test_a_process_that_speaks_now_and_then_is_not_silent(ends):
@@ -142,7 +141,7 @@ def clock(monkeypatch):
 
 
 def test_a_worker_that_waits_at_ten_looks_over_two_seconds_stands_still(clock):
-    assert [clock.look(0.25) for _ in range(10)] == [""] * 8 + ["wall", "wall"][:0] + [""] + ["wall"]
+    assert [clock.look(0.25) for _ in range(10)] == [""] * 9 + ["wall"]
 
 
 def test_two_seconds_alone_or_ten_looks_alone_are_not_enough(clock):
@@ -152,8 +151,8 @@ def test_two_seconds_alone_or_ten_looks_alone_are_not_enough(clock):
 
 def test_looks_in_quick_succession_do_not_count_as_time(clock):
     assert [clock.look(0.01) for _ in range(100)] == [""] * 100
-    assert clock.look(1.0) == ""
-    assert clock.look(0.1) == "wall"
+    assert clock.look(0.9) == ""
+    assert clock.look(0.2) == "wall"
 
 
 @pytest.mark.parametrize("state", ["T", "t"])
