@@ -129,8 +129,13 @@ def test_half_a_character_is_replaced_and_other_letters_stay():
     ],
 )
 def test_what_is_no_failure_is_malformed(said):
-    with pytest.raises(wire.Malformed):
+    with pytest.raises(wire.Malformed, match=r"^(?!None$)."):
         read_failure(said)
+
+
+def test_what_has_the_wrong_types_is_said_to_be_no_failure():
+    with pytest.raises(wire.Malformed, match=r"^no failure$"):
+        read_failure(b'[1, "m", 1, "s", "run"]')
 
 
 def test_a_program_alone_that_ends_its_worker_has_failed_on_that_input_and_goes_on_with_the_next():

@@ -199,3 +199,15 @@ def test_filling_completes_a_job_with_one_failure():
     one.cpu_seconds = 2.0
     one.fill(FAILED)
     assert [(each.outputs, each.cpu_seconds) for each in found] == [((1, FAILED, FAILED), 2.0)]
+
+
+def test_what_is_wrong_with_a_record_is_said():
+    one, _ = job(1, alone=True)
+    batch = batch_of(one)
+    for record, said in (
+        ((wire.VALUE, 1, 0, b"1"), "a record about another program"),
+        ((wire.VALUE, 0, 1, b"1"), "a record about another input"),
+        ((wire.DONE, 0, 0, DONE), "a record out of order"),
+    ):
+        with pytest.raises(wire.Malformed, match=f"^{said}$"):
+            batch._take(*record)

@@ -1,7 +1,8 @@
 """Which programs may share a worker: what each reason for running alone catches, and what it leaves in company."""
 
+import dis
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,6 +136,34 @@ def test_code_that_could_go_on_after_its_turn_runs_alone():
 )
 def test_asking_for_a_type_is_harmless_and_making_one_is_not(code, wanted):
     assert alone(code) is wanted
+
+
+def steps(text: str) -> list:
+    """Return instructions from their names and arguments, whichever this Python compiles to."""
+    read = [each.partition(" ") for each in text.split(", ")]
+    return [
+        SimpleNamespace(opname=name, arg=int(arg) if arg else None, opcode=dis.opmap.get(name, dis.opmap["NOP"]))
+        for name, _, arg in read
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("LOAD_CONST 0, CALL 1", True),
+        ("LOAD_CONST 0, PRECALL 1", True),
+        ("PUSH_NULL, LOAD_CONST 0, CALL 1", True),
+        ("LOAD_CONST 0, LOAD_CONST 0, CALL 2", False),
+        ("CALL 0", False),
+        ("LOAD_CONST 0", False),
+        ("LOAD_CONST 0, POP_TOP, POP_TOP, LOAD_CONST 0, LOAD_CONST 0, CALL 1", False),
+        ("LOAD_CONST 0, LOAD_CONST 0, POP_TOP, CALL 1", True),
+        ("LOAD_CONST 0, JUMP_FORWARD 1, CALL 1", False),
+        ("LOAD_CONST 0, FOR_ITER 1, POP_TOP, CALL 1", False),
+    ],
+)
+def test_a_call_asks_if_its_one_argument_is_computed_without_a_jump(text, asks):
+    assert triage._asks(steps(text)) is asks
 
 
 @pytest.mark.parametrize(
