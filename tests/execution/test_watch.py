@@ -13,13 +13,14 @@ from soar.execution.local import watch
 
 HEAD = """
 import json, math, os, signal, sys, time
-from soar.execution.local import watch
+from soar.execution.local import confine, watch
 
 def watched(work, cpu=60.0, silent=math.inf):
     results, traces = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
         try:
+            confine.die_with_parent()
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             for number in (signal.SIGUSR1, signal.SIGXCPU): signal.signal(number, signal.SIG_IGN)
             work(results[1], traces[1])
@@ -77,46 +78,6 @@ watch.MAX_RELAYED = 1 << 20
 add("floods", lambda r, t: flood(r))
 json.dump(out, sys.stdout)
 """
-
-
-@pytest.fixture(scope="module")
-def ends():
-    """Return how processes ended: code, why killed, trace, CPU seconds, bytes relayed and the last of them."""
-    done = subprocess.run([sys.executable, "-c", HEAD + ENDS], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def test_an_end_is_told_as_it_was(ends):
-    for name, code in (("quiet", 0), ("fails", 3), ("signalled", -15), ("killed", -9)):
-        assert ends[name][:3] == [code, "", ""], name
-
-
-def test_what_was_written_is_relayed_whole_and_of_the_traceback_the_end(ends):
-    code, killed, trace, _, count, last = ends["says"]
-    assert (code, killed, count, last) == (0, "", 30_001, "b")
-    assert trace == ("trace \ufffd" * 1000)[-4096:]
-
-
-def test_a_process_that_uses_too_much_time_is_killed_after_its_last_words(ends):
-    for name in ("too long", "silent"):
-        assert ends[name][:3] == [-9, "cpu", "last words"], name
-    assert ends["killed after its time"][:3] == [-9, "cpu", ""]
-    assert ends["killed after its time"][3] > 0.2 > ends["quiet"][3]
-
-
-def test_a_process_that_speaks_now_and_then_is_not_silent(ends):
-    assert ends["speaking"][:2] == [0, ""]
-
-
-def test_a_process_that_waits_is_told_from_one_that_somebody_stopped(ends):
-    assert ends["stands still"][:2] == [-9, "wall"]
-    assert ends["stopped"][:2] == [-9, "stopped"]
-
-
-def test_a_process_that_writes_without_end_is_killed_and_not_all_of_it_is_relayed(ends):
-    assert ends["floods"][:2] == ends["floods traces"][:2] == [-9, "output"]
-    assert 1 << 20 < ends["floods"][4] <= (1 << 20) + watch.PIPE_BYTES + (1 << 16)
 
 
 class Clock:
@@ -212,3 +173,44 @@ def test_a_pipe_without_data_is_read_as_nothing():
     assert watch._read(reading) == b"x" * 65_536
     os.close(writing)
     os.close(reading)
+
+
+@pytest.fixture(scope="module")
+def ends():
+    """Return how processes ended: code, why killed, trace, CPU seconds, bytes relayed and the last of them."""
+    # A watch that misses an end would wait for ever.
+    done = subprocess.run([sys.executable, "-c", HEAD + ENDS], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_an_end_is_told_as_it_was(ends):
+    for name, code in (("quiet", 0), ("fails", 3), ("signalled", -15), ("killed", -9)):
+        assert ends[name][:3] == [code, "", ""], name
+
+
+def test_what_was_written_is_relayed_whole_and_of_the_traceback_the_end(ends):
+    code, killed, trace, _, count, last = ends["says"]
+    assert (code, killed, count, last) == (0, "", 30_001, "b")
+    assert trace == ("trace \ufffd" * 1000)[-4096:]
+
+
+def test_a_process_that_uses_too_much_time_is_killed_after_its_last_words(ends):
+    for name in ("too long", "silent"):
+        assert ends[name][:3] == [-9, "cpu", "last words"], name
+    assert ends["killed after its time"][:3] == [-9, "cpu", ""]
+    assert ends["killed after its time"][3] > 0.2 > ends["quiet"][3]
+
+
+def test_a_process_that_speaks_now_and_then_is_not_silent(ends):
+    assert ends["speaking"][:2] == [0, ""]
+
+
+def test_a_process_that_waits_is_told_from_one_that_somebody_stopped(ends):
+    assert ends["stands still"][:2] == [-9, "wall"]
+    assert ends["stopped"][:2] == [-9, "stopped"]
+
+
+def test_a_process_that_writes_without_end_is_killed_and_not_all_of_it_is_relayed(ends):
+    assert ends["floods"][:2] == ends["floods traces"][:2] == [-9, "output"]
+    assert 1 << 20 < ends["floods"][4] <= (1 << 20) + watch.PIPE_BYTES + (1 << 16)
