@@ -1,6 +1,7 @@
 """A zygote that tests speak to directly: programs go in as requests, and what its worker says comes back as records."""
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -61,8 +62,12 @@ def tell(
         while True:
             kind, content = await served.receive()
             if kind == b"e":
-                return records, codec._loads(content)
+                return records, json.loads(content)
             records += reader.feed(content)
             meanwhile(len(records))
 
-    return asyncio.run(asked())
+    async def in_time() -> tuple[list[wire.Record], dict[str, Any]]:
+        # A zygote that misses its worker's end would be waited for for ever.
+        return await asyncio.wait_for(asked(), 200)
+
+    return asyncio.run(in_time())

@@ -22,11 +22,12 @@ from soar.execution.local import link, zygote
 FORKING = """
 import json, math, os, signal, struct, sys, time
 from types import SimpleNamespace
-from soar.execution.local import watch, wire, zygote
+from soar.execution.local import confine, watch, wire, zygote
 
 class Jail:
     def __init__(self): self.entered = []
     def enter(self, parent, results, traces, cpu, memory):
+        confine.die_with_parent()
         if self.entered: raise ValueError("no jail")
         os.write(results, json.dumps([parent == os.getppid(), cpu, memory]).encode())
         os.dup2(results, 3), os.dup2(traces, 4)
@@ -96,7 +97,8 @@ json.dump(out, sys.stdout)
 @pytest.fixture(scope="module")
 def forked():
     """Return how workers ended that a zygote forked without a jail."""
-    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True)
+    # A zygote that misses an end would wait for ever.
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
