@@ -17,6 +17,8 @@ SETTINGS: dict[str, Any] = {
     "stop_at_failure": False,
 }
 _OPEN: list[link.Zygote] = []
+HELLOS: dict[int, dict[str, Any]] = {}
+"""What zygotes have said of their confinement, by process."""
 
 
 @cache
@@ -24,7 +26,7 @@ def zygote(**settings: Any) -> link.Zygote:
     """Return a zygote that has said how it is confined, one for all tests with these settings."""
     made = link.Zygote({**SETTINGS, **settings})
     _OPEN.append(made)
-    made.greeting()
+    HELLOS[made.pid] = made.greeting()
     return made
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import scipy
 from contained import descendants
-from raw import SETTINGS, tell, zygote
+from raw import HELLOS, tell, zygote
 from shared import run_all
 
-from soar.execution.local import confine, link, wire
+from soar.execution.local import confine, wire
 
 
 @pytest.mark.parametrize("call", ["kill(PID, 9)", "tgkill(PID, PID, 9)", "tkill(PID, 9)"])
@@ -190,21 +190,20 @@ def test_a_module_of_the_standard_library_can_be_imported_and_an_installed_one_c
 
 
 def test_a_zygote_says_how_it_is_confined():
-    made = link.Zygote(SETTINGS)
-    try:
-        hello = made.greeting()
-        assert {*hello} == {"python", "seccomp", "landlock", "reason", "uid", "open", "fork_seconds"}
-        assert (hello["python"], hello["seccomp"], hello["open"]) == (platform.python_version(), True, [])
-        assert (hello["landlock"], hello["reason"]) == (confine.landlock_version(), "")
-        assert hello["uid"] == int(kernel_says(made.pid)["Uid"].split()[0])
-        assert 0 < hello["fork_seconds"] < 1
-    finally:
-        made.kill()
+    made = zygote()
+    hello = HELLOS[made.pid]
+    assert {*hello} == {"python", "seccomp", "landlock", "reason", "uid", "open", "fork_seconds"}
+    assert (hello["python"], hello["seccomp"], hello["open"]) == (platform.python_version(), True, [])
+    assert (hello["landlock"], hello["reason"]) == (confine.landlock_version(), "")
+    assert hello["uid"] == int(kernel_says(made.pid)["Uid"].split()[0])
+    assert 0 < hello["fork_seconds"] < 1
 
 
 def test_a_zygote_without_landlock_says_so_and_still_confines():
     made = zygote(landlock=False, memory_mb=64)
     opening = "import os\ndef transform(x): return len(os.listdir('/'))"
+    hello = HELLOS[made.pid]
+    assert (hello["landlock"], hello["open"]) == (0, [])
     big = "def transform(x):\n    return len(bytearray({} << 20))"
     for code, type_ in ((opening, "PermissionError"), (big.format(200), "MemoryLimit")):
         (record, *_), _ = tell([code], alone=True, to=made)

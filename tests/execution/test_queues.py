@@ -254,7 +254,8 @@ def test_a_program_that_is_known_or_running_does_not_run_again(monkeypatch):
         first, second = submit("a"), submit("a")
         assert (len(puts), puts[0].code, puts[0].count, puts[0].alone) == (1, b"a", 1, False)
         second.cancel()
-        puts[0].finish(Execution((1,), 0.5))
+        for _ in range(2):  # the second time nobody waits
+            puts[0].finish(Execution((1,), 0.5))
         assert (await first).outputs == (await submit("a")).outputs == (1,)
         assert submit("b") is not submit("c")
         puts[1].finish(Execution((2,), 0.5))
@@ -267,7 +268,8 @@ def test_a_program_that_is_known_or_running_does_not_run_again(monkeypatch):
         assert [(each.code, each.alone) for each in puts[3:]] == [(b"b", False), (b"a", True)]
         failing, cancelled = submit("d"), submit("d")
         cancelled.cancel()
-        puts[-1].fail(SandboxError("no"))
+        for _ in range(2):
+            puts[-1].fail(SandboxError("no"))
         with pytest.raises(SandboxError, match=r"^no$"):
             await failing
         submit("d")
