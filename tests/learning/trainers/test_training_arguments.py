@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 from dataclasses import replace
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ def libraries():
 class Said(dict):
     """Keeps what an object of TRL's or transformers' would have been told."""
 
-    __dataclass_fields__ = {"activation_checkpointing": None}
+    __dataclass_fields__ = MappingProxyType({"activation_checkpointing": None})
 
 
 @pytest.fixture
