@@ -11,7 +11,6 @@ from soar.learning.trainers.settings import FinetuneSettings
 from soar.learning.trainers.training import _quiet, _trainer, train
 from soar.learning.trainers.trl import new_job
 
-pytestmark = pytest.mark.slow
 LAYER = "model.layers.0.mlp.up_proj.weight"
 SETTINGS = FinetuneSettings(method="full", lr=1e-3, batch_size=4, accumulation=1, epochs=1, max_length=64)
 
