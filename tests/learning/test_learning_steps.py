@@ -121,13 +121,26 @@ def test_the_settings_of_learning_are_those_of_the_paper_and_the_rest_is_off():
 
 
 @pytest.mark.parametrize(
+    "choice",
+    [
+        {"history": "all"},
+        {"hindsight_parents": "closest"},
+        {"per_prompt": "shortest"},
+        {"operators": ("sample",)},
+        {"operators": ("refine",)},
+        {"alike_above": 1},
+        {"alike_above": -0.5},
+    ],
+)
+def test_a_choice_is_among_these_and_a_bound_is_a_cosine(choice):
+    found = LearningSettings(**choice)
+    assert {name: getattr(found, name) for name in choice} == choice
+
+
+@pytest.mark.parametrize(
     "change",
     [{"alike_above": -1}, {"alike_above": 1.5}, {"samples_per_task": -1}, {"true_copies": 0}, {"operators": ()}],
 )
 def test_settings_that_mean_nothing_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         LearningSettings(**change)
-
-
-def test_a_cosine_of_one_is_a_bound_and_so_is_just_above_minus_one():
-    assert [LearningSettings(alike_above=bound).alike_above for bound in (1, -0.5)] == [1, -0.5]

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -42,6 +43,17 @@ def test_the_settings_are_those_of_the_paper():
     assert UnslothSettings().model_dump() == {**PAPER, "python": None}
 
 
+def test_a_choice_is_among_these():
+    choices = {name: get_args(field.annotation) for name, field in FinetuneSettings.model_fields.items()}
+    assert {name: each for name, each in choices.items() if each and isinstance(each[0], str)} == {
+        "method": ("lora", "qlora", "full"),
+        "schedule": ("cosine", "linear", "constant"),
+        "dtype": ("bfloat16", "float32"),
+        "optimizer": ("auto", "adamw", "adamw_8bit"),
+        "sharding": ("ddp", "fsdp"),
+    }
+
+
 def test_a_run_may_go_on_with_other_processes_another_sharding_and_more_models_kept():
     free = {name for name, field in UnslothSettings.model_fields.items() if field.json_schema_extra == FREE}
     assert free == {"processes", "sharding", "keep", "python"}
@@ -73,8 +85,9 @@ def test_the_scripted_trainer_publishes_the_digest_of_the_rows_and_the_seed_alon
 
 def test_the_scripted_trainer_needs_no_folder_of_an_earlier_session(tmp_path):
     (tmp_path / "rows").write_text("")
-    Scripted(FinetuneSettings()).finetune(tmp_path / "rows", tmp_path, tmp_path / "out", 5, lambda entry: None)
-    assert [each.name for each in (tmp_path / "out").iterdir()] == [MANIFEST]
+    out = tmp_path / "new" / "out"
+    Scripted(FinetuneSettings()).finetune(tmp_path / "rows", tmp_path, out, 5, lambda entry: None)
+    assert [each.name for each in out.iterdir()] == [MANIFEST]
 
 
 def test_unsloth_is_looked_for_where_the_settings_name_it_and_needs_only_torch_here(monkeypatch):

@@ -4,6 +4,7 @@ is learnt, logged, saved and published, and what each process but the first leav
 import importlib
 import json
 import os
+import runpy
 import warnings
 from dataclasses import replace
 from types import SimpleNamespace
@@ -13,12 +14,13 @@ import pytest
 import torch
 
 from soar.errors import DataError, Interrupted
-from soar.learning.trainers import training
+from soar.learning.trainers import process, training
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.learning.trainers.tokens import Tokens, order, read_tokens
 from soar.learning.trainers.training import Learner, _probe_examples, _trainer, train
 from soar.learning.trainers.trl import new_job
 from soar.lm.notes import Probe
+from soar.lm.transformers.load import out_of_memory
 from soar.seeds import rng, seed_of
 
 SETTINGS = FinetuneSettings(method="lora", rank=4, batch_size=4, accumulation=2, epochs=1.5, max_length=8)
@@ -284,3 +286,13 @@ def test_progress_bars_are_hidden_meanwhile_and_then_as_before(shown):
         assert datasets.are_progress_bars_disabled() == (not shown)
     finally:
         (datasets.disable_progress_bars if before else datasets.enable_progress_bars)()
+
+
+def test_as_the_main_module_it_takes_part_in_a_job_and_ends_with_its_code(monkeypatch):
+    given = []
+    monkeypatch.setattr(process, "take_part", lambda *parts: given.append(parts) or 7)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(training.__file__, run_name="__main__")
+    assert ended.value.code == 7
+    ((part, memory),) = given
+    assert (part.__name__, memory) == ("train", out_of_memory)
