@@ -63,7 +63,7 @@ def test_two_stages_with_different_tasks_of_one_name_are_told_apart_in_words():
 def test_rows_of_the_kinds_asked_for_are_kept_replayed_to_written_and_taught(tmp_path):
     told: list[Any] = []
 
-    def examples(task, programs, seed, asked):
+    def examples(task, programs, seed, asked) -> Any:
         told.append(("examples", task.id, programs, seed, asked))
         return [{"kind": kind, "task": task.id} for kind in ("sample", "refine")]
 
@@ -71,7 +71,7 @@ def test_rows_of_the_kinds_asked_for_are_kept_replayed_to_written_and_taught(tmp
         told.append(("kept", rows))
         return rows[::-1]
 
-    def replay(generator):
+    def replay(generator) -> Any:
         told.append(("replay", generator.integers(10**9)))
         return [{"kind": "replay"}]
 
@@ -79,7 +79,8 @@ def test_rows_of_the_kinds_asked_for_are_kept_replayed_to_written_and_taught(tmp
         told.append(("finetune", *given))
 
     whole = method(kept=kept, replay=replay, finetune=finetune)
-    source = ExampleSource(TASKS, lambda task: [task.id], examples)
+    programs_of: Any = {each: [each.id] for each in TASKS}.__getitem__
+    source = ExampleSource(TASKS, programs_of, examples)
     data, out, base = tmp_path / "data.jsonl", tmp_path / "out", tmp_path / "base"
     log: list[Any] = []
     asyncio.run(learn(whole, ("train", 3), base, source, data=data, out=out, on_log=log.append, kinds={"sample"}))

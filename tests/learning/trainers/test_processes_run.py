@@ -179,9 +179,9 @@ def test_the_threads_are_divided_among_the_processes_and_wait_asleep(job, monkey
 
 
 def test_another_interpreter_finds_this_package_and_nothing_else_installed_here(job):
-    for _ in range(2):  # a session after a kill finds the folder there
-        folder = Path(process._environment(job, "/other/python")["PYTHONPATH"])
-    assert folder == job.work / "package"
+    # A session after a kill finds the folder there.
+    folder, again = (Path(process._environment(job, "/other/python")["PYTHONPATH"]) for _ in range(2))
+    assert folder == again == job.work / "package"
     assert [each.name for each in folder.iterdir()] == ["soar"]
     assert (folder / "soar").resolve() == Path(soar.__file__).parent.resolve()
 

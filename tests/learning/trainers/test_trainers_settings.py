@@ -62,12 +62,12 @@ def test_a_run_may_go_on_with_other_processes_another_sharding_and_more_models_k
 @pytest.mark.parametrize("name", ["rank", "lr", "batch_size", "epochs", "max_steps", "processes", "keep"])
 def test_nothing_of_what_must_be_something_is_refused(name):
     with pytest.raises(ValidationError):
-        FinetuneSettings(**{name: 0})
+        FinetuneSettings.model_validate({name: 0})
 
 
 @pytest.mark.parametrize("name", ["lr", "epochs"])
 def test_less_than_one_is_taken_where_a_part_makes_sense(name):
-    FinetuneSettings(**{name: 0.5})
+    FinetuneSettings.model_validate({name: 0.5})
 
 
 def test_the_scripted_trainer_publishes_the_digest_of_the_rows_and_the_seed_alone(tmp_path):

@@ -49,9 +49,10 @@ def test_the_libraries_that_are_needed_are_asked_for(monkeypatch):
         ({"optimizer": "adamw_8bit"}, [LIBRARIES, EIGHT_BITS]),
     ):
         asked = needing(monkeypatch)
-        trainer = Trl(FinetuneSettings(**changes))
+        settings = FinetuneSettings.model_validate(changes)
+        trainer = Trl(settings)
         assert asked == expected
-        assert trainer.settings == FinetuneSettings(**changes)
+        assert trainer.settings == settings
         assert (trainer.python, trainer.module) == (sys.executable, "soar.learning.trainers.training")
 
 
