@@ -24,7 +24,7 @@ from soar.cli import main
 from soar.config import load_config
 from soar.report.show import show_run
 from soar.report.show_solution import show_solution
-from soar.report.solution import solution
+from soar.report.solution import Ended, solution
 from soar.report.task_view import task_view
 
 GOLDEN = Path(__file__).parent / "said_of_runs"
@@ -226,7 +226,7 @@ def test_what_was_found_for_a_task_in_hand_is_told_as_it_was(hold, capsys):
 def solutions_of(path):
     """Return what `soar solve` would say of every task of a run, each as if its search had ended in another way."""
     with session.view_run(path) as view:
-        ends = itertools.cycle(["agreed", "spent", "limit", "stopped"])
+        ends: itertools.cycle[Ended] = itertools.cycle(["agreed", "spent", "limit", "stopped"])
         for tasks in view.tasks.values():
             for task in tasks:
                 seen = task_view(view, task.id)
