@@ -16,7 +16,7 @@ from soar.learning.dedup import BY_COSINE, DEDUPLICATIONS, by_similarity, by_sim
 from soar.learning.embed import code_rank_embed, ngrams
 from soar.learning.examples import Row, refinement_example, replay_examples, sampling_example
 from soar.learning.relabel import relabel
-from soar.learning.select import examples_of
+from soar.learning.select import examples_of, shown_pairs
 from soar.prompts.chat import Chat
 from soar.seeds import rng
 
@@ -103,6 +103,12 @@ def test_the_shuffles_of_the_pairs_are_drawn_from_the_seed_and_the_task_row_afte
         )
         assert {name: each for name, each in row.items() if name != "why"} == expected
     assert [row["kind"] for row in rows] == ["sample"] * 5 + ["refine"]
+
+
+def test_the_pairs_shown_are_inputs_with_the_expected_outputs_or_a_programs():
+    inputs, program = [example.input for example in TASK.train], acting(1, 2, 0, 5)
+    assert shown_pairs(TASK) == tuple(zip(inputs, [example.output for example in TASK.train], strict=True))
+    assert shown_pairs(TASK, program) == tuple(zip(inputs, program.train, strict=True))
 
 
 def test_a_row_of_a_chat_is_messages_with_the_answer_of_the_assistant():
