@@ -20,6 +20,12 @@ IDS = torch.arange(10).reshape(2, 5)
 SCORES = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.fixture(autouse=True)
+def without_a_gpu(monkeypatch):
+    """With one, the loss is TRL's."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
 class Model:
     """Scores the positions that it is asked for, and keeps how it was asked."""
 
