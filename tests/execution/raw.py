@@ -16,6 +16,14 @@ SETTINGS: dict[str, Any] = {
     "signature": "transform(x)",
     "stop_at_failure": False,
 }
+OTHER: dict[str, Any] = {
+    "memory_mb": 64,
+    "landlock": False,
+    "signature": "answer(x, y)",
+    "stop_at_failure": True,
+}
+"""What a second zygote is asked for: all that can differ, at once, since starting one takes longer than most tests."""
+
 _OPEN: list[link.Zygote] = []
 HELLOS: dict[int, dict[str, Any]] = {}
 """What zygotes have said of their confinement, by process."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy
 from contained import descendants
-from raw import HELLOS, tell, zygote
+from raw import HELLOS, OTHER, tell, zygote
 from shared import run_all
 
 from soar.execution.local import confine, wire
@@ -200,11 +200,11 @@ def test_a_zygote_says_how_it_is_confined():
 
 
 def test_a_zygote_without_landlock_says_so_and_still_confines():
-    made = zygote(landlock=False, memory_mb=64)
-    opening = "import os\ndef transform(x): return len(os.listdir('/'))"
+    made = zygote(**OTHER)
+    opening = "import os\ndef answer(x): return len(os.listdir('/'))"
     hello = HELLOS[made.pid]
     assert (hello["landlock"], hello["open"]) == (0, [])
-    big = "def transform(x):\n    return len(bytearray({} << 20))"
+    big = "def answer(x):\n    return len(bytearray({} << 20))"
     for code, type_ in ((opening, "PermissionError"), (big.format(200), "MemoryLimit")):
         (record, *_), _ = tell([code], alone=True, to=made)
         assert json.loads(record[3])[0] == type_

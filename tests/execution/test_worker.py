@@ -4,7 +4,7 @@ import json
 import signal
 
 import pytest
-from raw import tell, zygote
+from raw import OTHER, tell, zygote
 
 from soar.execution.local import wire
 
@@ -292,7 +292,7 @@ def test_the_times_of_programs_are_their_own():
 
 
 def test_where_that_is_asked_for_inputs_after_a_failure_are_not_run():
-    stopping = zygote(stop_at_failure=True, signature="answer(x, y)")
+    stopping = zygote(**OTHER)
     code = "def answer(x):\n    return 6 // (x - 2)"
     skipped = ["NotRun", "an earlier input failed (sandbox.stop_at_failure)", None, None, "run"]
     wanted = ["ZeroDivisionError", "integer division or modulo by zero", 2, "return 6 // (x - 2)", "run"]

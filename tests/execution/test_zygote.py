@@ -146,9 +146,10 @@ def test_requests_are_answered_in_their_order_until_the_supervisor_is_gone(forke
 
 
 def test_what_goes_wrong_before_a_zygote_is_confined_is_said():
-    wrong = {"codec": "soar.nothing_of_this_name"}, {"memory_mb": "many"}
-    for settings, said in zip(wrong, (r"ModuleNotFoundError: No module named 'soar\.", "TypeError: "), strict=True):
-        made = link.Zygote({**SETTINGS, **settings})
+    wrong = {**SETTINGS, "codec": "soar.nothing_of_this_name"}, {}
+    reasons = r"ModuleNotFoundError: No module named 'soar\.nothing_of_this_name'", "KeyError: 'codec'"
+    for settings, said in zip(wrong, reasons, strict=True):
+        made = link.Zygote(settings)
         with pytest.raises(SandboxError, match=f"^the sandbox could not confine itself: {said}"):
             made.greeting()
 
