@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ def test_the_canary_tells_what_was_possible_and_why_it_failed_otherwise(monkeypa
 
         return attempt
 
-    monkeypatch.setattr(canary.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     tried = {"fly": lambda: None, "walk": refused(1), "run": refused(13), "swim": refused(2), "sink": refused(None)}
     monkeypatch.setattr(canary, "ATTEMPTS", tried)
     assert canary.possible() == ["fly", f"swim ({os.strerror(2)})", f"sink ({os.strerror(0)})"]

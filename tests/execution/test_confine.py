@@ -7,6 +7,7 @@ import resource
 import struct
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,8 @@ def test_a_filter_is_handed_over_with_how_many_instructions_it_has(libc):
 
     class Reading(Noting):
         def prctl(self, *arguments):
-            count, address = struct.unpack("HxxxxxxQ", ctypes.string_at(arguments[2].value, 16))
+            described: Any = arguments[2]
+            count, address = struct.unpack("HxxxxxxQ", ctypes.string_at(described.value, 16))
             read.append((count, ctypes.string_at(address, 24)))
             return self._said("prctl", *arguments)
 

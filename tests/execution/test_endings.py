@@ -153,9 +153,8 @@ def test_a_program_alone_that_ends_its_worker_has_failed_on_that_input_and_goes_
 def test_inputs_after_the_last_loss_say_that_they_were_not_run():
     for losses, inputs in ((1, "an earlier input"), (2, "2 earlier inputs")):
         one, found = job(4, alone=True)
-        for _ in range(losses):
-            again = batch_of(one, max_losses=losses).ended(end(-11))
-        assert again == []
+        again = [batch_of(one, max_losses=losses).ended(end(-11)) for _ in range(losses)]
+        assert again[-1] == []
         crashed = Failure("Crash", "the process ended with signal 11 (SIGSEGV)", None, None, "run")
         said = f"not run: {inputs} ended the process (the process ended with signal 11 (SIGSEGV))"
         skipped = Failure("Crash", said, None, None, "run")

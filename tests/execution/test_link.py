@@ -3,10 +3,12 @@
 import asyncio
 import errno
 import os
+import platform
 import re
 import resource
 import signal
 import struct
+import subprocess
 import sys
 
 import pytest
@@ -166,7 +168,7 @@ def test_what_the_machine_lacks_is_named_with_what_to_do(monkeypatch, number, sa
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     wanted = f"the sandbox's process could not be started: {said.format(files=files)}"
-    monkeypatch.setattr(link.subprocess, "Popen", refused)
+    monkeypatch.setattr(subprocess, "Popen", refused)
     with pytest.raises(SandboxError, match=f"^{re.escape(wanted)}$"):
         link.Zygote(SETTINGS)
     assert str(link.start_error(OSError("no number"))) == "the sandbox's process could not be started: no number"
@@ -175,7 +177,7 @@ def test_what_the_machine_lacks_is_named_with_what_to_do(monkeypatch, number, sa
 @pytest.mark.parametrize(("system", "name"), [("Darwin", "Darwin"), ("", "darwin")])
 def test_another_system_is_named(monkeypatch, system, name):
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(link.platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "system", lambda: system)
     wanted = (
         f"programs can be confined only on Linux (Landlock, seccomp); this is {name}."
         " Run soar in a Linux container or virtual machine"

@@ -12,6 +12,7 @@ import pytest
 from soar.errors import SandboxError
 from soar.execution import open_sandbox
 from soar.execution.local import link, supervisor, wire
+from soar.execution.local.batch import Batch
 from soar.execution.local.supervisor import ConfinedSandbox
 from soar.types import Execution, Failure
 
@@ -179,7 +180,7 @@ def test_less_than_the_level_asks_for_is_refused_with_what_could_be_done():
 
 
 def served(sandbox: ConfinedSandbox, jobs: list, *frames: tuple[bytes, bytes]) -> tuple[list, Scripted]:
-    batch = supervisor.Batch(jobs, sandbox._codec, sandbox._max_losses)
+    batch = Batch(jobs, sandbox._codec, sandbox._max_losses)
     zygote = Scripted(*frames, (b"e", json.dumps({"code": 0, "killed": "", "trace": ""}).encode()))
     return asyncio.run(sandbox._serve(zygote, batch)), zygote  # type: ignore[arg-type]
 
@@ -228,7 +229,8 @@ def test_inputs_are_packed_once_unless_they_can_change(monkeypatch):
     monkeypatch.setattr(wire, "pack_inputs", lambda *args: packed.append(args) or pack(*args))
     monkeypatch.setattr(supervisor, "MAX_PACKED", 3)
     sandbox = made()
-    fixed, changing = [(1, 2), "a"], [[1, 2]]
+    fixed: list[Any] = [(1, 2), "a"]
+    changing: list[Any] = [[1, 2]]
     for _ in range(3):
         assert sandbox._packed_inputs(fixed) == pack(fixed, sandbox._codec)
         assert sandbox._packed_inputs(changing) == pack(changing, sandbox._codec)

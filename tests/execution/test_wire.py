@@ -1,6 +1,7 @@
 """What is said between supervisor, zygote and worker: byte for byte, and that nothing else is understood."""
 
 import struct
+from typing import Any
 
 import pytest
 
@@ -42,9 +43,10 @@ def test_inputs_are_packed_by_their_codec_or_as_json_where_it_cannot():
 
 
 def test_every_call_gets_an_input_of_its_own():
-    for value, codec in ((GRID, grids), (((1, 2), (3,)), grids), (GRID, any_value)):
+    cases: list[tuple[Any, Any]] = [(GRID, grids), (((1, 2), (3,)), grids), (GRID, any_value)]
+    for value, codec in cases:
         (fresh,) = wire.unpack_inputs(wire.pack_inputs([value], codec), codec)
-        first = fresh()
+        first: Any = fresh()
         first[0][0] = 9
         assert fresh() == [list(row) for row in value]
 

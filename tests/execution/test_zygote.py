@@ -189,7 +189,7 @@ def test_the_libraries_are_the_standard_one_without_site_folders_numpy_scipy_and
     assert len(found) == len({*found})
     assert all(Path(path).exists() for path in found)
     places = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    packages = {str(Path(package.__file__).parent) for package in (np, scipy)}
+    packages = {str(Path(str(package.__file__)).parent) for package in (np, scipy)}
     wanted = {str(Path(os.__file__)), str(Path(json.__file__).parent), *packages}
     assert wanted <= {*found}
     libraries = {f"{path}.libs" for path in packages if Path(f"{path}.libs").exists()}
