@@ -212,6 +212,7 @@ def of_whole(name: str, stats: Stats, tree: Path) -> bool | None:
     path, _, number = name.rpartition(":")
     folder = next(tests for source, tests in WHOLE.items() if path.startswith(source))
     tests = quickest_first(stats, [test for test in stats["duration_by_test"] if test.startswith(folder)])
+    tests.sort(key=lambda test: Path(path).stem not in test.partition("::")[0])  # first those called after the file
     original = (tree / path).read_text(encoding="utf-8")
     (tree / path).write_text(changes(path)[int(number)](), encoding="utf-8")
 
