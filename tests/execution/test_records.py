@@ -211,3 +211,12 @@ def test_what_is_wrong_with_a_record_is_said():
     ):
         with pytest.raises(wire.Malformed, match=f"^{said}$"):
             batch._take(*record)
+
+
+def test_a_record_after_the_last_program_is_one_about_another():
+    one, found = job(1, alone=True)
+    batch = batch_of(one)
+    tell(batch, (wire.VALUE, 0, 0, b"1"), (wire.DONE, 0, 0, DONE))
+    assert len(found) == 1
+    with pytest.raises(wire.Malformed, match="about another program"):
+        batch._take(wire.VALUE, 1, 0, b"1")

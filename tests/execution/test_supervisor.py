@@ -240,3 +240,22 @@ def test_inputs_after_a_failure_are_not_run_where_that_is_asked_for():
 
 async def all_of(sandbox, programs, inputs):
     return [execution async for execution in run_all(sandbox, [(code, inputs) for code in programs])]
+
+
+def test_no_more_programs_in_bulk_are_read_ahead_than_may_be_in_flight():
+    found, ahead = [], []
+
+    class Sandbox:
+        def submit(self, code, inputs):
+            answer = asyncio.get_running_loop().create_future()
+            answer.get_loop().call_soon(answer.set_result, code)
+            ahead.append(int(code) + 1 - len(found))
+            return answer
+
+    async def work():
+        async for each in run_all(Sandbox(), ((str(i), ()) for i in range(9)), in_flight=3):  # type: ignore[arg-type]
+            found.append(each)  # noqa: PERF401 — one by one: `submit` counts them
+
+    asyncio.run(work())
+    assert found == [str(i) for i in range(9)]
+    assert max(ahead) == 3

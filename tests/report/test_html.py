@@ -17,9 +17,10 @@ from soar.report.html.chart import Line, chart, ticks
 from soar.report.html.code import code
 from soar.report.html.markup import Html, element, joined, table, text
 from soar.report.html.page import page
+from soar.report.html.searches import FAILURES, failures
 from soar.report.html.values import drawn
 from soar.report.metrics import report
-from soar.report.overview import overview
+from soar.report.overview import FailureKind, overview
 from soar.scoring import solves
 from soar.types import Failure
 
@@ -192,6 +193,16 @@ def test_failures_are_counted_by_kind(view, seen):
         status for record in seen.records for status in record["status"] if status not in WITH_CODE
     }
     assert next(each.example for each in seen.failures if each.name == "ValueError") == HOSTILE
+
+
+def test_of_many_kinds_of_failure_the_rarest_are_one_line():
+    kinds = [FailureKind(f"Error{n}", 100 - n, f"message {n}") for n in range(FAILURES + 2)]
+    rows = re.findall(r"<tr>(.*?)</tr>", failures(kinds, 1000))
+    assert len(rows) == 1 + FAILURES + 1
+    last = re.findall(r"<t[hd].*?>(.*?)</t[hd]>", rows[-1])
+    assert last == ["2 other kinds", "159", "15.9%", "", ""]
+    assert len(re.findall(r"<tr>", failures(kinds[:FAILURES], 1000))) == 1 + FAILURES
+    assert failures([], 0) == "<p>No program failed.</p>"
 
 
 def test_the_programs_that_tell_most_are_one_per_task_with_what_they_are_worth(view, seen):

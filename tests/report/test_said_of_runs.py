@@ -22,7 +22,8 @@ from soar.archive.checks import checksum_sql, offer_checksum
 from soar.budget import Tokens
 from soar.cli import main
 from soar.config import load_config
-from soar.report.show import show_run
+from soar.report import show
+from soar.report.overview import overview
 from soar.report.show_solution import show_solution
 from soar.report.solution import Ended, solution
 from soar.report.task_view import task_view
@@ -202,8 +203,17 @@ def test_before_its_first_search_a_run_is_told_as_it_was(hold, scripted, capsys)
 
 def test_a_run_ends_with_what_it_said(hold, capsys):
     with session.view_run(Path("still")) as view:
-        show_run(view, Console(width=120))
+        show.show_run(view, Console(width=120))
     hold("run.txt", capsys.readouterr().out)
+
+
+def test_the_programs_that_tell_most_are_told_as_they_were(hold, capsys):
+    """All of them, and not only the first few: right, right on the training pairs alone, and the nearest."""
+    for name in ("still", "reseeded", "stopped"):
+        with session.view_run(Path(name)) as view:
+            for each in overview(view).telling:
+                show.show_telling(each, view, Console(width=120))
+    hold("telling.txt", capsys.readouterr().out)
 
 
 def test_a_notebook_shows_what_it_showed(hold):

@@ -70,7 +70,7 @@ def show_run(view: RunView, console: Console) -> None:
     found = overview(view)
     print_report(found.records, view.leaks, str(view.path), console)
     for each in found.telling[:SHOWN]:
-        _show_telling(each, view, console)
+        show_telling(each, view, console)
     console.print()
     for line in _reached(found.records):
         print_whole(console, line)
@@ -90,12 +90,13 @@ def show_run(view: RunView, console: Console) -> None:
         )
 
 
-def _show_telling(each: Telling, view: RunView, console: Console) -> None:
+def show_telling(each: Telling, view: RunView, console: Console) -> None:
     """Print a program with a test input and its output there, and the expected output if that differs."""
     task, program = each.task, each.program
+    are = "is" if each.right_programs == 1 else "are"
     said = {
-        "right": f"{each.right_programs} of its {each.programs} programs are right on all known pairs, such as",
-        "deceived": f"{each.right_programs} of its {each.programs} programs are right on the training pairs;"
+        "right": f"{each.right_programs} of its {each.programs} programs {are} right on all known pairs, such as",
+        "deceived": f"{each.right_programs} of its {each.programs} programs {are} right on the training pairs;"
         " one that is wrong on a test pair is",
         "near": f"none of its {each.programs} programs is right on all training pairs; the nearest is",
     }[each.kind]
