@@ -69,6 +69,17 @@ def test_what_is_no_submission_is_refused(finished, damage, said):
             check(Arc(), tasks, answers, [])
 
 
+def test_of_a_long_entry_the_beginning_is_shown(finished):
+    with session.view_run(finished) as view:
+        given, tasks = json.loads(submission(view, "train").text), view.tasks["train"]
+    given["flip"] = [{"answer": "x" * 200}]
+    with pytest.raises(DataError) as refused:
+        check(Arc(), tasks, {task.id: [] for task in tasks}, given)
+    shown = "{'answer': '" + 88 * "x"
+    assert len(shown) == 100
+    assert str(refused.value).endswith(f"test input 1: expected attempt_1 and attempt_2, found {shown!r}")
+
+
 def test_programs_are_lines_of_what_the_archive_has(finished, tmp_path):
     with session.view_run(finished) as view:
         assert "programs of stage 'train'" in write_programs(view, tmp_path / "programs.jsonl", "train")

@@ -18,7 +18,7 @@ from soar.report.html.code import code
 from soar.report.html.markup import Html, element, joined, table, text
 from soar.report.html.page import page
 from soar.report.html.searches import FAILURES, failures
-from soar.report.html.values import drawn
+from soar.report.html.values import drawn, verdict
 from soar.report.metrics import report
 from soar.report.overview import FailureKind, overview
 from soar.scoring import solves
@@ -193,6 +193,13 @@ def test_failures_are_counted_by_kind(view, seen):
         status for record in seen.records for status in record["status"] if status not in WITH_CODE
     }
     assert next(each.example for each in seen.failures if each.name == "ValueError") == HOSTILE
+
+
+def test_the_label_of_an_output_says_what_is_known_of_it():
+    assert verdict(Failure("IndexError", "x"), right=False) == '<span class="bad">failed</span>'
+    assert verdict(((1,),), right=None) == "<span>output</span>"
+    assert verdict(((1,),), right=True) == '<span class="good">✓ right</span>'
+    assert verdict(((1,),), right=False) == '<span class="bad">✗ wrong</span>'
 
 
 def test_of_many_kinds_of_failure_the_rarest_are_one_line():

@@ -89,7 +89,7 @@ WRITTEN = {
     "programs.jsonl": ["export", "still", "--programs", "programs.jsonl"],
     "programs.parquet": ["export", "still", "--programs", "programs.parquet"],
     "dataset": ["export", "still", "--dataset", "dataset"],
-    "figures": ["report", "still", "--figures", "figures"],
+    "figures": ["report", "still", "reseeded", "--figures", "figures"],
 }
 """The commands that write something, by what they write."""
 
