@@ -75,6 +75,7 @@ def changed(whole, folder, sql):
 
 DAMAGES = [
     ("UPDATE completions SET prompt_tokens = 11 WHERE rowid = 1", "completions"),
+    ("UPDATE completions SET completion_tokens = completion_tokens + 1", "completions"),
     ("UPDATE completions SET text = CAST(text || ' ' AS BLOB) WHERE rowid = 40", "completions"),
     ("UPDATE completions SET code_hash = (SELECT hash FROM codes LIMIT 1) WHERE rowid = 20", "completions"),
     ("UPDATE codes SET code = (SELECT code FROM codes WHERE rowid = 1) WHERE rowid = 2", "program"),

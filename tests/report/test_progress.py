@@ -18,11 +18,14 @@ from soar.report.so_far import SoFar
 def test_a_training_tells_its_time_left_by_its_own_steps():
     training = Training(begun=0.0).heard(10.0, {"examples": 7.0})
     assert training.seconds_left(11.0) is None
+    assert (training.numbers, training.first, training.last) == ({"examples": 7.0}, None, None)
     training = training.heard(20.0, {"step": 1, "of": 21, "loss": 0.5})
     assert training.seconds_left(21.0) is None
     training = training.heard(30.0, {"step": 6, "of": 21, "loss": 0.4})
     assert training.seconds_left(30.0) == 15 * 2.0
     assert training.seconds_left(33.0) == 15 * 2.0 - 3
+    assert training.seconds_left(99.0) == 0.0
+    assert (training.numbers["loss"], training.first, training.last) == (0.4, (20.0, 1), (30.0, 6))
 
 
 def test_a_training_that_has_ended_leaves_nothing_for_later_searches():

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from scripted_runs import HOSTILE
+from scripted_runs import HOSTILE, search
 
 import soar
 from soar import session
@@ -25,13 +25,18 @@ from soar.config import load_config
 from soar.report import show
 from soar.report.overview import overview
 from soar.report.show_solution import show_solution
+from soar.report.show_task import show_program
 from soar.report.solution import Ended, solution
-from soar.report.task_view import task_view
+from soar.report.task_view import program_of, task_view, taught_in
 
 GOLDEN = Path(__file__).parent / "said_of_runs"
 
 SAID = {
     "report": ["report", "still"],
+    "report-unknown": ["report", "unknown"],
+    "report-unknown-json": ["report", "unknown", "--json"],
+    "show-unknown": ["show", "unknown", "secret-task"],
+    "show-unknown-json": ["show", "unknown", "secret-task", "--json"],
     "report-json": ["report", "still", "--json"],
     "report-two": ["report", "still", "reseeded", "--together"],
     "report-two-json": ["report", "still", "reseeded", "--together", "--json"],
@@ -50,7 +55,16 @@ SAID = {
 """The commands whose words are held; `still` and `reseeded` are finished runs, `stopped` met a limit."""
 
 PRICES = [
-    *("--set", "budget.max_tokens=1000", "--set", "budget.max_cost=0.5", "--set", "budget.max_seconds=100"),
+    *(
+        "--set",
+        "budget.max_tokens_per_task=900",
+        "--set",
+        "budget.max_tokens=1000",
+        "--set",
+        "budget.max_cost=0.5",
+        "--set",
+        "budget.max_seconds=100",
+    ),
     *("--set", "budget.price_per_million_prompt_tokens=2.0", "--set", "budget.price_per_million_completion_tokens=4.0"),
 ]
 EXPECTED = {
@@ -84,6 +98,7 @@ REFUSED = [
 
 WRITTEN = {
     "page.html": ["report", "still", "--html", "page.html"],
+    "page-unknown.html": ["report", "unknown", "--html", "page-unknown.html"],
     "page-stopped.html": ["report", "stopped", "--html", "page-stopped.html"],
     "submission.json": ["export", "still", "--submission", "submission.json"],
     "programs.jsonl": ["export", "still", "--programs", "programs.jsonl"],
@@ -97,12 +112,15 @@ TEXTS = (".html", ".json", ".jsonl", ".md", ".csv", ".svg")
 
 
 @pytest.fixture(scope="module")
-def folder(finished, reseeded, stopped, tmp_path_factory):
-    """A folder with copies of three runs whose seconds are always the same."""
+def folder(scripted, finished, reseeded, stopped, tmp_path_factory):
+    """A folder with copies of runs whose seconds are always the same, and one whose answers nobody knows."""
     folder = tmp_path_factory.mktemp("golden")
     for name, run in (("still", finished), ("reseeded", reseeded), ("stopped", stopped)):
         shutil.copytree(run, folder / name)
         stand_still(folder / name / "archive.sqlite")
+    (folder / "hidden.txt").write_text("secret-task\n")
+    search(scripted, folder / "unknown", "stages.0.iterations=1", f"stages.1.ids_file={folder / 'hidden.txt'}")
+    stand_still(folder / "unknown" / "archive.sqlite")
     return folder
 
 
@@ -224,7 +242,7 @@ def test_a_notebook_shows_what_it_showed(hold):
 
 def test_what_was_found_for_a_task_in_hand_is_told_as_it_was(hold, capsys):
     """Solved, nearly solved, without any answer, and ended by a limit; and the same in a notebook."""
-    found = [each for name in ("still", "stopped") for each in solutions_of(Path(name))]
+    found = [each for name in ("still", "stopped", "unknown") for each in solutions_of(Path(name))]
     console = Console(width=120)
     for each in found:
         show_solution(each, console)
@@ -242,6 +260,20 @@ def solutions_of(path):
                 seen = task_view(view, task.id)
                 votes = view.answering.ballots(task, [each.program for each in seen.found])
                 yield solution(seen, votes, next(ends), 12.34, Tokens(1000, 234))
+
+
+def test_programs_of_every_kind_are_shown_as_they_were(hold, capsys):
+    """Of each task the distinct programs, and two refinements with their ancestors; right, wrong and failing."""
+    for name in ("still", "unknown"):
+        with session.view_run(Path(name)) as view:
+            for task in (task for tasks in view.tasks.values() for task in tasks):
+                seen = task_view(view, task.id)
+                children = [each for each in seen.found if each.program.parents]
+                for each in [*seen.programs, *children[:2]]:
+                    found = program_of(seen, each.program.key)
+                    learnt = taught_in(view, seen, found.program)
+                    show_program(seen, found, learnt, view.domain, Console(width=120))
+    hold("every-program.txt", capsys.readouterr().out)
 
 
 def test_every_program_is_shown_as_it_was(hold, capsys):

@@ -3,7 +3,9 @@ from rich.console import Console
 from soar.domains.complete import DRAWN, complete, draw
 from soar.report.drawing import highlighted, print_groups, print_whole
 from soar.report.foreign import failure_text, visible
-from soar.types import Failure
+from soar.report.show_solution import origin
+from soar.report.task_view import Found
+from soar.types import Failure, Origin, Program
 
 
 class Grids:
@@ -97,3 +99,21 @@ def test_hostile_code_failures_titles_and_values_of_a_careless_domain_stay_text(
 def test_a_long_line_of_code_is_not_broken():
     code = f"def transform(grid):\n    return {' + '.join(['grid'] * 60)}"
     assert printed(lambda console: print_whole(console, highlighted(code))) == code + "\n"
+
+
+def test_a_failure_is_one_line_with_its_place_if_that_is_known():
+    assert failure_text(Failure("ValueError", "a\nb\x1b")) == "ValueError: a b\\x1b"
+    assert failure_text(Failure("ValueError", "", 3, "  raise  ")) == "ValueError:  (line 3: raise)"
+    assert failure_text(Failure("ValueError", "x", 3)) == "ValueError: x (line 3: )"
+
+
+def test_how_often_a_program_was_written_and_which_answer_it_gives_is_told():
+    program = Program(Origin("s", 0, "t", "sample", 0, 0, 0), "code", (), (), 1.0)
+
+    def told(gives=None, rejected=None, copies=1):
+        return origin(Found(program, 1, 0, rejected, None, copies), gives)
+
+    assert told(1) == "written once, gives answer 1"
+    assert told(2, copies=3) == "written 3 times, gives answer 2"
+    assert told() == "written once, gives neither answer"
+    assert told(rejected="hard-coded") == "written once, has no vote (hard-coded)"
