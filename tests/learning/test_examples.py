@@ -173,14 +173,6 @@ def test_a_refinement_by_hindsight_is_the_prompt_of_the_relabelled_task(renderin
     assert (row["prompt"] if isinstance(wanted, str) else row["prompt"][-1]["content"]) == text  # type: ignore[index]
 
 
-def test_a_copy_of_the_parent_is_permuted_not_the_parent():
-    task, parent, child = small_task()
-    before = parent
-    for seed in range(5):
-        refinement_example(Chat(Arc()), task, parent, child, np.random.default_rng(seed))
-    assert parent == before
-
-
 def examples(task, found, closeness=None, **changes):
     return examples_of(teaching(closeness, **changes), task, found, seed=0)
 

@@ -18,7 +18,7 @@ from soar.pretrain.batches import Source, cut, encode_ahead, next_shard
 from soar.pretrain.encode import PROGRAM, encode_shard, encoded, shard_paths, stored_at, token_weights
 from soar.pretrain.model import grown_model
 from soar.pretrain.muon import orthogonal
-from soar.pretrain.train import Progress, Settings, rate
+from soar.pretrain.train import Settings, rate
 from soar.pretrain.train import train as train_on
 
 
@@ -149,10 +149,6 @@ def test_an_orthogonal_update_has_singular_values_near_one():
 def test_an_empty_corpus_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(DataError, match=r"soar\.pretrain\.DOMAIN\.generate"):
         train(settings(tmp_path, tmp_path / "out"))
-
-
-def test_progress_begins_at_nothing():
-    assert Progress() == Progress(0, 0.0, 0, (), 0)
 
 
 def test_a_training_begins_with_another_models_weights_under_a_new_vocabulary(corpus, tmp_path):
