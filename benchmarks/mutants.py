@@ -64,7 +64,7 @@ def whole_files() -> list[str]:
 @cache
 def changes(path: str) -> list[Callable[[], str]]:
     """Return a function for every change of a file, as mutmut would make it: it returns the changed text."""
-    from mutmut.mutation.file_mutation import create_mutations, deep_replace
+    from mutmut.mutation.file_mutation import create_mutations, deep_replace  # pyright: ignore[reportMissingImports]
 
     module, found, *_ = create_mutations(path, Path(path).read_text(encoding="utf-8"))
     return [partial(_changed, module, each, deep_replace) for each in found]
@@ -92,7 +92,7 @@ class Reach:
         self.reached: dict[str, list[str]] = {}
 
     def pytest_runtest_teardown(self, item: Any) -> None:
-        from mutmut.state import state
+        from mutmut.state import state  # pyright: ignore[reportMissingImports]
 
         for function in state()._stats:
             self.reached.setdefault(function, []).append(item.nodeid)
@@ -111,7 +111,7 @@ def reach(part: int, parts: int) -> None:
     os.chdir(FOLDER)
     sys.path.insert(0, str(Path("src").absolute()))
     import pytest
-    from mutmut.mutation.trampoline import set_mutant_under_test
+    from mutmut.mutation.trampoline import set_mutant_under_test  # pyright: ignore[reportMissingImports]
 
     set_mutant_under_test("stats")
     del os.environ["MUTANT_UNDER_TEST"]  # mutmut counts in this process; the commands that tests start must not try
