@@ -1,6 +1,7 @@
 """What stands where: each kind of knowledge in its room and nowhere else."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src" / "soar"
@@ -45,3 +46,9 @@ def test_nothing_below_the_method_reads_a_configuration():
 def test_a_file_begins_with_what_it_knows_and_has_one_subject():
     assert [name for name, text in TEXTS.items() if not text.startswith('"""')] == []
     assert [name for name, text in TEXTS.items() if len(text.splitlines()) > 400] == []
+
+
+def test_every_file_of_tests_has_a_name_of_its_own():
+    """pytest imports them by their names, and two of one name are an error only where both are collected."""
+    names = Counter(file.name for file in Path(__file__).parent.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
