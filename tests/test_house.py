@@ -49,6 +49,6 @@ def test_a_file_begins_with_what_it_knows_and_has_one_subject():
 
 
 def test_every_file_of_tests_has_a_name_of_its_own():
-    """pytest imports them by their names, and two of one name are an error only where both are collected."""
+    """Pytest imports them by their names, and two of one name are an error only where both are collected."""
     names = Counter(file.name for file in Path(__file__).parent.rglob("test_*.py"))
     assert [name for name, count in names.items() if count > 1] == []
