@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soar.ensemble import Ballot
-from soar.errors import ConfigError
+from soar.errors import ConfigError, DataError
 from soar.own_parts import held, wrong_choice, wrong_pairs, wrong_vote
 from soar.types import Origin, Program, Task
 
@@ -90,3 +90,11 @@ def test_a_function_that_fails_is_named_with_its_file_and_line():
     with pytest.raises(ConfigError, match=r"failed with ZeroDivisionError: .*\(.*test_own_parts.py, line \d+\)") as it:
         voted(lambda programs: 1 / 0)
     assert isinstance(it.value.__cause__, ZeroDivisionError)
+
+
+def test_an_error_of_the_package_passes_unchanged():
+    def refuses(programs):
+        raise DataError("no such table")
+
+    with pytest.raises(DataError, match="^no such table$"):
+        voted(refuses)

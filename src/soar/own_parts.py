@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any, TypeAlias
 
 from soar.ensemble import Ballot
-from soar.errors import ConfigError
+from soar.errors import ConfigError, SoarError
 from soar.types import Program
 
 Wrong: TypeAlias = Callable[[object, Sequence[Any]], str | None]
@@ -24,6 +24,8 @@ def held(function: Callable[..., Any], what: str, wrong: Wrong) -> Callable[...,
     def checked(*arguments: Any) -> Any:
         try:
             found = function(*arguments)
+        except SoarError:
+            raise  # it says what is wrong, and which exit code that has
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{last.filename}, line {last.lineno}"
