@@ -96,5 +96,5 @@ def test_an_error_of_the_package_passes_unchanged():
     def refuses(programs):
         raise DataError("no such table")
 
-    with pytest.raises(DataError, match="^no such table$"):
+    with pytest.raises(DataError, match=r"^no such table$"):
         voted(refuses)
