@@ -82,7 +82,8 @@ class ArchiveReader:
         return +ended
 
     def without_code(self, stage: str, iteration: int, task_id: str) -> list[CompletionRow]:
-        """Return a task's completions that hold no program, in the order in which they came, unchecked."""
+        """Return a task's completions that hold no program, in the order in which they came; whether any is missing is
+        not checked."""
         where = "FROM completions WHERE stage = ? AND iteration = ? AND task_id = ? AND status <> 'code' ORDER BY rowid"
         with self._tables.reading():
             return [_completion(row) for row in self._tables.rows("completions", where, (stage, iteration, task_id))]

@@ -94,9 +94,8 @@ def line(now: Snapshot) -> str:
     ]
     if now.finished:
         searches = f"{now.searches} search{'es' * (now.searches > 1)}"
-        said = f"finished: {searches}; the last, {place}: " + "; ".join(
-            [f"{now.completions} completions", *reached, mix]
-        )
+        last = "; ".join(filter(None, [f"{now.completions} completions", *reached, mix]))
+        said = f"finished: {searches}; the last, {place}: {last}"
     else:
         at = f"{place} (search {now.searches_done + 1} of {now.searches})"
         said = "; ".join([at, f"{now.completions}/{now.budget} completions", *reached, mix or _nothing_yet(now)])
