@@ -45,7 +45,8 @@ WHOLE = {"src/soar/execution/local": "tests/execution", "src/soar/learning/train
 MEMORY = 8 * 2**30
 """Bytes of data that a mutant's tests may allocate: some mutants fill a list without end."""
 
-Stats = Mapping[str, Mapping[str, object]]
+Stats = Mapping[str, Mapping[str, Any]]
+"""Of all tests, run once: their `seconds`, and by function those that have `reached` it."""
 
 
 def mutants() -> list[str]:
@@ -81,7 +82,7 @@ def drawn(names: Sequence[str], count: int, seed: int) -> list[str]:
 
 def seconds_of(stats: Stats, tests: Sequence[str]) -> float:
     """Return how long tests take, as they took when all were run once."""
-    return sum(float(str(stats["duration_by_test"].get(test, 0))) for test in tests)
+    return sum(stats["seconds"].get(test, 0.0) for test in tests)
 
 
 class Reach:
@@ -120,7 +121,7 @@ def reach(part: int, parts: int) -> None:
     plugin = Reach()
     pytest.main(["-q", *PYTEST[2:], *SETTINGS["pytest_add_cli_args"], *files[part::parts]], plugins=[plugin])
     reached = {name: [test for test in tests if test in plugin.seconds] for name, tests in plugin.reached.items()}
-    found = {"duration_by_test": plugin.seconds, "tests_by_mangled_function_name": reached}
+    found = {"seconds": plugin.seconds, "reached": reached}
     Path(f"reach-{part}.json").write_text(json.dumps(found), encoding="utf-8")
 
 
@@ -146,13 +147,10 @@ def prepare(processes: int) -> None:
         sys.exit("mutmut made no mutants: its messages stand above")
     in_parts(reach, processes)
     found = [json.loads((FOLDER / f"reach-{part}.json").read_text(encoding="utf-8")) for part in range(processes)]
-    seconds = {name: time for each in found for name, time in each["duration_by_test"].items()}
-    reached: dict[str, list[str]] = {}
-    for each in found:
-        for name, tests in each["tests_by_mangled_function_name"].items():
-            reached.setdefault(name, []).extend(tests)
-    every = {"duration_by_test": seconds, "tests_by_mangled_function_name": reached}
-    REACH.write_text(json.dumps(every, indent=1), encoding="utf-8")
+    seconds = {test: each["seconds"][test] for each in found for test in each["seconds"]}
+    names = {name for each in found for name in each["reached"]}
+    reached = {name: [test for each in found for test in each["reached"].get(name, [])] for name in sorted(names)}
+    REACH.write_text(json.dumps({"seconds": seconds, "reached": reached}, indent=1), encoding="utf-8")
 
 
 def quickest_first(stats: Stats, tests: Sequence[str]) -> list[str]:
@@ -161,14 +159,13 @@ def quickest_first(stats: Stats, tests: Sequence[str]) -> list[str]:
 
 def tests_for(name: str, stats: Stats) -> list[str]:
     """Return the tests that reach a mutant's function, else those that start commands; the quickest first."""
-    reached = stats["tests_by_mangled_function_name"].get(name.rpartition("__mutmut_")[0])
-    if isinstance(reached, list) and reached:
-        return quickest_first(stats, [str(test) for test in reached])
-    return quickest_first(stats, [test for test in stats["duration_by_test"] if test.startswith(COMMANDS)])
+    reached = stats["reached"].get(name.rpartition("__mutmut_")[0])
+    return quickest_first(stats, reached or [test for test in stats["seconds"] if test.startswith(COMMANDS)])
 
 
-def killed(run: Callable[[], int], limit: float) -> bool | None:
-    """Return whether tests fail, run in a fork of this process; None if they took longer than `limit` seconds."""
+def killed(run: Callable[[], int], seconds: float) -> bool | None:
+    """Return whether tests fail, run in a fork of this process; None if they take much longer than the `seconds` that
+    they took without a mutant."""
     child = os.fork()
     if child == 0:
         os.setsid()  # so that what the tests start can be killed with them
@@ -177,7 +174,7 @@ def killed(run: Callable[[], int], limit: float) -> bool | None:
         for stream in range(3):
             os.dup2(nothing, stream)
         os._exit(run())
-    until = time.monotonic() + limit
+    until = time.monotonic() + 60 + 3 * seconds
     while time.monotonic() < until:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -204,14 +201,14 @@ def of_function(name: str, stats: Stats) -> bool | None:
         os.environ["MUTANT_UNDER_TEST"] = name
         return int(pytest.main([*PYTEST, *tests]))
 
-    return killed(run, 60 + 3 * seconds_of(stats, tests))
+    return killed(run, seconds_of(stats, tests))
 
 
 def of_whole(name: str, stats: Stats, tree: Path) -> bool | None:
     """Return whether the tests kill a mutant that is a whole file, in a tree of its own."""
     path, _, number = name.rpartition(":")
     folder = next(tests for source, tests in WHOLE.items() if path.startswith(source))
-    tests = quickest_first(stats, [test for test in stats["duration_by_test"] if test.startswith(folder)])
+    tests = quickest_first(stats, [test for test in stats["seconds"] if test.startswith(folder)])
     tests.sort(key=lambda test: Path(path).stem not in test.partition("::")[0])  # first those called after the file
     original = (tree / path).read_text(encoding="utf-8")
     (tree / path).write_text(changes(path)[int(number)](), encoding="utf-8")
@@ -222,7 +219,7 @@ def of_whole(name: str, stats: Stats, tree: Path) -> bool | None:
         return done.returncode
 
     try:
-        return killed(run, 60 + 3 * seconds_of(stats, tests))
+        return killed(run, seconds_of(stats, tests))
     finally:
         (tree / path).write_text(original, encoding="utf-8")
 
@@ -297,12 +294,13 @@ def main() -> None:
     os.environ["PYTHONPATH"] = str((FOLDER / "src").absolute())
     if not REACH.exists():
         prepare(chosen.processes)
-    names = drawn([name for name in mutants() if chosen.only in name], chosen.count, chosen.seed)
-    left = [name for name in names if name not in endings()]
+    every, ended = mutants(), endings()
+    names = drawn([name for name in every if chosen.only in name], chosen.count, chosen.seed)
+    left = [name for name in names if name not in ended]
     if left:
         in_parts(lambda part, parts: judge(left, part, parts), chosen.processes)
     ended = endings()
-    print(f"\nseed {chosen.seed}: {len(names)} of {len(mutants())} mutants")
+    print(f"\nseed {chosen.seed}: {len(names)} of {len(every)} mutants")
     print("\n".join(report(names, ended)))
     for name in names:
         if ended[name] == "survived":

@@ -23,11 +23,13 @@ from soar.budget import Tokens
 from soar.cli import main
 from soar.config import load_config
 from soar.report import show
+from soar.report.html.style import SHEET
 from soar.report.overview import overview
 from soar.report.show_solution import show_solution
 from soar.report.show_task import show_program
 from soar.report.solution import Ended, solution
 from soar.report.task_view import program_of, task_view, taught_in
+from soar.types import text_hash
 
 GOLDEN = Path(__file__).parent / "said_of_runs"
 
@@ -136,6 +138,17 @@ def stand_still(archive):
             connection.execute(f"UPDATE {table} SET checksum = {checksum_sql(table)}")
 
 
+def in_lines(page):
+    """Return a page with an element a line, for who reads a diff."""
+    return page.replace("><", ">\n<")
+
+
+def in_short(page):
+    """Return a page in lines, its style sheet, and drawings by their hash: `page.html` has all of them in full."""
+    drawn = re.sub(r"<svg.*?</svg>", lambda svg: f"<svg {text_hash([svg[0]])[:12]}>", page, flags=re.DOTALL)
+    return in_lines(drawn.replace(SHEET, "SHEET"))
+
+
 def same_everywhere(text, folder, sources):
     """Return a text without what differs from machine to machine: folders, and the time of day."""
     for place in (folder, sources):
@@ -191,8 +204,8 @@ def test_a_command_writes_what_it_wrote(name, hold, capsys):
             hold(f"{file}.txt", "\n".join([str(table.schema.remove_metadata()), *rows]))
         if file.suffix in TEXTS:
             text = file.read_text(encoding="utf-8")
-            # An element a line, for who reads a diff.
-            hold(str(file), text.replace("><", ">\n<") if file.suffix == ".html" else text)
+            shown = {"page.html": in_lines}.get(name, in_short) if file.suffix == ".html" else str
+            hold(str(file), shown(text))
 
 
 def test_what_cannot_be_done_is_refused_as_it_was(hold, capsys):
@@ -216,7 +229,7 @@ def test_before_its_first_search_a_run_is_told_as_it_was(hold, scripted, capsys)
     assert main(["report", "begun", "--html", "begun.html"]) == 0
     captured = capsys.readouterr()
     hold("begun.txt", captured.out + captured.err)
-    hold("begun.html", Path("begun.html").read_text(encoding="utf-8").replace("><", ">\n<"))
+    hold("begun.html", in_short(Path("begun.html").read_text(encoding="utf-8")))
 
 
 def test_a_run_ends_with_what_it_said(hold, capsys):
@@ -237,7 +250,7 @@ def test_the_programs_that_tell_most_are_told_as_they_were(hold, capsys):
 def test_a_notebook_shows_what_it_showed(hold):
     run = soar.open_run("still")
     cells = [run, *(run.task(task_id) for task_id in ("flip", "sums", HOSTILE, "secret-task", "quiz"))]
-    hold("notebook.html", "\n\n".join(cell._repr_html_() for cell in cells).replace("><", ">\n<"))
+    hold("notebook.html", in_short("\n\n".join(cell._repr_html_() for cell in cells)))
 
 
 def test_what_was_found_for_a_task_in_hand_is_told_as_it_was(hold, capsys):
@@ -247,7 +260,7 @@ def test_what_was_found_for_a_task_in_hand_is_told_as_it_was(hold, capsys):
     for each in found:
         show_solution(each, console)
     hold("solutions.txt", capsys.readouterr().out)
-    hold("solutions.html", "\n\n".join(each._repr_html_() for each in found).replace("><", ">\n<"))
+    hold("solutions.html", in_short("\n\n".join(each._repr_html_() for each in found)))
     hold("solutions.json", json.dumps([each.as_json() for each in found], indent=1))
 
 
