@@ -240,3 +240,9 @@ def test_the_sandbox_refuses_to_start_where_it_cannot_confine(monkeypatch, tmp_p
     monkeypatch.setattr("soar.execution.local.link.SCRIPT", script)
     with pytest.raises(SandboxError, match=r"open a socket.*no seccomp.*weak"):
         open_sandbox(workers=1, codec="arc").__enter__()
+
+
+def test_what_a_library_prints_past_python_goes_nowhere_and_is_no_error():
+    code = "import os\ndef transform(grid):\n    return [[os.write(n, b'seen') for n in (1, 2)]]\n"
+    (found,) = run_all([code])
+    assert found.outputs == (((4, 4),),)

@@ -110,7 +110,8 @@ def test_values_of_any_domain_are_text_and_failures_say_what_went_wrong():
     domain = complete(Words())
     assert drawn(domain, ("<b>", 1)) == '<div class="value">[&quot;&lt;b&gt;&quot;,1]</div>'
     assert drawn(domain, None) == '<div class="value soft">?</div>'
-    assert "ValueError: &lt;b&gt; (line 2: x)" in drawn(domain, Failure("ValueError", "<b>", 2, "x"))
+    failed = drawn(domain, Failure("ValueError", "<b>", 2, "x"))
+    assert failed == '<div class="value bad">ValueError: &lt;b&gt; (line 2: x)</div>'
 
 
 def test_the_page_is_made_of_harmless_elements_alone_and_fetches_nothing(written):

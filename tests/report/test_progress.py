@@ -146,6 +146,14 @@ def test_what_is_finished_meanwhile_stays_and_foreign_text_is_no_markup(finished
     assert HOSTILE not in "\n".join(lines)
 
 
+def test_what_finishes_after_the_last_look_is_said_at_the_end(finished, quick, monkeypatch):
+    looks = iter([[], ["train 0: the end"]])
+    monkeypatch.setattr(progress._Watch, "finished", lambda self: next(looks))
+    monkeypatch.setattr(progress._Watch, "now", lambda self: [])
+    monkeypatch.setattr(progress, "POLL_EVERY", 60)
+    assert shown(finished) == "train 0: the end\n"
+
+
 @pytest.mark.parametrize(("count", "said"), [(999, "999"), (33_215, "33.2k"), (1_302_608, "1.30M")])
 def test_a_large_number_has_few_digits(count, said):
     assert short(count) == said

@@ -1,11 +1,17 @@
+from types import SimpleNamespace
+from typing import Any, cast
+
 from rich.console import Console
 
 from soar.domains.complete import DRAWN, complete, draw
 from soar.report.drawing import highlighted, print_groups, print_whole
 from soar.report.foreign import failure_text, visible
+from soar.report.overview import Telling
+from soar.report.show import print_report, show_telling
 from soar.report.show_solution import origin
 from soar.report.task_view import Found
-from soar.types import Failure, Origin, Program
+from soar.report.view import leak_lines
+from soar.types import Example, Failure, Origin, Program, Task
 
 
 class Grids:
@@ -94,6 +100,22 @@ def test_hostile_code_failures_titles_and_values_of_a_careless_domain_stay_text(
     assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & set(said)
     assert said.count("[bold red]x[/] [/nothing] :smile:") >= 3
     assert failure_text(failure).count("\n") == 0
+
+
+def test_the_nearest_program_of_an_unsolved_task_is_shown_as_such():
+    task = Task("turn", (Example(((1, 2),), ((2, 1),)),), (Example(((3, 4),), ((4, 3),)),))
+    program = Program(Origin("train", 0, "turn", "sample", 0, 0, 0), "code()", (((1, 2),),), (((3, 4),),), 0.0)
+    near = Telling("near", task, program, None, 0, 7)
+    view = SimpleNamespace(domain=arc())
+    said = printed(lambda console: show_telling(near, cast("Any", view), console), 200)
+    assert "task turn: none of its 7 programs is right on all training pairs; the nearest is\n" in said
+    assert said.splitlines()[2] == "train/0/turn/sample/0/0/0"
+    assert said.splitlines()[-1] == "code()"
+
+
+def test_a_leak_is_said_in_one_line_however_narrow_the_terminal():
+    said = printed(lambda console: print_report([], {"target": {"train": 3}}, "runs/x", console), 40)
+    assert [line for line in said.splitlines() if "LEAK" in line] == leak_lines({"target": {"train": 3}})
 
 
 def test_a_long_line_of_code_is_not_broken():

@@ -13,7 +13,7 @@ from soar import session
 from soar.archive.reader import ArchiveReader
 from soar.cli import app
 from soar.ensemble import FILTERS, Answering, sum_vote
-from soar.errors import ConfigError, DataError
+from soar.errors import BudgetReached, ConfigError, DataError
 from soar.report import metrics
 from soar.report.export import submission
 from soar.report.pool import same, shared, voices_of
@@ -232,3 +232,12 @@ def test_an_output_over_another_runs_files_is_refused(finished, short):
     done = CliRunner().invoke(app, ["export", str(finished), "--submission", str(copy), "--with", str(short)])
     assert isinstance(done.exception, ConfigError)
     assert not copy.exists()
+
+
+def test_searches_that_are_not_finished_are_named(scripted, views, tmp_path):
+    paths = [tmp_path / "one", tmp_path / "other"]
+    for path in paths:
+        with pytest.raises(BudgetReached):
+            search(scripted, path, "budget.max_tokens=4000", "search.tasks_in_flight=1")
+    said = notes(together(views(*paths), "train"))
+    assert f"search not finished, counted as it stands now: {paths[0]}, {paths[1]}" in said

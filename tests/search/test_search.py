@@ -102,6 +102,16 @@ def test_an_islands_refinement_stops_at_its_share_and_copies_of_the_parent_do_no
     assert len(calls(found)) == 4 + 4 * 4
 
 
+def test_an_island_counts_what_all_its_calls_have_found(searched, task):
+    found = searched(
+        lambda prompt, seed: variants(MIRROR if "grid):  #" in prompt else NOTHING)(prompt, seed),
+        task,
+        budget={"samples": 4, "refinements": 100, "islands": 1, "completions_per_refinement": 2, "enough": 6},
+        selector=lambda pool, rng: (0,),  # children of a right program would be its copies
+    )
+    assert len(calls(found)) == 4 + 3 * 2
+
+
 def test_a_task_is_left_once_enough_distinct_programs_agree_on_the_answer(searched, task):
     budget = {"samples": 40, "refinements": 18, "agreeing": 6}
     assert len(calls(searched(variants(MIRROR), task, budget=budget))) == 8

@@ -8,7 +8,7 @@ import pytest
 from soar import session
 from soar.ensemble import Answering, sum_vote
 from soar.report.figures.anytime import Reached, Search, anytime_figure, anytime_points, at, sizes, track
-from soar.report.figures.point import Drawn, Place, means
+from soar.report.figures.point import Drawn, Place, Point, means
 from soar.report.figures.read import read
 from soar.types import Example, Origin, Program, Task
 
@@ -145,3 +145,17 @@ def test_the_figure_has_a_row_per_search_and_panels_for_what_is_known(reading):
     silent = [each for each in anytime_points(reading.searches) if each.place.measure not in ("tokens", "seconds")]
     assert len(anytime_figure(silent).panels) == 1
     assert anytime_figure([]).says == ("No finished search has programs of tasks whose answers are known.",)
+
+
+def test_a_search_that_ends_where_a_column_stands_is_shown_at_its_end_alone():
+    values = {0: {1: 10.0, 4: 20.0}, 1: {1: 30.0, 4: 40.0, 6: 50.0}}
+    points = [
+        Point(Place("run", "train", iteration, name, count), "run", 1, value)
+        for iteration, scores in values.items()
+        for count, value in scores.items()
+        for name in ("score_mean", "tokens", "seconds")
+    ]
+    figure = anytime_figure(points)
+    assert figure.headings[3:6] == ["score_mean at 1", "score_mean at 4", "last k"]
+    shown = [[text.partition(" ")[0] for text in row[2:6]] for row in figure.rows]
+    assert shown == [["0", "10.0", "", "4"], ["1", "30.0", "40.0", "6"]]
