@@ -13,6 +13,7 @@ from filled import everything_said, fill, with_a_byte_changed
 from older import older
 
 from soar.archive.audit import audit
+from soar.archive.checks import checksum
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.errors import StoreError
@@ -124,6 +125,17 @@ def test_what_is_said_of_damage_is_what_was_said(whole, tmp_path):
 
 def test_an_audit_finds_nothing_in_an_archive_that_is_whole(whole, tmp_path):
     assert audit(changed(whole, tmp_path, "SELECT 1")) == []
+
+
+def test_an_audit_says_which_check_it_could_not_end(whole, tmp_path):
+    path = changed(whole, tmp_path, "DROP TABLE searched")
+    assert "a check stopped early: no such table: searched" in audit(path)
+
+
+def test_a_row_has_the_same_checksum_in_every_version():
+    """Stored ones would not fit any more: an archive of an earlier version would look damaged."""
+    assert checksum("train", 0, None, 2.5, b"\x00\xff", "ö", "", -(2**63)) == 2118213567
+    assert len({checksum(value) for value in ("1", 1, 1.0, b"1", None, "None", "")}) == 7
 
 
 def test_an_audit_finds_what_no_question_has_read(whole, tmp_path):

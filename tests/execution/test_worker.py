@@ -130,6 +130,8 @@ def test_a_failure_s_texts_are_cut():
     assert failure("raise ValueError('m' * 999)")[1] == "m" * 240
     assert failure("raise ValueError()  # " + "c" * 200)[3] == ("raise ValueError()  # " + "c" * 200)[:160]
     assert failure("raise type('K' * 99, (Exception,), {})")[0] == "K" * 80
+    renamed = "K = type('K', (Exception,), {}); K.__name__ = type('S', (str,), {})('x')"
+    assert failure(f"{renamed}; raise K")[0] == "Exception"
 
 
 def test_a_program_that_does_not_compile_names_its_line():

@@ -18,11 +18,12 @@ from soar.report.html.code import code
 from soar.report.html.markup import Html, element, joined, table, text
 from soar.report.html.page import page
 from soar.report.html.searches import FAILURES, failures
+from soar.report.html.telling import telling
 from soar.report.html.values import drawn, verdict
 from soar.report.metrics import report
-from soar.report.overview import FailureKind, _keep, _Seen, overview
+from soar.report.overview import FailureKind, Telling, _keep, _Seen, overview
 from soar.scoring import solves
-from soar.types import Failure, Origin, Program, Task
+from soar.types import Example, Failure, Origin, Program, Task
 
 ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "section", "div", "span", "p", "h1", "h2", "h3", "ul", "li"),
@@ -112,6 +113,14 @@ def test_values_of_any_domain_are_text_and_failures_say_what_went_wrong():
     assert drawn(domain, None) == '<div class="value soft">?</div>'
     failed = drawn(domain, Failure("ValueError", "<b>", 2, "x"))
     assert failed == '<div class="value bad">ValueError: &lt;b&gt; (line 2: x)</div>'
+
+
+def test_with_a_telling_program_stand_the_pairs_that_it_is_wrong_on():
+    pairs = tuple(Example(((n,),), ((n,),)) for n in range(6))
+    right = tuple(((n if n < 4 else 9,),) for n in range(6))
+    program = Program(Origin("train", 0, "t", "sample", 0, 0, 0), "code", right, (((7,),),), 4 / 6)
+    each = Telling("near", Task("t", pairs, (Example(((7,),), None),)), program, None, 0, 3)
+    assert re.findall(r"pair \d", telling([each], complete(Arc()))) == ["pair 1", "pair 5", "pair 6"]
 
 
 def test_the_page_is_made_of_harmless_elements_alone_and_fetches_nothing(written):

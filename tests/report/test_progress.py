@@ -118,7 +118,7 @@ def test_a_finetuning_has_its_own_time_left(stopped, quick):
 def test_a_terminal_shows_it_in_place_and_leaves_nothing(stopped, quick):
     said = shown(stopped, terminal=True)
     assert "train 1 (search 2 of 3)" in said
-    assert "\x1b[2K" in said
+    assert said.endswith("\r" + 3 * "\x1b[1A\x1b[2K"), "its three lines are wiped away"
 
 
 def test_what_is_finished_meanwhile_stays_and_foreign_text_is_no_markup(finished, quick, monkeypatch):

@@ -57,6 +57,13 @@ def test_pairs_that_do_not_fit_stand_in_further_rows_and_no_cell_is_cut():
     assert [line.split().count("output") for line in wide.splitlines() if "pair" in line] == [3]
 
 
+def test_titles_are_bold_where_a_terminal_can():
+    console = Console(width=60, force_terminal=True, color_system="standard")
+    with console.capture() as captured:
+        print_groups(console, arc(), [[("the title", ((1,),))]])
+    assert "\x1b[1mthe title" in captured.get()
+
+
 def test_what_fits_exactly_is_not_cut():
     pair = [("pair", grid(2, 12)), ("output", grid(2, 12))]
     said = printed(lambda console: print_groups(console, arc(), [pair]), 24 + 2 + 24)

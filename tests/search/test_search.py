@@ -10,7 +10,7 @@ from soar.archive.reader import ArchiveReader
 from soar.budget import BudgetSettings, Meter, Tokens
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.errors import EndpointError
+from soar.errors import EndpointError, SandboxError
 from soar.lm.embedded.engine import Embedded
 from soar.lm.scripted import Scripted
 from soar.prompts.chat import Chat
@@ -192,6 +192,19 @@ def test_resuming_a_search_whose_model_failed_asks_only_for_what_is_missing(sear
         searched(reply, task, name="half2", lm=Scripted(reply, failing={2}))
     again = searched(reply, task, name="broken")
     assert calls(again) == calls(whole) == calls(half)
+
+
+def test_a_stored_completion_whose_program_never_ran_is_executed_on_resuming(searched, task):
+    class Lost:
+        async def run(self, code, inputs, *, alone=False):
+            raise SandboxError("no worker")
+
+    with pytest.raises(SandboxError, match="no worker"):
+        searched(variants(MIRROR), task, wrap=lambda inner: Lost(), budget={"refinements": 0})
+    silent = Scripted(variants(MIRROR), failing=range(99))
+    reader = searched(variants(MIRROR), task, lm=silent, budget={"samples": 4, "refinements": 0})
+    assert [program.accuracy for program in reader.programs("mirror", "train", 0)] == [1.0] * 4
+    assert silent.requests()["issued"] == 0
 
 
 class Breaking(Embedded):

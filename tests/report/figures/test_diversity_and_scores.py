@@ -103,6 +103,7 @@ def test_a_way_to_end_that_one_seed_does_not_know_counts_as_none_there():
     points = [p for run, record in zip(runs, records, strict=True) for p in ending_points(run, [record], kinds)]
     assert means(points)[Place("run", "s", 0, "empty")].value == 12.5
     assert [[*each.ys] for each in ending_figure(points).panels[0][0].series] == [[87.5], [12.5]]
+    assert ending_figure([]).says == ("No finished search has completions.",)
 
 
 def test_the_combinations_of_runs_are_the_votes_of_the_report(finished, short):
