@@ -12,7 +12,7 @@ from older import older
 from soar.archive.audit import audit
 from soar.archive.checks import COLUMNS, offer_checksum
 from soar.archive.reader import ArchiveReader
-from soar.archive.rows import CompletionRow
+from soar.archive.rows import CompletionRow, ExecutionRow, code_hash
 from soar.archive.tallies import TALLIED
 from soar.archive.writer import ArchiveWriter
 from soar.errors import StoreError
@@ -43,7 +43,7 @@ def test_tallies_are_what_the_rows_say_in_whatever_order_they_came(seed, tmp_pat
 
     async def write(writer):
         while rows:
-            count = chance.randint(1, 12)
+            count = chance.choice((1, 5, 12, 90))  # one by one, and many by one statement
             await asyncio.gather(*(writer.add(rows[at : at + 3]) for at in range(0, count, 3)))
             del rows[: 3 * -(-count // 3)]
 
@@ -75,6 +75,23 @@ def test_a_program_that_has_run_is_tallied_by_what_it_did_wherever_it_comes_agai
     assert after.statuses["ok"] == before.statuses["ok"] + 1
     assert after.prompt_tokens == before.prompt_tokens + 3
     assert after.completion_tokens == before.completion_tokens + 4
+
+
+@pytest.mark.parametrize(
+    ("status", "accuracy", "right"), [("ok", 1.0, 1), ("ok", 0.5, 0), ("nondeterministic", 1.0, 0), ("failed", 0.0, 0)]
+)
+def test_right_is_a_program_that_ran_well_and_is_right_on_all_training_pairs(status, accuracy, right, tmp_path):
+    path = tmp_path / "archive.sqlite"
+    origin = Origin("train", 0, "one", "sample", 0, 0, 0)
+    rows = [
+        CompletionRow(origin, Completion("x", "stop", 3, 4), "code", code_hash("x"), code="x"),
+        ExecutionRow("one", "x", status, accuracy, ((1,),), ((2,),)),
+    ]
+    writer = ArchiveWriter(path)
+    asyncio.run(writer.add(rows))
+    writer.close()
+    stored, there = said_and_there(path)
+    assert stored == there == [("train", 0, "one", status, 1, 3, 4, right)]
 
 
 def test_a_changed_tally_is_refused_and_not_made_good_by_adding_to_it(tmp_path):

@@ -21,6 +21,11 @@ def alone(code: str) -> bool:
     return traits(code).alone
 
 
+@pytest.mark.parametrize("name", ["__abs__", "__doc__", "__enter__", "__iter__", "__or__", "__slots__", "__xor__"])
+def test_a_special_name_that_leads_nowhere_is_no_reason_to_run_alone(name):
+    assert not alone(f"x.{name}")
+
+
 @pytest.mark.parametrize(
     "name",
     "__import__ Formatter getattr get_field Template vars convert_field mro tb_next ABCMeta ForwardRef get_type_hints"

@@ -87,6 +87,8 @@ def test_hours_are_unknown_until_measured_and_then_as_measured():
     searches = [search(), search(1)]
     assert figures(searches)["hours, search"].value is None
     assert "unknown until measured" in figures(searches)["hours, finetuning"].how
+    unfinished = Measured(1, completions=133, completion_tokens=1330, seconds=3600, examples=98)
+    assert "unknown until measured" in figures(searches, unfinished)["hours, finetuning"].how
     measured = Measured(1, completions=133, completion_tokens=1330, seconds=3600, examples=98, finetune_seconds=1800)
     found = figures(searches, measured)
     assert found["hours, search"].value == pytest.approx(2.0)

@@ -1,6 +1,7 @@
 """What a run found for a task, of finished and stopped runs, with known, hidden and missing answers."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -118,6 +119,16 @@ def test_what_was_learnt_from_a_program_is_told_by_the_data_of_the_run(finished)
     assert taught["why"] in [why for each in learnt for why in each["why"]]
     last = next(each for each in seen_in(finished, "quiz").found)
     assert json.loads(shown(finished, "quiz", last.program.key)[1])["learnt"] == []
+
+
+def test_data_that_does_not_say_why_a_program_was_chosen_is_told_without_it(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    data = copy / "data/1/examples.jsonl"
+    rows = [json.loads(line) for line in data.read_text().splitlines()]
+    taught = next(row for row in rows if row["task"] == "flip")
+    data.write_text("".join(json.dumps({**row, "why": ""}) + "\n" for row in rows))
+    text, _ = shown(copy, "flip", taught["program"])
+    assert re.search(r"used in the finetuning before train iteration 1: \d examples? \(\w+\)$", text, re.MULTILINE)
 
 
 def test_damaged_data_is_named(finished, tmp_path):
