@@ -134,6 +134,12 @@ def test_a_failure_s_texts_are_cut():
     assert failure(f"{renamed}; raise K")[0] == "Exception"
 
 
+def test_a_look_that_finds_nothing_ends_no_worker():
+    busy = "def transform(x):\n    for _ in range(3 * 10 ** 7): pass\n    return x"  # longer than LOOK_SECONDS
+    kinds = [(kind, place) for kind, place, _, _ in of(busy, ECHO)]
+    assert kinds == [(VALUE, 0), (DONE, 0), (CLEAN, 0), (VALUE, 1), (DONE, 1), (CLEAN, 1), (STOP, 1)]
+
+
 def test_a_program_that_does_not_compile_names_its_line():
     assert loading("x = 1\nif x\n    y = 2")[:1] + loading("x = 1\nif x\n    y = 2")[2:] == [
         "SyntaxError",
