@@ -11,7 +11,7 @@ ENGINE ?= .venv-engine
 # Unsloth; several GB with the CUDA build of torch that pip takes by default.
 UNSLOTH ?= .venv-unsloth
 
-.PHONY: demo test test-fast test-slow test-engine test-unsloth lint format bench bench-sandbox bench-scale bench-gpu mutants clean distclean
+.PHONY: demo test test-fast test-slow test-engine test-unsloth lint format bench bench-sandbox bench-scale bench-loop bench-gpu mutants clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run demo runs/demo
@@ -52,6 +52,9 @@ bench-sandbox: $(READY)
 
 bench-scale: $(READY)
 	$(BIN)/python -m benchmarks.scale
+
+bench-loop: $(READY)
+	$(BIN)/python -m benchmarks.loop
 
 bench-gpu: $(READY)
 	$(BIN)/python -m benchmarks.gpu
