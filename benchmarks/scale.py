@@ -49,6 +49,9 @@ from soar.session import open_run
 from soar.types import Completion, Execution, Failure, Origin, Output, Task
 
 TASKS, IN_FLIGHT, AT_ONCE = 400, 64, 512
+TOGETHER = 8
+"""Tasks whose programs arrive side by side: a search has many in flight, so that one transaction stores many rows."""
+
 CONFIG = """
 seed = 0
 [lm]
@@ -126,24 +129,25 @@ def places(task_id: str, half: int, *, samples_only: bool) -> Iterator[Origin]:
 async def fill(writer: ArchiveWriter, tasks: Sequence[Task], half: int) -> tuple[int, float]:
     """Store a search of all tasks, of the last ones their samples; return the programs, and the seconds of storing."""
     chance, stored, seconds = random.Random(0), 0, 0.0
-    drawn = texts(chance)
-    for number, task in enumerate(tasks):
-        unfinished = number >= len(tasks) - IN_FLIGHT
+    drawn, unfinished = texts(chance), {task.id for task in tasks[-IN_FLIGHT:]}
+    for begin in range(0, len(tasks), TOGETHER):
+        together = tasks[begin : begin + TOGETHER]
         made = [
-            (origin, *next(drawn), execution(task, chance)) for origin in places(task.id, half, samples_only=unfinished)
+            (task, origin, *next(drawn), execution(task, chance))
+            for task in together
+            for origin in places(task.id, half, samples_only=task.id in unfinished)
         ]
         begun = time.monotonic()
         turns = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(_store(writer, task, turns, *each) for each in made))
-        if not unfinished:
-            await writer.add([SearchedRow("train", 0, task.id)])
+        await asyncio.gather(*(_store(writer, turns, *each) for each in made))
+        await writer.add([SearchedRow("train", 0, task.id) for task in together if task.id not in unfinished])
         seconds += time.monotonic() - begun
         stored += len(made)
     return stored, seconds
 
 
 async def _store(
-    writer: ArchiveWriter, task: Task, turns: asyncio.Semaphore, origin: Origin, code: str, reply: str, done: Execution
+    writer: ArchiveWriter, turns: asyncio.Semaphore, task: Task, origin: Origin, code: str, reply: str, done: Execution
 ) -> None:
     async with turns:
         parents = () if origin.phase == "sample" else (f"train/0/{task.id}/sample/0/0/0",)
