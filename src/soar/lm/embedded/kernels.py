@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-# nogil, since several threads decode at once.
+# nogil, since several threads decode at once; fastmath, since sums are vectorized only if their order is free;
+# NumPy's errors, since a test for zero before every division would keep loops from being vectorized too.
 compiled: Any = numba.njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
 
 LOG2_E, LN_2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
@@ -22,6 +23,7 @@ GOLDEN, TINY, ONE_64 = np.uint64(0x9E3779B97F4A7C15), np.float64(2.0**-53), np.f
 RAREST = 1e-200
 """Sequences less probable than this never enter a race, except the one that arrives with its prefix."""
 
+# Of the exponential's series: its argument is at most ln(2) / 2, where the next term is as small as a float's rounding.
 C2, C3, C4, C5, C6 = (np.float32(1 / factorial) for factorial in (2, 6, 24, 120, 720))
 
 
@@ -32,6 +34,7 @@ def exp(x: np.float32) -> np.float32:
     power = np.floor(held * LOG2_E + HALF)
     rest = held - power * LN_2
     series = ONE + rest * (ONE + rest * (C2 + rest * (C3 + rest * (C4 + rest * (C5 + rest * C6)))))
+    # Two to the power of `power`, written into the exponent's bits of a float.
     return series * np.int32((np.int32(power) + 127) << 23).view(np.float32)
 
 
@@ -139,6 +142,7 @@ def attend(
     scale = np.float32(1 / np.sqrt(size))
     query = np.empty(size, np.float32)
     weights = np.empty(length + own_keys.shape[2], np.float32)
+    # Heads outside, so that a head's part of the prompt, which all rows read, stays in the processor's cache.
     for head in range(kv_heads):
         for row in range(len(slots)):
             count, key_at = counts[row], (heads + head) * size
@@ -166,6 +170,7 @@ def _rotate(state: Floats, cosine: Floats, sine: Floats, scale: np.float32, out:
 @compiled
 def _score(query: Floats, keys: Floats, own: Floats, count: int, scores: Floats) -> None:
     """Write the query's products with the prompt's keys ``(size, length)``, then with its own ``(count, size)``."""
+    # A prompt's keys are stored by dimension, so that the inner loop runs over many tokens; own tokens are few.
     size, length = keys.shape
     for i in range(length):
         scores[i] = np.float32(0)
@@ -187,6 +192,7 @@ def _score(query: Floats, keys: Floats, own: Floats, count: int, scores: Floats)
 @compiled
 def _exponentiate(scores: Floats, count: int) -> np.float32:
     """Turn the first `count` scores into weights, the largest 1, in place; return their sum."""
+    # Less the largest, so that no exponential overflows.
     top = scores[0]
     for i in range(count):
         top = max(top, scores[i])
@@ -287,7 +293,7 @@ def _token_at(wanted: float, weights: Floats) -> int:
     before, chosen = 0.0, 0
     for token in range(len(weights)):
         if weights[token] > 0:
-            chosen = token
+            chosen = token  # the last one possible, should rounding keep the sum below what is wanted
             if before + weights[token] > wanted:
                 break
             before += weights[token]
@@ -305,7 +311,7 @@ def uniforms(seeds: NDArray[np.uint64], places: NDArray[np.uint64]) -> NDArray[n
 
 @compiled
 def _uniform(bits: np.uint64) -> float:
-    """Return a number in [0, 1) made of 64 random bits."""
+    """Return a number in [0, 1) made of 64 random bits: of the upper 53, which a 64-bit float holds exactly."""
     return np.float64(bits >> np.uint64(11)) * TINY
 
 
