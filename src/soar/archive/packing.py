@@ -22,8 +22,9 @@ RAW, PACKED, SPLICED = b"\x00", b"\x01", b"\x02"
 """The first byte of a stored text says what follows: UTF-8; a Zstandard frame made with the dictionary; or four bytes
 that say before which character of the rest the program belongs, then the rest, stored likewise."""
 
-LEVEL = 3
-"""Higher levels take two to five times as long and make a program only a twentieth smaller."""
+LEVEL = 4
+"""A program of 2 KB takes 15 µs and 610 bytes; level 3 takes 9 and 647, level 5 27 and 600. The interpreter lock is
+free meanwhile."""
 
 SHORT = 32
 """Shorter outputs are stored as they are: packing would hardly shorten them."""
