@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from soar.archive.checks import COLUMNS, Part, add_counts, checksum, checksum_sql
 from soar.archive.packing import pack_all, pack_outputs, pack_without, stored_name
@@ -92,13 +93,19 @@ def _insert_completion(connection: sqlite3.Connection, stored: Stored, row: Comp
     o, c, name = row.origin, row.completion, stored_name(row.code_hash)
     values = (
         *(o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, o.index),
-        *(json.dumps(row.parents), json.dumps(row.prompt_detail), text, c.finish_reason),
+        *(_listed(row.parents), json.dumps(row.prompt_detail) if row.prompt_detail else "{}", text, c.finish_reason),
         *(c.prompt_tokens, c.completion_tokens, float(c.seconds), row.status, name),
     )
     part: Part = ("completions", o.stage, o.iteration, o.task_id, o.phase, o.island)
     if _insert_checked(connection, stored, part, values):
         ended = (o.stage, o.iteration, o.task_id, row.status)
         stored.tallies.completion(connection, ended, name, (c.prompt_tokens, c.completion_tokens))
+
+
+@lru_cache(maxsize=1 << 10)
+def _listed(parents: tuple[str, ...]) -> str:
+    """Return parents as they are stored. Cached: the completions of one call share them."""
+    return json.dumps(parents)
 
 
 def _insert_execution(connection: sqlite3.Connection, stored: Stored, row: ExecutionRow) -> None:
