@@ -8,7 +8,8 @@ numbers that a cheap function draws), examples are chosen and written, and one m
 same command. A first try: ``--tasks 40 --programs 200 --interruptions 4``.
 
 Printed at the end, and appended to DIR/log.jsonl: wall time, the most memory that all processes of the run held at
-once, seconds from each resume to its first new row, and a digest of what came out (completions, executions, answers,
+once, seconds from each resume to its first new row, seconds of searching and learning (the run's own count, without
+sessions that were killed), and a digest of what came out (completions, executions, answers,
 examples), which must not depend on the interruptions. Another run in the same folder compares itself with the last.
 """
 
