@@ -9,8 +9,8 @@ same command. A first try: ``--tasks 40 --programs 200 --interruptions 4``.
 
 Printed at the end, and appended to DIR/log.jsonl: wall time, the most memory that all processes of the run held at
 once, seconds from each resume to its first new row, seconds of searching and learning (the run's own count, without
-sessions that were killed), and a digest of what came out (completions, executions, answers,
-examples), which must not depend on the interruptions. Another run in the same folder compares itself with the last.
+sessions that were killed), and a digest of what came out (completions, executions, answers, examples), which must not
+depend on the interruptions. Another run in the same folder compares itself with the last.
 """
 
 import argparse
@@ -24,9 +24,9 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +34,12 @@ import numpy as np
 
 from benchmarks.programs import read_programs
 from benchmarks.scale import WORDS
+from benchmarks.searches import search_config
 from soar.learning.dedup import by_similarity
 from soar.learning.embed import DIMENSIONS
 from soar.types import Completion, Program, Task
 
 CONFIG = """
-seed = 0
-[lm]
-backend = "scripted"
-model = "benchmarks.full_size:reply"
-[prompt]
-rendering = "chat"
-[search]
-samples = {half}
-refinements = {half}
-samples_per_request = 50
 [learning]
 pooled_deduplicate = "benchmarks.full_size:by_drawn_vectors"
 [finetune]
@@ -179,28 +170,30 @@ def digests(run: Path) -> dict[str, str]:
     }
     with closing(sqlite3.connect(f"file:{run / 'archive.sqlite'}?mode=ro", uri=True)) as connection:
         for name, sql in statements.items():
-            digest = hashlib.blake2b(digest_size=8)
-            for row in connection.execute(sql):
-                digest.update(repr(row).encode())
-            found[name] = digest.hexdigest()
+            found[name] = digest(repr(row).encode() for row in connection.execute(sql))
     for name in ("answers", "data"):
-        digest = hashlib.blake2b(digest_size=8)
-        for path in sorted(path for path in (run / name).rglob("*") if path.is_file()):
-            digest.update(path.relative_to(run).as_posix().encode())
-            with path.open("rb") as file:
-                for block in iter(partial(file.read, 1 << 20), b""):
-                    digest.update(block)
-        found[name] = digest.hexdigest()
+        files = sorted(path for path in (run / name).rglob("*") if path.is_file())
+        found[name] = digest(part for path in files for part in (path.name.encode(), path.read_bytes()))
     return found
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """Return 16 hex digits that name the parts, one after the other."""
+    whole = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        whole.update(part)
+    return whole.hexdigest()
 
 
 def measure(folder: Path, tasks: int, programs: int, interruptions: int) -> dict[str, Any]:
     """Make the run in a folder; return what it took and what came out."""
     path = folder / f"run-{int(time.time())}"
     given = folder / "full.toml"
-    given.write_text(CONFIG.format(half=programs // 2, tasks=tasks), encoding="utf-8")
+    given.write_text(
+        search_config("benchmarks.full_size:reply", programs // 2) + CONFIG.format(tasks=tasks), encoding="utf-8"
+    )
     command = [sys.executable, "-m", "soar", "run", str(given), str(path)]
-    total = tasks * programs
+    total = tasks * 2 * (programs // 2)
     sessions: list[dict[str, Any]] = []
     for number in range(interruptions + 1):
         until = total * (number + 1) // (interruptions + 1) if number < interruptions else None

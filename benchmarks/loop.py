@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.programs import read_programs
+from benchmarks.searches import search_config
 from soar.config import load_config
 from soar.protocols import Contract
 from soar.session import run
@@ -25,18 +26,8 @@ from soar.types import Completion, Execution, Value
 
 PER_TASK, SIZES = 250, (24, 384)
 CONFIG = """
-seed = 0
-[lm]
-backend = "scripted"
-model = "benchmarks.loop:reply"
-[prompt]
-rendering = "chat"
 [executor]
 kind = "benchmarks.loop:Instant"
-[search]
-samples = {half}
-refinements = {half}
-samples_per_request = 50
 [[stages]]
 name = "train"
 source = "arc1-training"
@@ -86,7 +77,9 @@ def per_program(tasks: int) -> float:
     """Search so many tasks; return the CPU milliseconds per program, without the model's and the executor's."""
     with tempfile.TemporaryDirectory() as folder:
         given = Path(folder) / "loop.toml"
-        given.write_text(CONFIG.format(half=PER_TASK // 2, tasks=tasks), encoding="utf-8")
+        given.write_text(
+            search_config("benchmarks.loop:reply", PER_TASK // 2) + CONFIG.format(tasks=tasks), encoding="utf-8"
+        )
         config = load_config(given)
         spent[0], begun = 0.0, time.process_time()
         asyncio.run(run(config, Path(folder) / "run", Console(quiet=True)))

@@ -38,6 +38,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.programs import FILE
+from benchmarks.searches import search_config
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import CompletionRow, SearchedRow, code_hash, execution_row
 from soar.archive.writer import ArchiveWriter
@@ -53,16 +54,6 @@ TOGETHER = 8
 """Tasks whose programs arrive side by side: a search has many in flight, so that one transaction stores many rows."""
 
 CONFIG = """
-seed = 0
-[lm]
-backend = "scripted"
-model = "benchmarks.scale:first_call"
-[prompt]
-rendering = "chat"
-[search]
-samples = {half}
-refinements = {half}
-samples_per_request = 50
 islands = 4
 completions_per_refinement = 4
 enough = 0
@@ -196,7 +187,10 @@ async def measure(folder: Path, programs: int) -> dict[str, float]:
     """Fill a run directory and ask it everything."""
     half = max(4, round(programs / (2 * TASKS - IN_FLIGHT)))
     path, given = folder / "run", folder / "scale.toml"
-    given.write_text(CONFIG.format(half=half, tasks=TASKS, in_flight=IN_FLIGHT))
+    given.write_text(
+        search_config("benchmarks.scale:first_call", half) + CONFIG.format(tasks=TASKS, in_flight=IN_FLIGHT),
+        encoding="utf-8",
+    )
     config = load_config(given)
     async with open_run(config, path, lambda _: None, print) as run:
         await run.writer.begin("train", 0)
