@@ -15,6 +15,7 @@ process of its own where a user would:
     learning      seconds to choose examples from all programs, greedy-diverse, 50 a task
     answers       seconds from the last program to the search's answers, when it ends
     finished      seconds of `soar report --json` afterwards
+    page          seconds of `soar report --html` then; what `soar run` says at its end is chosen in the same way
 
 ``--json FILE`` appends a line; what stands there already is shown above it. A small archive first: ``--programs 4000``.
 """
@@ -69,7 +70,7 @@ answers = "known"
 """
 COLUMNS = (
     *("programs", "rows/s", "bytes", "status", "report", "report MB"),
-    *("line ms", "resume", "learning", "answers", "finished"),
+    *("line ms", "resume", "learning", "answers", "finished", "page"),
 )
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "rd", "lis", "tam", "ve", "nous")]
 
@@ -204,16 +205,24 @@ async def measure(folder: Path, programs: int) -> dict[str, float]:
     async with open_run(config, path, lambda _: None, print) as run:
         answers = await finish(run)
     finished, _ = timed("report", str(path), "--json")
+    page, _ = timed("report", str(path), "--html", str(folder / "report.html"))
     stages = stored, 2 * stored / seconds, size / stored, status, report, memory
-    return dict(zip(COLUMNS, (*stages, line, resumed, learning, answers, finished), strict=True))
+    return dict(zip(COLUMNS, (*stages, line, resumed, learning, answers, finished, page), strict=True))
 
 
 def table(rows: Sequence[dict[str, float]]) -> Table:
     """Return lines of figures as a table."""
     shown = Table(*COLUMNS, box=SIMPLE_HEAD)
     for row in rows:
-        shown.add_row(*(f"{row[name]:,.0f}" if row[name] >= 100 else f"{row[name]:.2g}" for name in COLUMNS))
+        shown.add_row(*(_figure(row.get(name)) for name in COLUMNS))
     return shown
+
+
+def _figure(value: float | None) -> str:
+    """Return a figure as text; None is one that an older line lacks."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def main() -> None:

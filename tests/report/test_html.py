@@ -21,7 +21,7 @@ from soar.report.html.searches import FAILURES, failures
 from soar.report.html.telling import telling
 from soar.report.html.values import drawn, verdict
 from soar.report.metrics import report
-from soar.report.overview import FailureKind, Telling, _keep, _Seen, overview
+from soar.report.overview import FailureKind, Telling, overview
 from soar.scoring import solves
 from soar.types import Example, Failure, Origin, Program, Task
 
@@ -203,15 +203,6 @@ def test_failures_are_counted_by_kind(view, seen):
         status for record in seen.records for status in record["status"] if status not in WITH_CODE
     }
     assert next(each.example for each in seen.failures if each.name == "ValueError") == HOSTILE
-
-
-def test_a_program_that_is_right_on_some_pairs_makes_its_task_partly_solved():
-    for accuracy, partly in ((0.0, False), (1 / 3, True), (1.0, True)):
-        kept = _Seen(Task("t", (), ()))
-        program = Program(Origin("s", 0, "t", "sample", 0, 0, 0), "code", (), (), accuracy)
-        _keep(kept, kept.task, program, fits=False)
-        assert kept.partly is partly
-        assert ("near" in kept.best) is partly
 
 
 def test_the_label_of_an_output_says_what_is_known_of_it():

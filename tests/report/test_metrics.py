@@ -5,12 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from soar.report.digest import digest
 from soar.report.metrics import pass_at_k
 from soar.report.task_results import TaskResult
+from soar.types import Task
 
 
 def result(sampled, right):
-    return TaskResult("t", sampled, sampled, sampled, right > 0, right > 0, (right > 0,), right > 0, sampled, right, {})
+    solved, nothing = right > 0, digest(Task("t", (), ()), [])
+    return TaskResult("t", sampled, sampled, sampled, solved, (solved,), solved, sampled, right, {}, nothing)
 
 
 @given(st.integers(1, 7).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))

@@ -14,6 +14,7 @@ from typing import Any
 
 from soar.archive.checks import COLUMNS, KEYS
 from soar.archive.held import CheckedRows, Columns
+from soar.archive.refusal import damaged
 from soar.archive.rows import CompletionRow, ExecutionRow, IterationRow, SearchTotals, code_hash, decode_output
 from soar.archive.schema import SINCE
 from soar.archive.tallies import TALLIED, WITH_CODE
@@ -21,6 +22,7 @@ from soar.types import Completion, Origin, Phase, Program, Written
 
 PAIRS = ("train", "test")
 _PLACE = "stage = ? AND iteration = ? AND task_id = ? AND phase = ? AND island = ?"
+_AT_ITS_PLACE = "c.iteration = ? AND c.task_id = ? AND c.phase = ? AND c.island = ? AND c.step = ? AND c.place = ?"
 _WITH_EXECUTIONS = (
     "FROM completions c LEFT JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash WHERE c.stage = ?"
 )
@@ -125,6 +127,17 @@ class ArchiveReader:
             stored = self._tables.outputs(chain.from_iterable(each["train"] + each["test"] for _, each in done))
             text = self._tables.form.output
             return sorted((_program(row, each, stored, text) for row, each in done), key=_search_order)
+
+    def program(self, origin: Origin) -> Program:
+        """Return the executed program at one place of a search; `StoreError` if the archive has none there."""
+        place = (origin.stage, origin.iteration, origin.task_id, origin.phase, origin.island, origin.step, origin.index)
+        with self._tables.reading():
+            found = list(self._tables.with_executions(f"{_WITH_EXECUTIONS} AND {_AT_ITS_PLACE}", place))
+            row, done = found[0] if len(found) == 1 else ({}, None)
+            if done is None:
+                raise damaged(self._tables.path, f"the program {origin.key} is missing")
+            stored = self._tables.outputs(done["train"] + done["test"])
+            return _program(row, done, stored, self._tables.form.output)
 
     def last_finetuning(self) -> float | None:
         """Return the seconds of the latest finetuning, None before the first."""

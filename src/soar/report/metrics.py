@@ -4,17 +4,22 @@ Knows scores and counts; does not know how they are shown. Safe while the run is
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from soar.archive.rows import IterationRow
 from soar.budget import Tokens
 from soar.report.task_results import TaskResult, judge, kept
 from soar.report.view import RunView
 from soar.run import Step
-from soar.types import Program, Task
 
-Note: TypeAlias = Callable[[Step, Task, Sequence[Program], TaskResult], None]
+
+class SearchResults(NamedTuple):
+    """A search that has begun, and what it reached on each of its stage's tasks, in their order."""
+
+    step: Step
+    row: IterationRow
+    results: Sequence[TaskResult]
 
 
 def pass_at_k(results: Sequence[TaskResult], samples: int) -> dict[str, float | None]:
@@ -80,32 +85,36 @@ def _total(values: Iterable[int]) -> int:
     return sum(int(value) for value in values)
 
 
-def _read(view: RunView, step: Step, note: Note | None) -> list[TaskResult]:
-    """Return the results of one search, computed from all its programs, and call `note` with these."""
-    results = []
-    for task in view.tasks[step.stage.name]:
-        programs = view.reader.programs(task.id, *step.key)
-        result, _ = judge(view.reader, step, task, view.answering, programs)
-        results.append(result)
-        if note:
-            note(step, task, programs, result)
-    return results
-
-
-def report(view: RunView, note: Note | None = None) -> dict[str, Any]:
-    """Return the object of ``soar report --json``, with a record for every search that has begun. `note` is called for
-    each search and task with its programs, so that a caller who needs more of them need not read them again."""
+def search_results(view: RunView) -> list[SearchResults]:
+    """Return the results of every search that has begun: those kept of a finished one, else computed from all its
+    programs."""
     begun = {(row.stage, row.iteration): row for row in view.reader.iterations()}
+    return [
+        SearchResults(step, begun[step.key], _results(view, step, finished=begun[step.key].finished))
+        for step in view.plan
+        if step.key in begun
+    ]
+
+
+def _results(view: RunView, step: Step, *, finished: bool) -> list[TaskResult]:
+    found = kept(view, step) if finished else None
+    return found or [
+        judge(view.reader, step, task, view.answering, view.reader.programs(task.id, *step.key))[0]
+        for task in view.tasks[step.stage.name]
+    ]
+
+
+def report(view: RunView) -> dict[str, Any]:
+    """Return the object of ``soar report --json``, with a record for every search that has begun."""
+    return report_of(view, search_results(view))
+
+
+def report_of(view: RunView, searches: Sequence[SearchResults]) -> dict[str, Any]:
+    """Return the object of ``soar report --json`` of searches whose results have been read."""
     solved: dict[str, set[str]] = {}
     records = []
-    for step in view.plan:
-        if step.key not in begun:
-            continue
-        # `note` needs the programs themselves, which kept results lack.
-        results = None if note or not begun[step.key].finished else kept(view, step)
-        if results is None:
-            results = _read(view, step, note)
+    for step, row, results in searches:
         before = solved.setdefault(step.stage.name, set())
-        records.append(iteration_record(view, step, begun[step.key], results, set(before)))
+        records.append(iteration_record(view, step, row, results, set(before)))
         before |= {result.task_id for result in results if result.solved}
     return {"version": 1, "iterations": records, "requests": view.reader.requests(), "leaks": view.leaks}

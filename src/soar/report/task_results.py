@@ -13,31 +13,37 @@ from typing import Any
 from soar.archive.reader import ArchiveReader
 from soar.domains.task_set import task_set_hash
 from soar.ensemble import Answering, Ballot
+from soar.report.digest import Digest, digest, from_json
 from soar.report.view import RunView
 from soar.run import RunDirectory, Step
 from soar.scoring import oracle, score, solves
 from soar.types import Program, Task, content_hash
 
-VERSION = 1
+VERSION = 2
 """Raise it whenever a field or its meaning changes, so that results kept by an older version are computed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
     """What one search reached on one task. Score fields are None if the task's answers are not known; `filtered`
-    counts the programs that may neither vote nor teach, by reason."""
+    counts the programs that may neither vote nor teach, by reason; `digest` is what is shown of the programs."""
 
     task_id: str
     completions: int
     programs: int
     distinct: int
-    solved_train_pairs: bool
     solved: bool | None
     matched: tuple[bool, ...] | None
     oracle: bool | None
     sampled: int
     sampled_right: int
     filtered: Mapping[str, int]
+    digest: Digest
+
+    @property
+    def solved_train_pairs(self) -> bool:
+        """Whether a program is right on all training pairs."""
+        return self.digest.fitting > 0
 
 
 def judge(
@@ -45,8 +51,7 @@ def judge(
 ) -> tuple[TaskResult, list[Ballot]]:
     """Return what one search reached on one task, computed from its programs, and its ballots, heaviest first."""
     completions, sampled = reader.completion_counts(*step.key, task.id)
-    hidden = task.without_answers()
-    ballots, fallen = answering.vote(hidden, programs)
+    ballots, fallen = answering.vote(task.without_answers(), programs)
     scored = score(task, [ballot.outputs for ballot in ballots]) if task.answered else None
     right = [p for p in programs if p.origin.phase == "sample" and solves(task, p)] if task.answered else []
     result = TaskResult(
@@ -54,13 +59,13 @@ def judge(
         completions=completions,
         programs=len(programs),
         distinct=len({program.code for program in programs}),
-        solved_train_pairs=any(solves(hidden, program) for program in programs),
         solved=scored.solved if scored else None,
         matched=scored.matched if scored else None,
         oracle=oracle(task, programs) if task.answered else None,
         sampled=sampled,
         sampled_right=len(right),
         filtered=fallen,
+        digest=digest(task, programs),
     )
     return result, ballots
 
@@ -102,4 +107,5 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def _result(row: Mapping[str, Any]) -> TaskResult:
-    return TaskResult(**{**row, "matched": None if row["matched"] is None else tuple(row["matched"])})
+    matched = None if row["matched"] is None else tuple(row["matched"])
+    return TaskResult(**{**row, "matched": matched, "digest": from_json(row["digest"])})

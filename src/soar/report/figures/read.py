@@ -10,11 +10,8 @@ from typing import Any
 from soar.report.figures.anytime import Search, Track, track
 from soar.report.figures.diversity import Distances, distance
 from soar.report.figures.point import Drawn
-from soar.report.metrics import report
-from soar.report.task_results import TaskResult
+from soar.report.metrics import report_of, search_results
 from soar.report.view import RunView
-from soar.run import Step
-from soar.types import Program, Task
 
 
 @dataclass(frozen=True)
@@ -33,20 +30,21 @@ class Reading:
 
 def read(view: RunView, run: Drawn) -> Reading:
     """Read all programs of a run once. Keeps nothing of an unfinished search: its score is not final."""
-    done = {(row.stage, row.iteration): row.seconds for row in view.reader.iterations() if row.finished}
+    searches = search_results(view)
     tracks: defaultdict[tuple[str, int], list[Track]] = defaultdict(list)
     distances: defaultdict[tuple[str, int], list[tuple[bool, float]]] = defaultdict(list)
-
-    def note(step: Step, task: Task, programs: Sequence[Program], result: TaskResult) -> None:
-        if step.key not in done or result.solved is None:
-            return
-        tracks[step.key].append(track(task, programs, view.reader.tokens(task.id, *step.key), view.answering))
-        apart = distance([program.code for program in programs], *step.key, task.id)
-        if apart is not None:
-            distances[step.key].append((result.solved, apart))
-
-    records = report(view, note)["iterations"]
-    finished = [record for record in records if (record["stage"], record["iteration"]) in done]
+    done = {step.key: row.seconds for step, row, _ in searches if row.finished}
+    for step, row, results in searches:
+        for task, result in zip(view.tasks[step.stage.name], results, strict=True) if row.finished else ():
+            if result.solved is None:
+                continue
+            programs = view.reader.programs(task.id, *step.key)
+            tracks[step.key].append(track(task, programs, view.reader.tokens(task.id, *step.key), view.answering))
+            apart = distance([program.code for program in programs], *step.key, task.id)
+            if apart is not None:
+                distances[step.key].append((result.solved, apart))
+    records = report_of(view, searches)["iterations"]
+    finished = [record for record in records if record["finished"]]
     return Reading(
         run=run,
         records=finished,
