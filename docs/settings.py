@@ -33,8 +33,9 @@ NAMED = {
 HEAD = """# Every setting
 
 Made from the code by `python docs/settings.py`; a test keeps it so. A configuration is TOML; `soar run CONFIG --set
-section.key=value` changes one setting. What a run was started with is frozen in its directory, but for the settings
-marked *free*: no result depends on them, and a run may resume with other values.
+section.key=value` changes one setting. What a run was started with is frozen in its directory. Settings marked *free*
+may have another value when it resumes: no result depends on them. Those marked *place* may name another place if the
+same tasks, or the same weights, are there; the run then remembers it.
 """
 
 
@@ -66,9 +67,10 @@ def _table(section: type[BaseModel], only: set[str] | None = None) -> Iterator[s
     rows = []
     for name, field in section.model_fields.items():
         if only is None or name in only:
-            free = isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("free")
+            marks = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+            mark = "*place*" if marks.get("location") else "*free*" if marks.get("free") else ""
             kind = _names(NAMED[name]) if name in NAMED else _type(field.annotation)
-            rows.append(f"| `{name}` | {kind} | {_default(field)} | {'*free*' if free else ''} |")
+            rows.append(f"| `{name}` | {kind} | {_default(field)} | {mark} |")
     if rows:
         yield "| key | value | default | |\n|---|---|---|---|"
         yield from rows

@@ -1,55 +1,8 @@
 import pytest
 
-from soar.errors import ConfigError, DataError, StoreError
+from soar.errors import ConfigError, StoreError
 from soar.files import is_published, publish, write_atomically
-from soar.run import RunDirectory, Stage, differences, freeze, locked, steps, superseded, theta0_of
-
-MANIFEST = {"model": {"name": "a"}, "tasks": {"train": {"hash": "x", "ids": ["1", "2"]}}, "versions": {"soar": "1"}}
-
-
-CONFIG = {"seed": 4, "search": {"samples": 3000}, "lm": {"base_url": "http://a/v1"}}
-
-
-def test_a_run_goes_on_with_what_it_was_begun_with(tmp_path):
-    with locked(tmp_path / "run") as directory:
-        assert not directory.begun
-        freeze(directory, CONFIG, MANIFEST)
-        assert directory.begun
-        later = {**MANIFEST, "versions": {"soar": "2"}}
-        assert freeze(directory, CONFIG, later, then=directory.config()) == []
-    assert RunDirectory(tmp_path / "run").config() == CONFIG
-    assert RunDirectory(tmp_path / "run").manifest() == MANIFEST
-
-
-def test_another_configuration_is_refused_with_the_difference(tmp_path):
-    with locked(tmp_path / "run") as directory:
-        freeze(directory, CONFIG, MANIFEST)
-        with pytest.raises(ConfigError, match=r"search\.samples was 3000, now 7; seed was 4, now 1"):
-            freeze(directory, {**CONFIG, "seed": 1, "search": {"samples": 7}}, MANIFEST, then=directory.config())
-
-
-def test_what_no_result_depends_on_may_change_and_is_said(tmp_path):
-    with locked(tmp_path / "run") as directory:
-        freeze(directory, CONFIG, MANIFEST)
-        moved = {**CONFIG, "lm": {"base_url": "http://b/v1"}}
-        said = freeze(directory, moved, MANIFEST, then=directory.config(), free={"lm.base_url"})
-        assert said == ['lm.base_url was "http://a/v1", now "http://b/v1"']
-        with pytest.raises(ConfigError, match="seed was 4, now 5"):
-            freeze(directory, {**moved, "seed": 5}, MANIFEST, then=directory.config(), free={"lm.base_url"})
-
-
-def test_another_task_set_or_model_is_refused_with_the_difference(tmp_path):
-    with locked(tmp_path / "run") as directory:
-        freeze(directory, CONFIG, MANIFEST)
-        with pytest.raises(DataError, match=r"tasks\.train\.hash was \"x\", now \"y\""):
-            freeze(
-                directory,
-                CONFIG,
-                {**MANIFEST, "tasks": {"train": {"hash": "y", "ids": ["1", "2"]}}},
-                then=directory.config(),
-            )
-        with pytest.raises(DataError, match=r"model\.name was \"a\", now \"b\""):
-            freeze(directory, CONFIG, {**MANIFEST, "model": {"name": "b"}}, then=directory.config())
+from soar.run import RunDirectory, Stage, locked, steps, superseded, theta0_of
 
 
 def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path):
@@ -81,15 +34,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["answers.json"]
     with pytest.raises(StoreError, match="cannot write"):
         write_atomically(path / "below", "three")
-
-
-def test_differences_name_the_leaves():
-    assert differences({"a": [1, 2], "b": 3}, {"a": [1, 5], "c": 4}) == [
-        "a.1 was 2, now 5",
-        "b was 3, now null",
-        "c was null, now 4",
-    ]
-    assert differences({"a": [1]}, {"a": [1]}) == []
 
 
 def test_weights_that_a_later_stage_begins_from_and_the_newest_are_needed():

@@ -20,7 +20,7 @@ from soar.execution.places import Limits
 from soar.learning.settings import LearningSettings
 from soar.run import Stage
 from soar.search.settings import SamplingSettings, SearchSettings
-from soar.settings import FREE, NonNegative, Positive, Section, resolve
+from soar.settings import FREE, LOCATION, NonNegative, Positive, Section, resolve
 
 BACKENDS = {
     "embedded": "soar.lm.embedded:Backend",
@@ -44,8 +44,8 @@ class TasksSettings(Section):
     on, and its reports say so."""
 
     domain: str = "arc"
-    source: str | None = None
-    ids_file: Path | None = None
+    source: str | None = Field(default=None, json_schema_extra=LOCATION)
+    ids_file: Path | None = Field(default=None, json_schema_extra=LOCATION)
     count: Positive | None = None
     strict: bool = Field(default=False, json_schema_extra=FREE)
     allow_leak: bool = False
@@ -76,8 +76,8 @@ class StageSettings(Section):
     """
 
     name: str = "train"
-    source: str | None = None
-    ids_file: Path | None = None
+    source: str | None = Field(default=None, json_schema_extra=LOCATION)
+    ids_file: Path | None = Field(default=None, json_schema_extra=LOCATION)
     count: Positive | None = None
     iterations: Positive = 1
     answers: Literal["known", "hidden"] = "known"
@@ -204,13 +204,26 @@ def validated(raw: Mapping[str, Any], where: str = "configuration") -> Config:
 
 
 def free_settings(config: Config) -> set[str]:
-    """Return the settings, as ``section.key``, that no result depends on: a run may resume with other values."""
+    """Return the settings, as ``section.key`` or ``stages.0.key``, that no result depends on: a run may resume with
+    other values."""
+    return _marked(config, "free")
+
+
+def locations(config: Config) -> set[str]:
+    """Return those of the free settings that say where something is, such as tasks."""
+    return _marked(config, "location")
+
+
+def _marked(config: Config, mark: str) -> set[str]:
+    """Return the settings whose field has a mark."""
+    sections: dict[str, object] = {name: getattr(config, name) for name in type(config).model_fields}
+    sections |= {f"stages.{number}": stage for number, stage in enumerate(config.stages)}
     return {
-        f"{section}.{key}"
-        for section, field in type(config).model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        for key, inner in field.annotation.model_fields.items()
-        if isinstance(inner.json_schema_extra, dict) and inner.json_schema_extra.get("free")
+        f"{name}.{key}"
+        for name, section in sections.items()
+        if isinstance(section, BaseModel)
+        for key, field in type(section).model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get(mark)
     }
 
 

@@ -16,15 +16,13 @@ import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import tomli_w
-
-from soar.errors import ConfigError, DataError, StoreError
+from soar.errors import ConfigError, StoreError
 from soar.files import keep_only, write_atomically
 from soar.types import Task, canonical_json
 
@@ -171,7 +169,7 @@ class RunDirectory:
         if the file was changed."""
         text = self._read("config.toml")
         seal = self._manifest().get(SEAL)
-        if seal is not None and seal.get("config.toml") != _sha256(text):
+        if seal is not None and hash_of(text) not in _known(seal):
             raise self._damaged("config.toml", "it was changed after the run started")
         try:
             return tomllib.loads(text)
@@ -182,7 +180,7 @@ class RunDirectory:
         """Return what the run was started with: versions, model, task sets by stage; errors as for `config`."""
         found = self._manifest()
         seal = found.pop(SEAL, None)
-        if seal is not None and seal.get("manifest") != _sha256(canonical_json(found)):
+        if seal is not None and seal.get("manifest") != hash_of(canonical_json(found)):
             raise self._damaged("manifest.json", "it was changed after the run started")
         return found
 
@@ -249,7 +247,14 @@ def _is_manifest(found: object) -> bool:
     )
 
 
-def _sha256(text: str) -> str:
+def _known(seal: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the hashes that a frozen configuration may have: two, if one was about to replace another."""
+    known = seal.get("config.toml")
+    return known if isinstance(known, list) else [known]
+
+
+def hash_of(text: str) -> str:
+    """Return the hash by which a seal knows a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -299,74 +304,3 @@ def _lock(handle: int, path: Path) -> None:
         raise StoreError(f"{path} is in use by another process: wait for it or stop it") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be locked: {error}; use a local disk") from None
-
-
-def freeze(
-    directory: RunDirectory,
-    config: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    *,
-    then: Mapping[str, Any] | None = None,
-    free: Collection[str] = (),
-) -> list[str]:
-    """Write what a new run is started with; for an existing run, do as `compare`."""
-    changed = compare(directory, config, manifest, then=then, free=free)
-    if then is None:
-        text = tomli_w.dumps(config)
-        seal = {"config.toml": _sha256(text), "manifest": _sha256(canonical_json(manifest))}
-        write_atomically(directory.path / "config.toml", text)
-        write_atomically(directory.path / "manifest.json", json.dumps({**manifest, SEAL: seal}, indent=1))
-    return changed
-
-
-def compare(
-    directory: RunDirectory,
-    config: Mapping[str, Any],
-    manifest: Mapping[str, Any],
-    *,
-    then: Mapping[str, Any] | None = None,
-    free: Collection[str] = (),
-) -> list[str]:
-    """Refuse a configuration, model or task set that differs from what the run was started with; the error says how.
-
-    `then` is the configuration that it was started with, None for a new run. Settings named in `free` may differ, and
-    are returned with their old and new values; the manifest's ``versions`` may differ too.
-    """
-    if then is not None:
-        differing = differences(then, config)
-        kept = [line for line in differing if line.split(" ")[0] in free]
-        _refuse(ConfigError, directory.path, "configuration", [line for line in differing if line not in kept])
-        before = {key: value for key, value in directory.manifest().items() if key != "versions"}
-        now = {key: value for key, value in manifest.items() if key != "versions"}
-        _refuse(DataError, directory.path, "tasks or model", differences(before, now))
-        return kept
-    if directory.archive.exists():
-        raise StoreError(
-            f"{directory.path} has an archive but no manifest.json, which says what it was started with: restore it"
-        )
-    return []
-
-
-def _refuse(error: type[ConfigError] | type[DataError], path: Path, what: str, found: list[str]) -> None:
-    if found:
-        more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-        listed = "; ".join(found[:8])
-        raise error(
-            f"{path} was started with a different {what}: {listed}{more}. Change it back, or start a new run directory"
-        )
-
-
-def differences(then: Any, now: Any, where: str = "") -> list[str]:
-    """Return one sentence per leaf that differs between two JSON values."""
-    if isinstance(then, Mapping) and isinstance(now, Mapping):
-        keys = sorted({*then, *now})
-        return [line for key in keys for line in differences(then.get(key), now.get(key), f"{where}.{key}".strip("."))]
-    if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
-        pairs = enumerate(zip(then, now, strict=True))
-        return [line for place, (a, b) in pairs for line in differences(a, b, f"{where}.{place}")]
-    return [] if then == now else [f"{where} was {_short(then)}, now {_short(now)}"]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."

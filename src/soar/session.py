@@ -18,9 +18,10 @@ from soar import __version__
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter, Tokens
-from soar.config import PARTS, Config, free_settings, validated
+from soar.config import PARTS, Config, free_settings, locations, validated
 from soar.domains.task_set import task_set_hash
-from soar.errors import StoreError
+from soar.errors import DataError, StoreError
+from soar.frozen import compare, freeze, move
 from soar.iterate import Method, Run, iterate
 from soar.method import (
     contract,
@@ -38,7 +39,7 @@ from soar.report.progress import Progress, show_progress
 from soar.report.snapshot import Snapshot, snapshot
 from soar.report.tracking import Track
 from soar.report.view import RunView
-from soar.run import RunDirectory, compare, freeze, in_use, locked, refuse_other, steps
+from soar.run import RunDirectory, in_use, locked, refuse_other, steps
 from soar.signals import until_signal
 from soar.task_sets import leaks, load_task_sets, source_of, tasks_with_ids
 from soar.types import Leaks, Task
@@ -102,7 +103,7 @@ async def open_run(
         with locked(path) as directory:
             if keep := getattr(parts.backend, "keep_in", None):
                 keep(directory.engines)
-            for changed in _check_against_start(config, parts, directory, freeze):
+            for changed in _check_against_start(config, parts, directory, write=True):
                 say(f"resumed with a changed setting: {changed}")
             writer = ArchiveWriter(directory.archive)
             reader = ArchiveReader(directory.archive)
@@ -122,15 +123,19 @@ def open_parts(config: Config, tasks: Mapping[str, Sequence[Task]] | None = None
     return Parts(domain, backend, executors, method, load_task_sets(config, domain) if tasks is None else tasks)
 
 
-def _check_against_start(
-    config: Config, parts: Parts, directory: RunDirectory, how: Callable[..., list[str]]
-) -> list[str]:
-    """Check a run against what it was started with, by `freeze`, or by `compare` if nothing may be written."""
+def _check_against_start(config: Config, parts: Parts, directory: RunDirectory, *, write: bool) -> list[str]:
+    """Check a run against what it was started with, and return the settings that changed; if `write`, write that for a
+    new run, and for another the places of what has moved."""
     domain, backend = parts.domain, parts.backend
     about = manifest(identity(config, backend), parts.tasks, leaks(config, domain, parts.tasks))
     then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
-    changed = how(directory, resolved(config, domain, backend), about, then=then, free=free_settings(config))
+    now = resolved(config, domain, backend)
+    changed = compare(directory, now, about, then=then, free=free_settings(config))
     directory.refuse_lost_archive()
+    if write and then is None:
+        freeze(directory, now, about)
+    elif write and (moved := locations(config) & {line.split(" ")[0] for line in changed}):
+        move(directory, now, moved)
     return changed
 
 
@@ -142,7 +147,7 @@ async def try_parts(config: Config, path: Path | None) -> Parts:
             identity(config, parts.backend)
         else:
             refuse_other(path)
-            _check_against_start(config, parts, RunDirectory(path), compare)
+            _check_against_start(config, parts, RunDirectory(path), write=False)
     return parts
 
 
@@ -183,7 +188,7 @@ def view_run(path: Path) -> Iterator[RunView]:
             path=path,
             plan=steps(config.plan()),
             domain=domain,
-            tasks=tasks_with_ids(config, domain, ids),
+            tasks=_tasks_of(config, domain, ids),
             sources={stage.name: source_of(config.tasks_of(stage.name), domain) for stage in config.stages},
             samples=config.search.samples,
             refinements=config.search.refinements,
@@ -194,6 +199,17 @@ def view_run(path: Path) -> Iterator[RunView]:
         )
     finally:
         reader.close()
+
+
+def _tasks_of(config: Config, domain: Domain, ids: Mapping[str, list[str]]) -> dict[str, list[Task]]:
+    """Return the tasks of a run by stage; `DataError` if they are not where they were."""
+    try:
+        return tasks_with_ids(config, domain, ids)
+    except DataError as error:
+        raise DataError(
+            f"{error}. If the run's tasks have moved, call `soar run CONFIG RUN_DIR` once with their new place"
+            " (tasks.source, or the stage's): the run remembers it, even if there is nothing left to search"
+        ) from None
 
 
 def read_status(path: Path) -> Snapshot | None:

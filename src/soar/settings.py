@@ -29,6 +29,10 @@ class Section(BaseModel):
 FREE: dict[str, Any] = {"free": True}
 """Marks a field (as its `json_schema_extra`) that no result depends on: a run may resume with another value."""
 
+LOCATION: dict[str, Any] = {"free": True, "location": True}
+"""Marks a field that says where something is whose content a run's manifest names by a hash: a run may resume with it
+elsewhere, and then remembers the new place."""
+
 
 def resolve(name: str, choices: Mapping[str, Any], what: str) -> Any:
     """Return the built-in part `name`, or import ``"package.module:name"``; `ConfigError` names the choices.

@@ -20,7 +20,8 @@ from soar.archive.rows import CompletionRow, ExecutionRow, Row, SearchedRow, Uns
 from soar.archive.writer import ArchiveWriter
 from soar.errors import StoreError
 from soar.files import growing, is_published, publish, write_atomically
-from soar.run import freeze, locked
+from soar.frozen import freeze
+from soar.run import locked
 from soar.types import Completion, Origin
 
 MANIFEST = {"model": {}, "tasks": {"train": {"hash": "", "ids": ["t"]}}, "versions": {}}

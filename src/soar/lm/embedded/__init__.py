@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from soar.errors import ConfigError
 from soar.files import sha256
-from soar.settings import Section, require
+from soar.settings import LOCATION, Section, require
 
 if TYPE_CHECKING:
     from soar.lm.embedded.engine import Embedded
@@ -23,7 +25,7 @@ class Backend:
     class Settings(Section):
         """`model` is the name of a shipped model or a folder; None is the shipped model for ARC."""
 
-        model: str | None = None
+        model: str | None = Field(default=None, json_schema_extra=LOCATION)
 
     reads = ("text",)
     rendering = "compact"

@@ -9,7 +9,7 @@ from pydantic import Field
 from soar.lm.openai.client import Limits, OpenAICompatible
 from soar.lm.openai.learnt import Learnt
 from soar.lm.openai.request import check_address
-from soar.settings import FREE, Positive, Section
+from soar.settings import FREE, LOCATION, Positive, Section
 
 if TYPE_CHECKING:
     from soar.lm.openai.adapters import WithAdapter
@@ -29,7 +29,7 @@ class Backend:
         model: str
         base_url: str = Field(json_schema_extra=FREE)
         api_key_env: str | None = Field(default=None, json_schema_extra=FREE)
-        weights: str | None = None
+        weights: str | None = Field(default=None, json_schema_extra=LOCATION)
         concurrency: Positive = Field(default=64, json_schema_extra=FREE)
         deadline_seconds: float = Field(default=600.0, gt=0, json_schema_extra=FREE)
         give_up_seconds: float = Field(default=3600.0, ge=0, json_schema_extra=FREE)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from soar.lm.served.engines import engine_of
 from soar.lm.served.install import interpreter
-from soar.settings import FREE, Positive, Section
+from soar.settings import FREE, LOCATION, Positive, Section
 
 if TYPE_CHECKING:
     from soar.lm.served.engine import Served
@@ -29,7 +29,7 @@ class Backend:
         because a request for several completions holds its seats until the longest is written.
         """
 
-        model: str
+        model: str = Field(json_schema_extra=LOCATION)
         engine: str = "vllm"
         engine_python: str | None = Field(default=None, json_schema_extra=FREE)
         context: Positive | None = None

@@ -4,7 +4,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from soar.settings import Positive, Section, require
+from pydantic import Field
+
+from soar.settings import LOCATION, Positive, Section, require
 
 if TYPE_CHECKING:
     from soar.lm.transformers.engine import Transformers
@@ -21,7 +23,7 @@ class Backend:
         if requests are small, but then a completion depends, by rounding, on what else is in flight.
         """
 
-        model: str
+        model: str = Field(json_schema_extra=LOCATION)
         dtype: Literal["auto", "bfloat16", "float32"] = "auto"
         device: str = "auto"
         context: Positive | None = None

@@ -1,0 +1,68 @@
+"""A run whose tasks have moved is resumed from their new place, and read from there."""
+
+import json
+import shutil
+
+import pytest
+from scripted_runs import search, write_config
+
+from soar.errors import DataError
+from soar.session import view_run
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A configuration, and a run of it of one search that has finished; `known` and `hidden` hold its tasks."""
+    config = write_config(tmp_path)
+    search(config, tmp_path / "run", "stages.0.iterations=1")
+    return config, tmp_path / "run"
+
+
+def moved(config, old, new):
+    """Move a folder of tasks; return the configuration as it is after that."""
+    shutil.move(config.parent / old, config.parent / new)
+    config.write_text(config.read_text().replace(f'{config.parent / old}"', f'{config.parent / new}"'))
+    return config
+
+
+def test_a_finished_run_is_read_from_the_new_place_of_its_tasks_once_it_was_resumed_there(run):
+    config, path = run
+    with view_run(path) as view:
+        before = view.tasks
+    moved(config, "known", "elsewhere")
+    moved(config, "hidden", "elsewhere, too")
+    with pytest.raises(DataError, match=r"no tasks at .*known.*call `soar run CONFIG RUN_DIR` once"), view_run(path):
+        pass
+    search(config, path, "stages.0.iterations=1")
+    with view_run(path) as view:
+        assert view.tasks == before
+        assert view.sources == {
+            "train": str(config.parent / "elsewhere"),
+            "target": str(config.parent / "elsewhere, too"),
+        }
+
+
+def test_other_tasks_at_the_new_place_are_refused(run):
+    config, path = run
+    moved(config, "known", "elsewhere")
+    changed = config.parent / "elsewhere" / "flip.json"
+    task = json.loads(changed.read_text())
+    task["train"][0]["output"][0][0] += 1
+    changed.write_text(json.dumps(task))
+    frozen = (path / "config.toml").read_text()
+    with pytest.raises(DataError, match=r"different tasks or model: tasks\.train\.hash was"):
+        search(config, path, "stages.0.iterations=1")
+    assert (path / "config.toml").read_text() == frozen
+
+
+def test_a_list_of_ids_may_move(tmp_path):
+    config = write_config(tmp_path)
+    (tmp_path / "ids.txt").write_text("flip\nsums\n")
+    overrides = ("stages.0.iterations=1", f"stages.0.ids_file={tmp_path / 'ids.txt'}")
+    search(config, tmp_path / "run", *overrides)
+    shutil.move(tmp_path / "ids.txt", tmp_path / "list.txt")
+    overrides = ("stages.0.iterations=1", f"stages.0.ids_file={tmp_path / 'list.txt'}")
+    search(config, tmp_path / "run", *overrides)
+    with view_run(tmp_path / "run") as view:
+        assert [task.id for task in view.tasks["train"]] == ["flip", "sums"]
+    assert "list.txt" in (tmp_path / "run" / "config.toml").read_text()
