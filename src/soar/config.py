@@ -176,7 +176,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     raw = read_toml(path)
     written = deepcopy(raw)
     for override in overrides:
-        _apply(raw, override)
+        apply_override(raw, override)
     _drop_settings_of_replaced_parts(raw, written)
     return validated(raw, str(path))
 
@@ -263,7 +263,7 @@ def _with_current_names(raw: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _apply(raw: dict[str, Any], override: str) -> None:
+def apply_override(raw: dict[str, Any], override: str) -> None:
     """Set one ``a.b=value`` in place; a value that is not TOML is a plain string."""
     name, equals, text = override.partition("=")
     keys = name.strip().split(".")

@@ -30,6 +30,10 @@ def export(
         list[Path] | None, typer.Option("--with", help="With --submission: this run's programs vote too; repeatable.")
     ] = None,
     stage: Annotated[str | None, typer.Option("--stage", help="The stage to export (default: the last).")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --submission: let programs vote otherwise, answer.key=value; repeatable."),
+    ] = None,
 ) -> None:
     """Write a run's answers or programs to a file; safe while the run is active."""
     from soar import session
@@ -38,13 +42,14 @@ def export(
     from soar.report.export import write_programs, write_submission
 
     given = [each for each in (answers, programs, dataset) if each]
-    if len(given) != 1 or ((challenges or others) and not answers):
+    if len(given) != 1 or ((challenges or others or overrides) and not answers):
         raise ConfigError(
             "give one of --submission FILE, --programs FILE and --dataset DIR;"
-            " --challenges and --with need --submission"
+            " --challenges, --with and --set need --submission"
         )
     with ExitStack() as stack:
-        view, *more = (stack.enter_context(session.view_run(path)) for path in (run_dir, *(others or ())))
+        vote, paths = overrides or (), (run_dir, *(others or ()))
+        view, *more = (stack.enter_context(session.view_run(path, vote)) for path in paths)
         for each in (view, *more):
             refuse_run(given[0], each.path, [*each.sources.values(), *([str(challenges)] if challenges else [])])
         if answers:

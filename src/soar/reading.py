@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     import pandas
 
 
-def open_run(path: str | Path) -> "RunReader":
-    """Return a reader of a run, finished or still active.
+def open_run(path: str | Path, *overrides: str) -> "RunReader":
+    """Return a reader of a run, finished or still active. With `overrides` such as ``"answer.voter=mine:voter"``, its
+    programs vote that way.
 
     `ConfigError` if `path` is no run directory, `StoreError` if the run is damaged or has no archive yet.
     """
-    with session.view_run(Path(path)) as view:
+    with session.view_run(Path(path), overrides) as view:
         return RunReader(Path(path), view)
 
 

@@ -30,6 +30,9 @@ def report(
     stage: Annotated[
         str | None, typer.Option("--stage", help="Stage whose programs vote together (default: each run's last).")
     ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Let programs vote otherwise: answer.key=value; repeatable.")
+    ] = None,
 ) -> None:
     """Print what runs reached, one row per search; or write it as a page or as figures. Safe while runs are active."""
     if out is not None and (as_json or together or figures or len(run_dirs) != 1):
@@ -42,19 +45,20 @@ def report(
         raise ConfigError(
             "--stage names the stage whose programs vote together: it needs --together, or --figures with several runs"
         )
+    vote = overrides or []
     if out is not None:
-        _write_page(run_dirs[0], out)
+        _write_page(run_dirs[0], out, vote)
         return
     if figures is not None:
-        _write_figures(run_dirs, figures, stage)
+        _write_figures(run_dirs, figures, stage, vote)
         return
     for run_dir in run_dirs:
-        _print_searches(run_dir, as_json)
+        _print_searches(run_dir, as_json, vote)
     if together:
-        _print_together(run_dirs, stage, as_json)
+        _print_together(run_dirs, stage, as_json, vote)
 
 
-def _print_searches(run_dir: Path, as_json: bool) -> None:
+def _print_searches(run_dir: Path, as_json: bool, vote: list[str]) -> None:
     """Print what each search of a run reached."""
     from rich.console import Console
 
@@ -62,16 +66,16 @@ def _print_searches(run_dir: Path, as_json: bool) -> None:
     from soar.report import metrics
     from soar.report.show import print_report
 
-    with session.view_run(run_dir) as view:
+    with session.view_run(run_dir, vote) as view:
         found = metrics.report(view)
     with printing():
         if as_json:
             typer.echo(json.dumps(found))
         else:
-            print_report(found["iterations"], found["leaks"], str(run_dir), Console())
+            print_report(found["iterations"], found["leaks"], view.title, Console())
 
 
-def _print_together(run_dirs: list[Path], stage: str | None, as_json: bool) -> None:
+def _print_together(run_dirs: list[Path], stage: str | None, as_json: bool, vote: list[str]) -> None:
     """Print what several runs reach when their programs vote together."""
     from rich.console import Console
 
@@ -80,7 +84,7 @@ def _print_together(run_dirs: list[Path], stage: str | None, as_json: bool) -> N
     from soar.report.together import together
 
     with ExitStack() as stack:
-        found = together([stack.enter_context(session.view_run(run_dir)) for run_dir in run_dirs], stage)
+        found = together([stack.enter_context(session.view_run(run_dir, vote)) for run_dir in run_dirs], stage)
         with printing():
             if as_json:
                 typer.echo(json.dumps(found.as_json()))
@@ -88,26 +92,27 @@ def _print_together(run_dirs: list[Path], stage: str | None, as_json: bool) -> N
                 print_together(found, Console())
 
 
-def _write_figures(run_dirs: list[Path], folder: Path, stage: str | None) -> None:
+def _write_figures(run_dirs: list[Path], folder: Path, stage: str | None, vote: list[str]) -> None:
     """Write the figures of runs into a folder."""
     from soar import session
     from soar.execute import refuse_run
     from soar.report.figures.write import write_figures
 
     asked = ["soar", "report", *map(str, run_dirs), "--figures", str(folder), *(["--stage", stage] if stage else [])]
+    asked += [word for override in vote for word in ("--set", override)]
     with ExitStack() as stack:
-        views = [stack.enter_context(session.view_run(run_dir)) for run_dir in run_dirs]
+        views = [stack.enter_context(session.view_run(run_dir, vote)) for run_dir in run_dirs]
         for view in views:
             refuse_run(folder, view.path, view.sources.values())
         print_written(folder / "figures.md", write_figures(views, folder, shlex.join(asked), stage))
 
 
-def _write_page(run_dir: Path, out: Path) -> None:
+def _write_page(run_dir: Path, out: Path, vote: list[str]) -> None:
     """Write a run's report as a page."""
     from soar import session
     from soar.execute import refuse_run
     from soar.report.html.page import write_page
 
-    with session.view_run(run_dir) as view:
+    with session.view_run(run_dir, vote) as view:
         refuse_run(out, run_dir, view.sources.values())
         print_written(out, write_page(view, out))

@@ -18,9 +18,9 @@ from soar import __version__
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter, Tokens
-from soar.config import PARTS, Config, free_settings, locations, validated
+from soar.config import PARTS, Config, apply_override, free_settings, locations, validated
 from soar.domains.task_set import task_set_hash
-from soar.errors import DataError, StoreError
+from soar.errors import ConfigError, DataError, StoreError
 from soar.frozen import compare, freeze, move
 from soar.iterate import Method, Run, iterate
 from soar.method import (
@@ -176,10 +176,11 @@ def view_of(config: Config, run: Run) -> RunView:
 
 
 @contextlib.contextmanager
-def view_run(path: Path) -> Iterator[RunView]:
-    """Open a run for reading, even while it is running."""
+def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
+    """Open a run for reading, even while it is running. `overrides` are settings of ``[answer]``, as
+    ``answer.key=value``: the run is read as if its programs voted that way."""
     directory = RunDirectory(path)
-    config = _frozen_config(directory)
+    config = _frozen_config(directory, overrides=overrides)
     domain = open_domain(config.tasks.domain)
     ids = _ids(directory, config)
     reader = ArchiveReader(directory.archive)
@@ -196,6 +197,7 @@ def view_run(path: Path) -> Iterator[RunView]:
             budget=config.budget,
             reader=reader,
             leaks=directory.manifest().get("leaks", {}),
+            overrides=tuple(overrides),
         )
     finally:
         reader.close()
@@ -226,10 +228,17 @@ def read_status(path: Path) -> Snapshot | None:
         reader.close()
 
 
-def _frozen_config(directory: RunDirectory, *, parts: bool = False) -> Config:
-    """Return the configuration that a run was started with. Without `parts`, leave out model, executor and trainer:
-    readers of a run need none of them, and may not have them."""
+def _frozen_config(directory: RunDirectory, *, parts: bool = False, overrides: Sequence[str] = ()) -> Config:
+    """Return the configuration that a run was started with, but for settings of ``[answer]`` in `overrides`. Without
+    `parts`, leave out model, executor and trainer: readers of a run need none of them, and may not have them."""
     raw = {name: section for name, section in directory.config().items() if parts or name not in PARTS}
+    for override in overrides:
+        if not override.startswith("answer."):
+            raise ConfigError(
+                f"--set {override!r}: of a run that has been searched only the vote can be another; expected"
+                " answer.voter=… or answer.filters=…"
+            )
+        apply_override(raw, override)
     return validated(raw, str(directory.path / "config.toml"))
 
 

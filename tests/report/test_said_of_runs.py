@@ -40,6 +40,7 @@ SAID = {
     "show-unknown": ["show", "unknown", "secret-task"],
     "show-unknown-json": ["show", "unknown", "secret-task", "--json"],
     "report-json": ["report", "still", "--json"],
+    "report-other-vote": ["report", "still", "--set", "answer.voter=soar.examples.my_voter:one_each"],
     "report-two": ["report", "still", "reseeded", "--together"],
     "report-two-json": ["report", "still", "reseeded", "--together", "--json"],
     "status": ["status", "still"],
@@ -94,6 +95,9 @@ REFUSED = [
     ["report", "still", "stopped", "--together", "--stage", "train"],
     ["report", "still", "reseeded", "--html", "no.html"],
     ["report", "stopped", "--figures", "no", "--stage", "target"],
+    ["report", "still", "--set", "search.samples=3"],
+    ["report", "still", "--set", "answer.voter=nope"],
+    ["export", "still", "--programs", "no.jsonl", "--set", "answer.filters=[]"],
     ["status", "nowhere"],
 ]
 """Commands that are told why they cannot be done, or what they leave out."""

@@ -68,7 +68,7 @@ def _cell(value: object) -> str:
 def show_run(view: RunView, console: Console) -> None:
     """Print a finished run: its table, most telling programs, what was reached, where it is, and what comes next."""
     found = overview(view)
-    print_report(found.records, view.leaks, str(view.path), console)
+    print_report(found.records, view.leaks, view.title, console)
     for each in found.telling[:SHOWN]:
         show_telling(each, view, console)
     console.print()

@@ -16,7 +16,8 @@ from soar.types import Leaks, Task
 class RunView:
     """A run, finished or active: its searches, its tasks by stage (with answers) and their sources, how programs
     answer, and its archive. `samples` and `refinements` are completions per task and search; `leaks` says which tasks
-    it was allowed to learn from although it is judged on them."""
+    it was allowed to learn from although it is judged on them, `overrides` which settings of its vote are others than
+    it was started with."""
 
     path: Path
     plan: tuple[Step, ...]
@@ -29,6 +30,12 @@ class RunView:
     budget: BudgetSettings
     reader: ArchiveReader
     leaks: Leaks = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The run's path, and how its vote differs from the one that it was started with."""
+        return " with ".join([str(self.path), *([", ".join(self.overrides)] if self.overrides else [])])
 
 
 def leak_lines(leaks: Leaks) -> list[str]:

@@ -66,7 +66,8 @@ def _standing(view: RunView, found: Overview, now: str | None = None) -> Html:
     done = sum(record["finished"] for record in found.records)
     state = "finished" if done == len(view.plan) else f"{done} of {len(view.plan)} searches finished"
     sources = ", ".join(f"{name} ({source})" for name, source in view.sources.items())
-    told = element("p", f"{state}; stages: {sources}{f'; as of {now}' if now else ''}", class_="soft")
+    voted = f"; vote changed: {', '.join(view.overrides)}" if view.overrides else ""
+    told = element("p", f"{state}; stages: {sources}{voted}{f'; as of {now}' if now else ''}", class_="soft")
     return joined([told, *(element("p", element("strong", line)) for line in leak_lines(view.leaks))])
 
 

@@ -1,0 +1,64 @@
+"""A run that was searched, read as if its programs voted otherwise."""
+
+import json
+
+import pytest
+
+import soar
+from soar.cli import main
+from soar.ensemble import Ballot
+from soar.report.html.page import page
+from soar.report.metrics import report
+from soar.session import view_run
+
+VOTE = ("answer.voter=test_other_vote:worst", "answer.filters=[]")
+
+
+def worst(programs):
+    """A voter: the programs that are right on the fewest training pairs, one by one."""
+    ranked = sorted(programs, key=lambda each: (each.accuracy, each.key))
+    return [Ballot(each.test, 1 - each.accuracy, 1, each.key) for each in ranked]
+
+
+def test_a_report_counts_what_another_vote_answers(finished):
+    with view_run(finished) as usual, view_run(finished, VOTE) as other:
+        for before, after in zip(report(usual)["iterations"], report(other)["iterations"], strict=True):
+            name = after["stage"]
+            tasks = [task for task in other.tasks[name] if task.answered]
+            programs = [other.reader.programs(task.id, name, after["iteration"]) for task in tasks]
+            voted = [
+                [ballot.outputs for ballot in worst([each for each in found if each.ran])[:2]] for found in programs
+            ]
+            right = [tuple(pair.output for pair in task.test) for task in tasks]
+            assert after["solved"] == sum(answer in two for answer, two in zip(right, voted, strict=True))
+            assert after["oracle"] == before["oracle"]
+            assert after["filtered"].keys() == {"failed"}
+        assert report(other)["iterations"][0]["solved"] < report(usual)["iterations"][0]["solved"]
+
+
+def test_python_and_the_submission_vote_the_same_way(finished, tmp_path):
+    run = soar.open_run(finished, *VOTE)
+    out = tmp_path / "submission.json"
+    assert main(["export", str(finished), "--submission", str(out), "--set", VOTE[0], "--set", VOTE[1]]) == 0
+    for task_id, entries in json.loads(out.read_text()).items():
+        first, second = ([[*map(list, value)] for (value,) in [each.outputs]] for each in run.votes(task_id)[:2])
+        assert entries == [{"attempt_1": first[0], "attempt_2": second[0]}]
+
+
+def test_a_page_says_that_its_vote_is_another(finished):
+    with view_run(finished, VOTE) as view:
+        assert f"vote changed: {', '.join(VOTE)}" in page(view)
+    with view_run(finished) as view:
+        assert "vote changed" not in page(view)
+
+
+def test_a_run_keeps_the_vote_it_was_started_with(finished):
+    frozen = (finished / "config.toml").read_text()
+    assert main(["report", str(finished), "--set", VOTE[0]]) == 0
+    assert (finished / "config.toml").read_text() == frozen
+
+
+@pytest.mark.parametrize("setting", ["seed=2", "search.samples=3", "stages.0.iterations=1", "answer"])
+def test_only_the_vote_can_be_another(finished, setting, capsys):
+    assert main(["report", str(finished), "--set", setting]) == 2
+    assert "only the vote can be another; expected answer.voter" in capsys.readouterr().err
