@@ -28,6 +28,20 @@ def test_an_arm_of_samples_alone_spends_the_whole_budget_on_them(experiment):
     assert (config("soar", 3).search.samples, config("soar", 3).search.refinements) == (12, 20)
 
 
+def test_a_comparison_on_other_settings_has_results_of_its_own(experiment, tmp_path, capsys):
+    other = "lm.model=scripted_sequences:other"
+    usual, changed = (load_comparison("table-1", experiment, given).experiment for given in ((), (other,)))
+    assert changed.config("soar", 3).lm.model_dump()["model"] == "scripted_sequences:other"
+    assert usual.digest_of("base") != changed.digest_of("base")
+    (experiment.parent / "ids-4.txt").write_text("A1\n")
+    assert load_comparison("table-1", experiment, ("experiment.seeds=[3, 4]",)).experiment.settings.seeds == (3, 4)
+    assert do("table-1", experiment, report=True, overrides=[other], write=tmp_path) == 0
+    first = f"`soar experiment table-1 {experiment} --set {other} --report --out"
+    assert first in (tmp_path / "table-1.md").read_text()
+    with pytest.raises(ConfigError, match=r"expected section\.key=value"):
+        load_comparison("table-1", experiment, ("lm",))
+
+
 @pytest.mark.slow  # whole runs
 def test_ways_to_spend_a_search_stand_side_by_side(experiment):
     assert do("table-1", experiment) == 0

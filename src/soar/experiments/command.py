@@ -51,11 +51,12 @@ def _comparison(name: str) -> Callable[..., None]:
         write: Annotated[
             Path | None, typer.Option("--write", help="A folder for table and picture: Markdown, CSV, SVG, PDF.")
         ] = None,
+        overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; repeatable.")] = None,
     ) -> None:
         from soar.experiments.learning import comparison
 
         only = {"seeds": seeds or (), "arms": arms or (), "minutes": minutes, "report": report, "write": write}
-        raise typer.Exit(comparison(name, config, runs=runs, out=out, **only))
+        raise typer.Exit(comparison(name, config, runs=runs, out=out, overrides=overrides or (), **only))
 
     return command
 

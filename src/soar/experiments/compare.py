@@ -55,9 +55,10 @@ class Comparison:
         return self.name.startswith("figure")
 
 
-def load_comparison(name: str, path: Path) -> Comparison:
-    """Return a comparison on the settings, seeds and tasks of a file; `ConfigError` names what is wrong."""
-    (raw, given), preset = sections_of(path), _read(name)
+def load_comparison(name: str, path: Path, overrides: Sequence[str] = ()) -> Comparison:
+    """Return a comparison on the settings, seeds and tasks of a file with ``section.key=value`` overrides;
+    `ConfigError` names what is wrong."""
+    (raw, given), preset = sections_of(path, overrides), _read(name)
     if "extends" in given:
         raise ConfigError(f"{path} extends another file, which `soar experiment learning` reads: name that file here")
     if "tasks" not in given or "seeds" not in given:

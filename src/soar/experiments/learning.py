@@ -2,6 +2,7 @@
 helps; the others are the paper's comparisons.
 """
 
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -61,10 +62,12 @@ def comparison(
     minutes: float | None = None,
     report: bool = False,
     write: Path | None = None,
+    overrides: Sequence[str] = (),
 ) -> int:
-    """Do what is missing of one of the paper's comparisons, on the settings and tasks of a file; print its table, and
-    write it to a folder as Markdown and CSV, a figure's picture too. Return the exit code: 75 where it was stopped."""
-    compared = load_comparison(name, path)
+    """Do what is missing of one of the paper's comparisons, on the settings and tasks of a file with `overrides`
+    (``section.key=value``); print its table, and write it to a folder as Markdown and CSV, a figure's picture too.
+    Return the exit code: 75 where it was stopped."""
+    compared = load_comparison(name, path, overrides)
     if write is not None and compared.drawn:
         matplotlib_or_error()
     seeds = _chosen(compared.experiment, seeds, arms)
@@ -73,8 +76,9 @@ def comparison(
     # As wide as it needs: cut off, a figure would be another one.
     show_comparison(compared.title, made, Console(width=max(Console().width, WIDTH)))
     if write is not None:
-        command = f"soar experiment {name} {path} --report --out {out} --write {write}"
-        write_comparison(compared, made, write, command)
+        settings = [word for override in overrides for word in ("--set", override)]
+        asked = ["soar", "experiment", name, path, *settings, "--report", "--out", out, "--write", write]
+        write_comparison(compared, made, write, shlex.join(map(str, asked)))
     return code
 
 

@@ -32,14 +32,14 @@ Further arms of an experiment that is begun, or registered, stand in a file of t
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from soar.config import Config, read_toml, validated
+from soar.config import Config, apply_override, read_toml, validated
 from soar.domains.task_set import read_ids
 from soar.errors import ConfigError
 from soar.search.settings import SearchSettings
@@ -155,9 +155,12 @@ def load_experiment(path: Path) -> Experiment:
     return Experiment(path, settings, raw, content_hash(raw, section, id_lists(path, settings))[:12])
 
 
-def sections_of(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what an experiment's file says of its runs, and its section ``[experiment]``."""
+def sections_of(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what an experiment's file, with ``section.key=value`` overrides, says of its runs, and its section
+    ``[experiment]``."""
     raw = read_toml(path)
+    for override in overrides:
+        apply_override(raw, override)
     section = raw.pop("experiment", None)
     if not isinstance(section, dict):
         raise ConfigError(f"{path} has no section [experiment]: it is a run's configuration, for `soar run`")
