@@ -27,6 +27,9 @@ def report(
     figures: Annotated[
         Path | None, typer.Option("--figures", help="Write figures like the paper's into this folder.")
     ] = None,
+    tables: Annotated[
+        bool, typer.Option("--tables", help="With --figures: also write tables like the paper's.")
+    ] = False,
     stage: Annotated[
         str | None, typer.Option("--stage", help="Stage whose programs vote together (default: each run's last).")
     ] = None,
@@ -41,6 +44,8 @@ def report(
         raise ConfigError(
             "--figures DIR takes neither --json nor --together: its figures of several runs include their joint vote"
         )
+    if tables and figures is None:
+        raise ConfigError("--tables goes with --figures DIR, which names the folder they are written to")
     if stage is not None and not together and (figures is None or len(run_dirs) < 2):
         raise ConfigError(
             "--stage names the stage whose programs vote together: it needs --together, or --figures with several runs"
@@ -50,7 +55,7 @@ def report(
         _write_page(run_dirs[0], out, vote)
         return
     if figures is not None:
-        _write_figures(run_dirs, figures, stage, vote)
+        _write_figures(run_dirs, figures, stage, tables, vote)
         return
     for run_dir in run_dirs:
         _print_searches(run_dir, as_json, vote)
@@ -92,19 +97,20 @@ def _print_together(run_dirs: list[Path], stage: str | None, as_json: bool, vote
                 print_together(found, Console())
 
 
-def _write_figures(run_dirs: list[Path], folder: Path, stage: str | None, vote: list[str]) -> None:
-    """Write the figures of runs into a folder."""
+def _write_figures(run_dirs: list[Path], folder: Path, stage: str | None, tables: bool, vote: list[str]) -> None:
+    """Write the figures of runs, and tables if asked, into a folder."""
     from soar import session
     from soar.execute import refuse_run
     from soar.report.figures.write import write_figures
 
-    asked = ["soar", "report", *map(str, run_dirs), "--figures", str(folder), *(["--stage", stage] if stage else [])]
+    asked = ["soar", "report", *map(str, run_dirs), *(["--tables"] if tables else []), "--figures", str(folder)]
+    asked += ["--stage", stage] if stage else []
     asked += [word for override in vote for word in ("--set", override)]
     with ExitStack() as stack:
         views = [stack.enter_context(session.view_run(run_dir, vote)) for run_dir in run_dirs]
         for view in views:
             refuse_run(folder, view.path, view.sources.values())
-        print_written(folder / "figures.md", write_figures(views, folder, shlex.join(asked), stage))
+        print_written(folder / "figures.md", write_figures(views, folder, shlex.join(asked), stage, tables=tables))
 
 
 def _write_page(run_dir: Path, out: Path, vote: list[str]) -> None:

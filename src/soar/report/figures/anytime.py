@@ -92,12 +92,14 @@ def at(track: Track, programs: int) -> Reached:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search of a run with the tracks of its tasks whose answers are known, and the seconds it took."""
+    """A search of a run with the seconds it took, the tracks of its tasks whose answers are known, and how many of each
+    task's programs are samples: its track has a place there."""
 
     run: Drawn
     key: tuple[str, int]
     seconds: float
     tracks: Sequence[Track]
+    sampled: Sequence[int] = ()
 
 
 def anytime_points(found: Iterable[Search]) -> Iterator[Point]:

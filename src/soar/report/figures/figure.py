@@ -38,8 +38,8 @@ class Panel:
 @dataclass(frozen=True)
 class Figure:
     """A figure: the name of its files, what it shows, which of the paper's it follows, sentences on how to read it, a
-    small table, all values in the long form, and rows of panels. Without values it is not drawn, and `says` says
-    why."""
+    small table, all values in the long form, and rows of panels; without panels it is a table alone. Without values it
+    is not drawn, and `says` says why."""
 
     name: str
     title: str

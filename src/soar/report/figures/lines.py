@@ -4,6 +4,7 @@ a run was started with; reads no program.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from soar.errors import ConfigError
 from soar.report.figures.point import Drawn
@@ -33,6 +34,12 @@ def drawn(views: Sequence[RunView]) -> list[Drawn]:
         seeds[line][seed] = name
         found.append(Drawn(name, seed, line))
     return found
+
+
+def settings_of(views: Sequence[RunView], runs: Sequence[Drawn]) -> dict[str, dict[str, Any]]:
+    """Return the configuration of each line of runs, without the seed."""
+    found = {run.line: RunDirectory(view.path).config() for view, run in zip(views, runs, strict=True)}
+    return {line: {name: value for name, value in config.items() if name != "seed"} for line, config in found.items()}
 
 
 def run_names(views: Sequence[RunView]) -> list[str]:

@@ -1,4 +1,5 @@
-"""The figures' text in Markdown: how to read each, a small table, the command that made it. Knows only Markdown."""
+"""The text of figures and tables in Markdown: how to read each, a small table, the command that made it. Knows only
+Markdown."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,9 +8,9 @@ from soar.report.figures.point import Drawn
 from soar.report.foreign import visible
 
 
-def page(figures: Iterable[Figure], runs: Sequence[Drawn], says: Iterable[str], command: str) -> str:
+def page(title: str, figures: Iterable[Figure], runs: Sequence[Drawn], says: Iterable[str], command: str) -> str:
     """Return the text of all figures. `says`: what holds for all of them; `command`: what made them."""
-    parts = ["# Figures", _runs(runs), *map(_text, says), *(_figure(figure, command) for figure in figures)]
+    parts = [f"# {title}", _runs(runs), *map(_text, says), *(_figure(figure, command) for figure in figures)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -31,8 +32,9 @@ def _figure(figure: Figure, command: str) -> str:
     made_after = "" if figure.paper == "none" else f" ({figure.paper} of the paper)"
     parts = [f"## {figure.title}{made_after}", *map(_text, figure.says)]
     if figure.values:
-        files = f"[values]({figure.name}.csv), [PDF]({figure.name}.pdf)"
-        parts += [f"![{figure.title}]({figure.name}.svg)", table(figure.headings, figure.rows), files]
+        picture = [f"![{figure.title}]({figure.name}.svg)"] if figure.panels else []
+        files = [f"[values]({figure.name}.csv)", *([f"[PDF]({figure.name}.pdf)"] if figure.panels else [])]
+        parts += [*picture, table(figure.headings, figure.rows), ", ".join(files)]
     return "\n\n".join([*parts, f"    {_line(command)}"])
 
 

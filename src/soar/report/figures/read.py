@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from soar.report.figures.anytime import Search, Track, track
+from soar.report.figures.anytime import Search, Track, sizes, track
 from soar.report.figures.diversity import Distances, distance
 from soar.report.figures.point import Drawn
 from soar.report.metrics import report_of, search_results
@@ -32,6 +32,7 @@ def read(view: RunView, run: Drawn) -> Reading:
     """Read all programs of a run once. Keeps nothing of an unfinished search: its score is not final."""
     searches = search_results(view)
     tracks: defaultdict[tuple[str, int], list[Track]] = defaultdict(list)
+    sampled: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     distances: defaultdict[tuple[str, int], list[tuple[bool, float]]] = defaultdict(list)
     done = {step.key: row.seconds for step, row, _ in searches if row.finished}
     for step, row, results in searches:
@@ -39,7 +40,10 @@ def read(view: RunView, run: Drawn) -> Reading:
             if result.solved is None:
                 continue
             programs = view.reader.programs(task.id, *step.key)
-            tracks[step.key].append(track(task, programs, view.reader.tokens(task.id, *step.key), view.answering))
+            count = sum(program.origin.phase == "sample" for program in programs)
+            counts, tokens = sorted({*sizes(len(programs)), count} - {0}), view.reader.tokens(task.id, *step.key)
+            tracks[step.key].append(track(task, programs, tokens, view.answering, counts))
+            sampled[step.key].append(count)
             apart = distance([program.code for program in programs], *step.key, task.id)
             if apart is not None:
                 distances[step.key].append((result.solved, apart))
@@ -50,6 +54,6 @@ def read(view: RunView, run: Drawn) -> Reading:
         records=finished,
         unfinished=len(records) - len(finished),
         answered={name: sum(task.answered for task in tasks) for name, tasks in view.tasks.items()},
-        searches=[Search(run, key, done[key], found) for key, found in tracks.items()],
+        searches=[Search(run, key, done[key], found, sampled[key]) for key, found in tracks.items()],
         distances=distances,
     )

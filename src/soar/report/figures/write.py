@@ -1,4 +1,4 @@
-"""Writes all figures of some runs as files in a folder. Knows which figures there are, and their order."""
+"""Writes all figures and tables of some runs as files in a folder. Knows which there are, and their order."""
 
 import csv
 import io
@@ -13,21 +13,25 @@ from soar.report.figures.diversity import diversity_figure, diversity_points
 from soar.report.figures.draw import draw, matplotlib_or_error
 from soar.report.figures.endings import ending_figure, ending_points, kinds_of
 from soar.report.figures.figure import Figure
-from soar.report.figures.lines import drawn, other_tasks
+from soar.report.figures.lines import drawn, other_tasks, settings_of
 from soar.report.figures.page import page
 from soar.report.figures.point import Drawn
 from soar.report.figures.read import Reading, read
 from soar.report.figures.score import score_figure, score_points
+from soar.report.figures.tables import settings_table, ways_table
 from soar.report.together import together
 from soar.report.view import RunView, leak_lines
 
 
-def write_figures(views: Sequence[RunView], folder: Path, command: str, stage: str | None = None) -> str:
-    """Write the figures of runs into a folder, created if missing; return what was written.
+def write_figures(
+    views: Sequence[RunView], folder: Path, command: str, stage: str | None = None, *, tables: bool = False
+) -> str:
+    """Write the figures of runs into a folder, created if missing, and `tables` like the paper's; return what was
+    written.
 
-    ``figures.md`` describes all of them; each has its values as CSV, and an SVG and a PDF. Files of these names are
-    overwritten. `stage`: the stage whose programs vote together (default: each run's last). `ConfigError` without
-    matplotlib, or if a file has the folder's name.
+    ``figures.md`` describes all of them; each has its values as CSV, and an SVG and a PDF. ``tables.md`` holds the
+    tables, each with its values as CSV. Files of these names are overwritten. `stage`: the stage whose programs vote
+    together (default: each run's last). `ConfigError` without matplotlib, or if a file has the folder's name.
     """
     matplotlib_or_error()
     if folder.exists() and not folder.is_dir():
@@ -35,17 +39,29 @@ def write_figures(views: Sequence[RunView], folder: Path, command: str, stage: s
     runs = drawn(views)
     readings = [read(view, run) for view, run in zip(views, runs, strict=True)]
     figures = [*_figures(readings), *([_combined(views, runs, stage)] if len(views) > 1 else [])]
+    tabled = _tables(views, runs, readings) if tables else []
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder} cannot be created: {error}") from None
-    for figure in figures:
+    for figure in (*figures, *tabled):
         if figure.values:
             write_atomically(folder / f"{figure.name}.csv", as_csv(figure))
-            draw(figure, folder)
-    write_atomically(folder / "figures.md", page(figures, runs, _says(views, readings), command))
+            if figure.panels:
+                draw(figure, folder)
+    says = _says(views, readings)
+    write_atomically(folder / "figures.md", page("Figures", figures, runs, says, command))
+    if tables:
+        write_atomically(folder / "tables.md", page("Tables", tabled, runs, says, command))
     made = [figure.name for figure in figures if figure.values]
-    return f"figures.md, and as CSV, SVG and PDF: {', '.join(made) or 'nothing, for no search is finished'}"
+    told = f"figures.md, and as CSV, SVG and PDF: {', '.join(made) or 'nothing, for no search is finished'}"
+    return told + (f"; tables.md, and as CSV: {', '.join(each.name for each in tabled)}" if tables else "")
+
+
+def _tables(views: Sequence[RunView], runs: Sequence[Drawn], readings: Sequence[Reading]) -> list[Figure]:
+    """Return the tables."""
+    searches = [search for each in readings for search in each.searches]
+    return [ways_table(searches), settings_table(searches, settings_of(views, runs))]
 
 
 def _figures(readings: Sequence[Reading]) -> list[Figure]:
