@@ -8,13 +8,15 @@ import pytest
 from soar.errors import StoreError
 from soar.report.digest import Digest, FailureCount, First, digest, from_json
 from soar.session import view_run
-from soar.types import Example, Failure, Origin, Program, Task
+from soar.types import Example, Failure, Origin, Phase, Program, Task
 
 TASK = Task("t", (Example(1, 10), Example(2, 20)), (Example(3, 30),))
 RIGHT, DECEIVED, NEAR, WRONG = (10, 20, 30), (10, 20, 31), (10, 21, 30), (11, 21, 30)
 
 
-def program(outputs, *, phase="sample", island=0, step=0, index=0, code="code", parents=(), nondeterministic=False):
+def program(
+    outputs, *, phase: Phase = "sample", island=0, step=0, index=0, code="code", parents=(), nondeterministic=False
+):
     """A program of the task with these outputs."""
     train, test = outputs[:2], outputs[2:]
     accuracy = sum(output == pair.output for output, pair in zip(train, TASK.train, strict=True)) / 2
@@ -105,9 +107,12 @@ def test_a_digest_goes_through_json_and_back():
 def test_a_single_program_is_the_one_that_the_search_has(finished):
     with view_run(finished) as view:
         step = view.plan[0]
-        for task in view.tasks[step.stage.name]:
-            for known in view.reader.programs(task.id, *step.key):
-                found = view.reader.program(known.origin)
-                assert (found, found.outputs) == (known, known.outputs)
+        programs = [
+            program for task in view.tasks[step.stage.name] for program in view.reader.programs(task.id, *step.key)
+        ]
+        assert len(programs) == 50
+        for known in programs:
+            found = view.reader.program(known.origin)
+            assert (found, found.outputs) == (known, known.outputs)
         with pytest.raises(StoreError, match=r"the program train/0/.*/99 is missing"):
-            view.reader.program(replace(known.origin, index=99))
+            view.reader.program(replace(programs[0].origin, index=99))

@@ -10,6 +10,7 @@ from soar.ensemble import Ballot
 from soar.report.html.page import page
 from soar.report.metrics import report
 from soar.session import view_run
+from soar.types import canonical_json
 
 VOTE = ("answer.voter=test_other_vote:worst", "answer.filters=[]")
 
@@ -41,8 +42,9 @@ def test_python_and_the_submission_vote_the_same_way(finished, tmp_path):
     out = tmp_path / "submission.json"
     assert main(["export", str(finished), "--submission", str(out), "--set", VOTE[0], "--set", VOTE[1]]) == 0
     for task_id, entries in json.loads(out.read_text()).items():
-        first, second = ([[*map(list, value)] for (value,) in [each.outputs]] for each in run.votes(task_id)[:2])
-        assert entries == [{"attempt_1": first[0], "attempt_2": second[0]}]
+        answers = [[json.loads(canonical_json(output)) for output in each.outputs] for each in run.votes(task_id)[:2]]
+        pairs = zip(*answers, strict=True)
+        assert entries == [{"attempt_1": first, "attempt_2": second} for first, second in pairs]
 
 
 def test_a_page_says_that_its_vote_is_another(finished):
