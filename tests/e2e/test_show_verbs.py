@@ -85,7 +85,7 @@ def test_an_export_is_one_of_three_and_lies_over_no_file_of_the_run_or_its_tasks
     for arguments, said in (
         ([], "--submission FILE, --programs FILE and --dataset DIR"),
         (["--submission", "a", "--programs", "b"], "--submission FILE, --programs FILE and --dataset DIR"),
-        (["--programs", "a", "--challenges", "b"], "--challenges and --with need --submission"),
+        (["--programs", "a", "--challenges", "b"], "--challenges, --with and --set need --submission"),
         (["--programs", f"{run}/archive.sqlite"], "lies in the run directory"),
         (["--programs", "link"], "lies in the run directory"),
         (["--submission", "tasks/flip.json"], "which is the input"),
