@@ -23,7 +23,7 @@ from soar.files import write_atomically
 from soar.report.figures.draw import draw
 from soar.report.figures.figure import Figure
 
-WIDTH = 110
+WIDTH = 120
 """Columns that the widest table takes."""
 
 VIEWS: Mapping[str, Callable[[Comparison, Found, Sequence[int]], Tabled]] = {
