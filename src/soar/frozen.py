@@ -108,4 +108,5 @@ def differences(then: Any, now: Any, where: str = "") -> list[str]:
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    # Its end stays, too: two long paths often differ only there.
+    return text if len(text) <= 60 else f"{text[:27]}...{text[-30:]}"

@@ -34,25 +34,14 @@ def reading_programs(monkeypatch):
     return read
 
 
-def test_a_report_of_finished_searches_reads_no_program_and_says_the_same(copy, reading_programs):
+@pytest.mark.parametrize("told", [report, overview])
+def test_what_is_told_of_finished_searches_reads_all_programs_of_no_task_and_is_the_same(copy, reading_programs, told):
     with view_run(copy) as view:
-        quick = report(view)
+        quick = told(view)
         assert reading_programs == []
         shutil.rmtree(copy / "results")
-        assert report(view) == quick
+        assert told(view) == quick
         assert set(reading_programs) == {task.id for tasks in view.tasks.values() for task in tasks}
-        assert sum(record["programs"] for record in quick["iterations"]) > 0
-
-
-def test_the_page_of_finished_searches_reads_only_the_programs_it_may_show_and_says_the_same(copy, reading_programs):
-    with view_run(copy) as view:
-        quick = overview(view)
-        assert reading_programs == []
-        shutil.rmtree(copy / "results")
-        assert overview(view) == quick
-        assert len(reading_programs) > 0
-    assert quick.telling
-    assert any(each.example for each in quick.failures)
 
 
 def test_what_was_kept_is_passed_over_where_something_else_would_be_computed(copy):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from soar.scoring import solves
-from soar.types import Failure, Phase, Program, Task
+from soar.types import Failure, Origin, Phase, Program, Task
 
 Kind: TypeAlias = Literal["right", "deceived", "near"]
 """Of a telling program: right on all known pairs; right on the training pairs but wrong on a test output; the nearest
@@ -108,17 +108,18 @@ def telling_rank(program: Program) -> tuple:
     return program.accuracy, program.ran, bool(program.parents), -len(program.code), program.key
 
 
+def in_time(origin: Origin) -> tuple[bool, int, int, int]:
+    """Return the key that sorts completions of one task and search by the order of the search."""
+    return origin.phase != "sample", origin.step, origin.island, origin.index
+
+
 def _first(by_phase: Mapping[Phase, Sequence[Program]], solving: Iterable[Program]) -> First | None:
-    """Return the first of the programs that solve a task. Sampling comes before refinement."""
-    origins = {program.origin for program in solving}
-    for phase, programs in by_phase.items():
-        in_time = sorted(
-            (program.origin for program in programs), key=lambda each: (each.step, each.island, each.index)
-        )
-        number = next((n for n, origin in enumerate(in_time, 1) if origin in origins), None)
-        if number is not None:
-            return First(phase, number)
-    return None
+    """Return the first of the programs that solve a task."""
+    origin = min((program.origin for program in solving), key=in_time, default=None)
+    if origin is None:
+        return None
+    before = [each for each in by_phase[origin.phase] if in_time(each.origin) < in_time(origin)]
+    return First(origin.phase, 1 + len(before))
 
 
 def _failures(programs: Iterable[Program]) -> dict[str, FailureCount]:

@@ -58,7 +58,7 @@ def parse(value: object) -> Grid:
 
 def show(value: Value) -> str:
     """Return the grid's rows, one per line, one digit per cell; `value` is canonical."""
-    # A row of cells as bytes becomes digits at once, seven times as fast as cell by cell.
+    # A row of cells as bytes becomes digits at once, not cell by cell: every prompt and example shows many grids.
     return b"\n".join([bytes(row).translate(DIGITS) for row in cast(Grid, value)]).decode()
 
 

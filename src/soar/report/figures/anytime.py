@@ -12,6 +12,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from soar.ensemble import Answering, filtered
+from soar.report.digest import in_time
 from soar.report.figures.figure import Figure, Panel, Series, cell, counted, lines, searches, stages
 from soar.report.figures.point import Drawn, Means, Place, Point, long_form, means, point
 from soar.scoring import oracle, score
@@ -45,11 +46,6 @@ class Reached:
 
 Track: TypeAlias = Sequence[Reached]
 """A task's way through a search: after 1, 2, 4, … programs, and all; the last has the tokens of all completions."""
-
-
-def in_time(origin: Origin) -> tuple[bool, int, int, int]:
-    """Return the key that sorts completions of one task and search into search order."""
-    return origin.phase != "sample", origin.step, origin.island, origin.index
 
 
 def track(

@@ -1,13 +1,17 @@
-"""A run whose tasks have moved is resumed from their new place, and read from there."""
+"""A run whose tasks, or whose model's weights, have moved is resumed from their new place, and read from there."""
 
+import asyncio
 import json
+import re
 import shutil
 
 import pytest
 from scripted_runs import search, write_config
 
+from soar.config import load_config
 from soar.errors import DataError
-from soar.session import view_run
+from soar.lm.embedded import SHIPPED
+from soar.session import open_run, view_run
 
 
 @pytest.fixture
@@ -66,3 +70,29 @@ def test_a_list_of_ids_may_move(tmp_path):
     with view_run(tmp_path / "run") as view:
         assert [task.id for task in view.tasks["train"]] == ["flip", "sums"]
     assert "list.txt" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def opened(config, path, model):
+    """Start or resume a run with the model in a folder, without searching; return what is said."""
+
+    async def begin():
+        said: list[str] = []
+        overrides = ("lm.backend=embedded", f"lm.model={model}")
+        async with open_run(load_config(config, overrides), path, lambda _: None, said.append):
+            return said
+
+    return asyncio.run(begin())
+
+
+def test_weights_may_move_and_are_known_by_their_hash(tmp_path):
+    config, path = write_config(tmp_path), tmp_path / "run"
+    shutil.copytree(SHIPPED, tmp_path / "old", ignore=shutil.ignore_patterns("sequences"))
+    opened(config, path, tmp_path / "old")
+    shutil.move(tmp_path / "old", tmp_path / "new")
+    (said,) = opened(config, path, tmp_path / "new")
+    assert re.fullmatch(r'resumed with a changed setting: lm\.model was ".*/old", now ".*/new"', said)
+    assert opened(config, path, tmp_path / "new") == [], "the run remembers the place"
+    with (tmp_path / "new" / "model.safetensors").open("ab") as weights:
+        weights.write(b"x")
+    with pytest.raises(DataError, match=r"different tasks or model: model\.weights_sha256 was"):
+        opened(config, path, tmp_path / "new")
