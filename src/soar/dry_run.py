@@ -224,7 +224,7 @@ def _finetune_memory(shape: Shape, settings: FinetuneSettings, device: str, free
         batch_size=settings.batch_size,
         length=settings.max_length,
         bf16=settings.dtype == "bfloat16" and has_fast_bf16("cpu" if device == "CPU" else "cuda"),
-        checkpointing=device == "GPU",
+        gpu=device == "GPU",
         scored=completion,
     )
     kind = settings.method if settings.method == "full" else f"{settings.method} of rank {settings.rank}"

@@ -70,7 +70,7 @@ def test_lora_on_seven_billion_takes_what_the_paper_could_afford(seven_billion):
     assert small.total < lora.total < full.total
 
 
-def test_more_at_once_takes_more_and_checkpointing_takes_less(seven_billion):
+def test_more_at_once_takes_more_and_a_gpus_checkpointing_takes_less(seven_billion):
     shape = read_shape(seven_billion)
 
     def total(**changes) -> int:
@@ -78,9 +78,9 @@ def test_more_at_once_takes_more_and_checkpointing_takes_less(seven_billion):
 
     assert total(batch_size=4) > total()
     assert total(batch_size=4, length=1024) == total(), "tokens count, however they are grouped"
-    assert total(checkpointing=False) > total()
+    assert total(gpu=False) > total()
     assert total(bf16=False) > total()
-    assert total(scored=128) < total(scored=None) == total(scored=9999)
+    assert total(gpu=False, scored=128) < total(gpu=False) == total(gpu=False, scored=9999)
 
 
 def test_the_sizes_of_the_shipped_model_are_those_of_its_weights():

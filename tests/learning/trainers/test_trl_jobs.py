@@ -113,7 +113,7 @@ def test_the_memory_said_is_the_estimate_for_this_machine_in_three_digits(rows, 
     settings = SETTINGS.model_copy(update={"dtype": dtype})
     how = {"method": "lora", "rank": 4, "batch_size": 12, "length": 64}
     bf16 = fast and dtype == "bfloat16"
-    total = estimate(read_shape(SHIPPED), **how, bf16=bf16, checkpointing=gpu).total
+    total = estimate(read_shape(SHIPPED), **how, bf16=bf16, gpu=gpu).total
     assert expected_memory(job_of(rows, settings)) == {NAME: float(f"{total / 2**30:.3g}")}
     assert asked == (["cuda" if gpu else "cpu"] if dtype == "bfloat16" else [])
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from small_models import save_small_model
 
-from soar.lm.transformers.decode import rows_are_alike
+from soar.lm.transformers.attention import Own
+from soar.lm.transformers.decode import GRANULE, rows_are_alike
 from soar.lm.transformers.shared import SharedPrefix, can_share, common
 
 PROMPT = tuple(torch.randint(6, 262, (150,), generator=torch.Generator().manual_seed(1)).tolist())
@@ -77,11 +78,30 @@ def test_a_model_that_does_not_attend_to_all_tokens_is_not_shared(tmp_path):
     assert "attend to all" in str(can_share(model))
 
 
-def test_rows_have_the_same_bits_in_any_company_on_this_machine(small):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("layers", "vocabulary"), [(3, 262), (24, 20_000)])
+def test_rounding_is_not_taken_for_another_attention_nor_the_reverse(tmp_path, monkeypatch, layers, vocabulary, dtype):
+    model = save_small_model(tmp_path, num_hidden_layers=layers, vocab_size=vocabulary).to(dtype)
+    assert can_share(model) is None
+    assert model.config._attn_implementation == "sdpa"
+    attend = Own.attend
+    monkeypatch.setattr(Own, "attend", lambda self, *parts: attend(self, *parts[:-1], 1.5 * parts[-1]))
+    assert "standard deviations, and between two ways of its own by" in str(can_share(model))
+    assert model.config._attn_implementation == "sdpa"
+
+
+def test_rows_are_called_alike_where_they_have_the_same_bits_in_any_company(small):
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(small, dtype=torch.float32)
-    assert rows_are_alike(model, 64)
+    weights = [weight for weight in model.parameters() if weight.dim() == 2]
+    together = [torch.randn((64, weight.shape[1]), generator=torch.Generator().manual_seed(3)) for weight in weights]
+    alike = all(
+        torch.equal(rows[-count:] @ weight.T, (rows @ weight.T)[-count:])
+        for rows, weight in zip(together, weights, strict=True)
+        for count in range(GRANULE, 65, GRANULE)
+    )
+    assert rows_are_alike(model, 64) == alike, "on most processors they do, on some they do not"
     halved = AutoModelForCausalLM.from_pretrained(small, dtype=torch.bfloat16)
     assert not rows_are_alike(halved, 64)
 

@@ -13,6 +13,7 @@ from soar.files import MANIFEST
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.learning.trainers.tokens import read_tokens
 from soar.lm.transformers import Backend
+from soar.lm.transformers.shared import can_share
 from soar.types import Message, Sampling
 
 pytestmark = pytest.mark.slow
@@ -59,6 +60,14 @@ def test_a_real_model_writes_the_same_code_for_the_same_seeds_in_any_company(fol
     batch, some = use(folder, action)
     assert sum("def " in each for each in texts(batch)) >= 5
     assert texts(some) == [batch[7].text, batch[2].text]
+
+
+def test_in_16_bits_a_real_models_prompt_is_still_shared(folder):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    for dtype in (torch.float32, torch.bfloat16):
+        assert can_share(AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()) is None
 
 
 BODIES = ("xs[::-1]", "sorted(xs)", "xs[1:]", "xs[:-1]", "[max(xs)]", "[len(xs)]", "xs + xs", "[x + 1 for x in xs]")

@@ -21,6 +21,10 @@ NF4_BYTES = 4.127 / 8
 quantization, Dettmers et al. 2023, §3)."""
 
 
+WORKSPACE = 192 * 2**20
+"""Bytes that a GPU's libraries take for themselves, as measured on an H200 beside a small model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A model's sizes. `projections` holds the (outputs, inputs) of every matrix that LoRA adapts; `cache` counts the
@@ -72,10 +76,11 @@ def estimate(
     length: int,
     bf16: bool = True,
     optimizer_bytes: int | None = None,
-    checkpointing: bool = True,
+    gpu: bool = True,
     scored: int | None = None,
 ) -> Memory:
-    """Return the memory of finetuning on one device, for `batch_size` examples of `length` tokens at once.
+    """Return the memory of finetuning on one device, for `batch_size` examples of `length` tokens at once: on a GPU
+    with checkpointed layers and TRL's scores in tiles, on a CPU with neither.
 
     With p bytes per computed number (2 in bfloat16, else 4), P parameters, A parameters in the adapter, N the weights
     of all projections, B = batch_size · length tokens, h the hidden and i the intermediate size, L layers:
@@ -86,29 +91,37 @@ def estimate(
     - gradients: one per trained number, in the same format.
     - optimizer: AdamW's two moments per trained number, in the same format; with `optimizer_bytes`, that many bytes
       for both (2 for AdamW in 8 bits).
-    - activations: p·B·(8·h + 4·i) per layer, and 7·p·B·rank with an adapter. With `checkpointing`, one layer at a time
-      and p·B·h per layer to recompute it from; without, all layers. Attention is assumed to hold no matrix of
-      length × length.
-    - logits: p + 8 bytes per token of the vocabulary and position, for `scored` positions per example (None: all): as
-      computed, in float32, and the gradient.
+    - activations on a CPU: p·B·(8·h + 4·i) per layer, and 7·p·B·rank with an adapter. Attention is assumed to hold no
+      matrix of length × length.
+    - on a GPU: one layer, computed again, with its gradients and its norms in float32: p·B·(14·h + 7·i), or
+      p·B·(18·h + 7·i) if all weights are trained; its adapters as above; what it is computed again from, p·B·h per
+      layer, or 4·B·h if all weights are trained; and `WORKSPACE`.
+    - logits on a CPU: p + 8 bytes per token of the vocabulary and position, for `scored` positions per example (None:
+      all): as computed, in float32, and the gradient. On a GPU none: TRL scores a few positions at a time.
     """
     number, tokens = (2 if bf16 else 4), batch_size * length
     adapter = shape.adapter(rank)
     trained = shape.parameters if method == "full" else adapter
     held = 2 if method == "qlora" and bf16 else 4
     copied = 2 if bf16 and held == 4 else 0
-    one_layer = number * tokens * (8 * shape.hidden + 4 * shape.intermediate)
-    if method != "full":
-        one_layer += 7 * number * tokens * rank
-    kept = one_layer + number * tokens * shape.hidden * shape.layers if checkpointing else one_layer * shape.layers
     return Memory(
         weights=_frozen(shape, method, number),
         trainable=trained * (held + copied),
         gradients=trained * held,
         optimizer=trained * (2 * held if optimizer_bytes is None else optimizer_bytes),
-        activations=kept,
-        logits=batch_size * min(length, scored or length) * shape.vocabulary * (number + 8),
+        activations=_activations(shape, method, rank, tokens, number, gpu=gpu),
+        logits=0 if gpu else batch_size * min(length, scored or length) * shape.vocabulary * (number + 8),
     )
+
+
+def _activations(shape: Shape, method: str, rank: int, tokens: int, number: int, *, gpu: bool) -> int:
+    """Return the bytes of what is kept for the gradients, and on a GPU of one layer's own gradients."""
+    h, i, full = shape.hidden, shape.intermediate, method == "full"
+    adapters = 0 if full else 7 * rank
+    if not gpu:
+        return shape.layers * number * tokens * (8 * h + 4 * i + adapters)
+    one_layer = number * tokens * ((18 if full else 14) * h + 7 * i + adapters)
+    return one_layer + shape.layers * (4 if full else number) * tokens * h + WORKSPACE
 
 
 def _frozen(shape: Shape, method: str, number: int) -> int:

@@ -90,7 +90,7 @@ def expected_memory(job: Job) -> dict[str, float]:
     except DataError:
         return {}
     how: dict[str, Any] = {"rank": settings.rank, "batch_size": job.micro, "length": settings.max_length}
-    memory = estimate(shape, method=settings.method, bf16=bf16, checkpointing=gpu, **how)
+    memory = estimate(shape, method=settings.method, bf16=bf16, gpu=gpu, **how)
     # Significant digits, not decimal places: a small model may need less than a thousandth, and 0 is not "at most".
     return {"estimated GiB of memory, at most": float(f"{memory.total / 2**30:.3g}")}
 
