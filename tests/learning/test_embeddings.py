@@ -6,6 +6,7 @@ from made import TASK, acting
 from sentences import make_model
 
 from soar.config import validated
+from soar.learning import embed
 from soar.learning.embed import embedder
 from soar.method import open_backend, open_domain, open_method
 
@@ -47,6 +48,28 @@ def test_texts_are_embedded_as_unit_vectors_of_the_model_that_is_named(model):
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
     assert vectors[0] @ vectors[1] == pytest.approx(1, abs=1e-5), "blanks are no words"
     assert vectors[0] @ vectors[2] < 0.99
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_the_model_is_on_a_gpu_only_while_it_embeds(monkeypatch, gpu):
+    import torch
+
+    places = []
+
+    class Model:
+        def to(self, place):
+            places.append(place)
+
+        def encode(self, texts, **_):
+            places.append("encode")
+            raise ValueError("no")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: places.append("emptied"))
+    monkeypatch.setattr(embed, "_loaded", lambda name: Model())
+    with pytest.raises(ValueError, match="no"):
+        embedder("any")(["x"])
+    assert places == (["cuda", "encode", "cpu", "emptied"] if gpu else ["encode"])
 
 
 def test_programs_above_the_papers_cosine_are_one_and_the_bound_may_be_another(model):

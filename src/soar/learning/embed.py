@@ -4,7 +4,8 @@ import importlib
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -51,17 +52,34 @@ def embedder(name: str) -> Embed:
     model = _loaded(name)
 
     def embed(texts: Sequence[str]) -> np.ndarray:
-        encoded = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        with _on_gpu(model):
+            encoded = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return np.asarray(encoded, dtype=np.float32)
 
     return embed
+
+
+@contextmanager
+def _on_gpu(model: Any) -> Iterator[None]:
+    """Move a model onto the GPU meanwhile, if there is one: between two searches its memory belongs to the trainer."""
+    import torch
+
+    if not torch.cuda.is_available():
+        yield
+        return
+    model.to("cuda")
+    try:
+        yield
+    finally:
+        model.to("cpu")
+        torch.cuda.empty_cache()
 
 
 @lru_cache(maxsize=1)
 def _loaded(name: str) -> Any:
     try:
         library = importlib.import_module("sentence_transformers")
-        return library.SentenceTransformer(name, local_files_only=True, trust_remote_code=True)
+        return library.SentenceTransformer(name, device="cpu", local_files_only=True, trust_remote_code=True)
     except (ImportError, OSError, ValueError) as error:
         raise ConfigError(
             f'learning.deduplicate = "embeddings" needs the package sentence-transformers (pip install'

@@ -27,7 +27,7 @@ def test_a_processor_is_fast_in_bfloat16_if_it_has_one_of_its_instructions(monke
 
 @pytest.mark.parametrize("able", [True, False])
 def test_a_gpu_is_asked_itself(monkeypatch, able):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: able)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able and not including_emulation)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"bf16": not able})
     assert has_fast_bf16("cuda") is able
 

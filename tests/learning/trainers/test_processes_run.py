@@ -167,15 +167,23 @@ def test_the_threads_are_divided_among_the_processes_and_wait_asleep(job, monkey
     monkeypatch.setattr(os, "environ", {"HERE": "1"})
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     asleep = {"PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "HERE": "1"}
-    assert process._environment(job, sys.executable) == {"OMP_NUM_THREADS": "8", **asleep}
+    assert process._environment(job, sys.executable) == {"OMP_NUM_THREADS": "8", "CUDA_VISIBLE_DEVICES": "0", **asleep}
     for count, threads in ((3, "2"), (9, "1")):
         several = replace(job, settings=FinetuneSettings(processes=count))
         assert process._environment(several, sys.executable) == {"OMP_NUM_THREADS": threads, **asleep}
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert process._environment(job, sys.executable)["OMP_NUM_THREADS"] == "1"
-    own = {"OMP_NUM_THREADS": "5", "PYTHONUNBUFFERED": "", "OMP_WAIT_POLICY": "ACTIVE"}
+    own = {"OMP_NUM_THREADS": "5", "PYTHONUNBUFFERED": "", "OMP_WAIT_POLICY": "ACTIVE", "CUDA_VISIBLE_DEVICES": "2"}
     monkeypatch.setattr(os, "environ", own)
     assert process._environment(job, sys.executable) == own
+
+
+@pytest.mark.parametrize(("given", "seen"), [(None, "0"), ("3,1", "3"), ("GPU-a1,GPU-b2", "GPU-a1"), ("", "")])
+def test_one_process_sees_one_gpu_and_several_see_all(job, monkeypatch, given, seen):
+    monkeypatch.setattr(os, "environ", {} if given is None else {"CUDA_VISIBLE_DEVICES": given})
+    assert process._environment(job, sys.executable)["CUDA_VISIBLE_DEVICES"] == seen
+    several = replace(job, settings=FinetuneSettings(processes=2))
+    assert process._environment(several, sys.executable).get("CUDA_VISIBLE_DEVICES") == given
 
 
 def test_another_interpreter_finds_this_package_and_nothing_else_installed_here(job):

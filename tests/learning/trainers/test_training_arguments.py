@@ -69,7 +69,7 @@ def test_trl_is_told_all_of_the_settings_and_takes_the_rows_as_they_come(monkeyp
         "warmup_steps": 0.2,
         "lr_scheduler_type": "linear",
         "weight_decay": 0.3,
-        "optim": "adamw_torch",
+        "optim": "adamw_torch_fused" if gpu else "adamw_torch",
         "max_length": None,
         "completion_only_loss": True,
         "pad_to_multiple_of": 16 if gpu else 4,
@@ -141,8 +141,16 @@ def test_adamw_in_eight_bits_is_taken_where_it_is_asked_for_or_there(
 
     monkeypatch.setattr(importlib.util, "find_spec", found)
     told = said(monkeypatch, changed(job, optimizer=optimizer))["optim"]
-    assert told == ("adamw_8bit" if eight else "adamw_torch")
+    assert told == ("adamw_8bit" if eight else "adamw_torch_fused" if gpu else "adamw_torch")
     assert bool(asked) == (optimizer == "auto" and gpu)
+
+
+@on_each
+def test_adamw_in_eight_bits_is_not_taken_by_itself_for_shards(monkeypatch, job, gpu):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: "found")
+    job = changed(job, processes=2, optimizer="auto")
+    assert said(monkeypatch, changed(job, sharding="fsdp"))["optim"] == ("adamw_torch_fused" if gpu else "adamw_torch")
+    assert said(monkeypatch, job)["optim"] == ("adamw_8bit" if gpu else "adamw_torch")
 
 
 def test_an_older_trl_has_another_name_for_recomputing_activations():

@@ -56,6 +56,45 @@ def test_the_libraries_that_are_needed_are_asked_for(monkeypatch):
         assert (trainer.python, trainer.module) == (sys.executable, "soar.learning.trainers.training")
 
 
+@pytest.mark.parametrize(
+    ("changes", "gpus", "compiler", "said"),
+    [
+        ({"processes": 4}, 4, True, None),
+        ({"processes": 2}, 0, True, None),
+        ({}, 0, False, None),
+        ({}, 1, True, None),
+        ({"processes": 4}, 2, True, "finetune.processes = 4, but this machine has 2 GPUs"),
+        ({}, 1, False, "needs a C compiler"),
+        (
+            {"processes": 2, "method": "qlora", "sharding": "fsdp"},
+            0,
+            True,
+            'finetune.method = "qlora" cannot be sharded',
+        ),
+        (
+            {"processes": 2, "optimizer": "adamw_8bit", "sharding": "fsdp"},
+            2,
+            True,
+            'finetune.optimizer = "adamw_8bit" cannot be sharded',
+        ),
+        ({"processes": 2, "method": "qlora"}, 2, True, None),
+        ({"method": "qlora", "sharding": "fsdp"}, 1, True, None),
+    ],
+)
+def test_what_a_machines_gpus_cannot_do_is_refused_before_anything_is_spent(monkeypatch, changes, gpus, compiler, said):
+    needing(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(trl.shutil, "which", lambda name: "/usr/bin/clang" if compiler and name == "clang" else None)
+    settings = FinetuneSettings.model_validate(changes)
+    if said is None:
+        Trl(settings)
+        return
+    with pytest.raises(ConfigError) as refused:
+        Trl(settings)
+    assert said in str(refused.value)
+
+
 def test_a_step_that_cannot_be_divided_is_refused_with_its_figures():
     Trl(SETTINGS.model_copy(update={"processes": 8}))
     with pytest.raises(ConfigError) as error:

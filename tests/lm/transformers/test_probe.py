@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 from soar.errors import StoreError
 from soar.files import sha256
 from soar.lm.notes import FILE, Probe
+from soar.lm.transformers import probe
 from soar.lm.transformers.probe import note_probes
 from soar.types import Message
 
@@ -49,6 +50,29 @@ def opened(folder, **settings):
 def test_what_was_learnt_is_opened_in_either_number_format(learnt):
     assert len(texts(opened(learnt))) == 2
     opened(learnt, dtype="bfloat16")
+
+
+def test_what_was_noted_in_16_bits_is_opened_in_32(learnt, small, tmp_path):
+    before = shutil.copytree(small, tmp_path / "before")
+    for folder in (learnt, before):
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).save_pretrained(folder)
+    probes = [Probe(**each) for each in json.loads((learnt / FILE).read_text())["probes"]]
+    note_probes(learnt, before, RANK, probes)
+    opened(learnt, dtype="float32")
+
+
+def test_both_models_are_compared_on_one_device_that_has_room_for_two(learnt, small, monkeypatch):
+    size = sum(weights.nbytes for weights in load(learnt).parameters())
+    probes = [Probe(**each) for each in json.loads((learnt / FILE).read_text())["probes"]]
+    with monkeypatch.context() as patch:
+        decided = []
+        patch.setattr(probe, "_device_for_two", lambda model: decided.append(model) or torch.device("cpu"))
+        note_probes(learnt, small, RANK, probes)
+        assert len(decided) == 1
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for room, device in ((2.6, "cuda"), (2.4, "cpu")):
+        monkeypatch.setattr(probe, "free_bytes", lambda _, room=room: room * size)
+        assert probe._device_for_two(load(learnt)).type == device
 
 
 def change(learnt, small, share):

@@ -10,6 +10,7 @@ from small_models import END, EOS, SAMPLING, collect, save_small_model, texts, u
 
 from soar.errors import ConfigError, EndpointError, PromptTooLong
 from soar.learning.trainers.tokens import read_tokens
+from soar.lm.transformers.load import out_of_memory
 from soar.lm.transformers.text import Text
 from soar.types import Message, Sampling
 
@@ -138,6 +139,50 @@ def test_out_of_memory_fewer_are_decoded_side_by_side_and_nothing_is_lost(small,
     assert [message for message in caplog.messages if "out of memory" in message] == [
         f"out of memory: at most {rows} samples side by side from now on" for rows in (16, 8)
     ]
+
+
+def test_where_a_request_does_not_fit_the_memory_it_is_decoded_in_smaller_batches_of_one_shape(small):
+    async def action(lm):
+        step, sizes = lm._model.step, []
+        lm._model.step = lambda groups, tokens: sizes.append(len(tokens)) or step(groups, tokens)
+        lm._most_tokens = 13 * SAMPLING.max_new_tokens
+        found = await collect(lm, CHAT, range(30))
+        alone = await collect(lm, CHAT, [29])
+        assert set(sizes) == {12}
+        lm._most_tokens = 10**6
+        await collect(lm, CHAT, [1])
+        assert sizes[-1] == 32
+        return texts(found), texts(alone)
+
+    found, alone = use(small, action, dtype="bfloat16", batch=32)
+    assert len(found) == 30
+    assert alone == found[29:]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_it"),
+    [
+        (torch.OutOfMemoryError("no"), True),
+        (MemoryError(), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_memory_that_ran_out_is_recognised_in_whatever_form_it_is_said(error, is_it):
+    assert out_of_memory(error) is is_it
+
+
+@pytest.mark.parametrize(("error", "kind"), [("CUDA error: out of memory", EndpointError), ("no", RuntimeError)])
+def test_weights_that_do_not_fit_the_device_are_said(small, monkeypatch, error, kind):
+    def full(*_):
+        raise RuntimeError(error)
+
+    monkeypatch.setattr("transformers.LlamaForCausalLM.to", full)
+    with pytest.raises(kind, match="GiB in float32, more than is free on cpu" if kind is EndpointError else "no"):
+        use(small, collect)
 
 
 def test_an_error_of_the_model_reaches_those_that_wait_and_the_next_request_is_served(small):

@@ -84,6 +84,8 @@ def train(job: Job, on_log: OnLog, load: Load | None = None) -> None:
         del trainer, watch
         if first:
             gc.collect()  # frees the trained model before `note_probes` loads two
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()  # or what was freed would still count as taken
             prompts = read_prompts(job.rows, examples)
             probes = [Probe(prompt, each.ids, each.masked) for prompt, each in zip(prompts, examples, strict=True)]
             note_probes(aside, job.base, None if job.settings.method == "full" else job.settings.rank, probes)
@@ -236,7 +238,7 @@ def _arguments(job: Job, *, bf16: bool, checkpointing: bool) -> Any:
         warmup_steps=settings.warmup,
         lr_scheduler_type=settings.schedule,
         weight_decay=settings.weight_decay,
-        optim="adamw_8bit" if _in_eight_bits(settings.optimizer, gpu) else "adamw_torch",
+        optim=_optimizer(settings.optimizer, gpu, sharded),
         max_length=None,  # longer examples are left out already, and none is cut
         completion_only_loss=True,
         pad_to_multiple_of=16 if gpu else 4,  # a larger multiple gains nothing on a CPU
@@ -263,10 +265,12 @@ def _checkpointing(config: Any) -> str:
     return new if new in config.__dataclass_fields__ else "gradient_checkpointing"
 
 
-def _in_eight_bits(optimizer: str, gpu: bool) -> bool:
-    if optimizer == "auto":
-        return gpu and importlib.util.find_spec("bitsandbytes") is not None
-    return optimizer == "adamw_8bit"
+def _optimizer(named: str, gpu: bool, sharded: bool) -> str:
+    """Return TRL's name of the optimizer. That in 8 bits cannot work on shards; the fused one needs no copies."""
+    may = named == "auto" and gpu and not sharded
+    if named == "adamw_8bit" or (may and importlib.util.find_spec("bitsandbytes") is not None):
+        return "adamw_8bit"
+    return "adamw_torch_fused" if gpu else "adamw_torch"
 
 
 def _fsdp(gpu: bool) -> dict[str, Any]:

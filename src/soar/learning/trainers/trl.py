@@ -4,6 +4,7 @@ Knows jobs and checkpoints; `soar.learning.trainers.training` does the job, in a
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -40,6 +41,7 @@ class Trl:
         require('finetune.trainer = "trl"', "train", "torch", "transformers", "trl", "peft", "datasets", "accelerate")
         if settings.method == "qlora" or settings.optimizer == "adamw_8bit":
             require('finetune.method = "qlora" or finetune.optimizer = "adamw_8bit"', "qlora", "bitsandbytes")
+        _check_gpus(settings)
         if settings.batch_size * settings.accumulation % settings.processes:
             raise ConfigError(
                 f"finetune.batch_size x finetune.accumulation = {settings.batch_size * settings.accumulation} examples"
@@ -64,6 +66,31 @@ class Trl:
                 job = replace(job, micro=smaller(job))
                 on_log({"out of memory, micro-batch reduced to": job.micro})
         shutil.rmtree(job.work, ignore_errors=True)
+
+
+def _check_gpus(settings: FinetuneSettings) -> None:
+    """Refuse more processes than GPUs, what cannot be sharded, and GPUs without the compiler that their kernels need;
+    `ConfigError`. Loads torch only where it has to."""
+    sharded = settings.processes > 1 and settings.sharding == "fsdp"
+    if sharded and (settings.method == "qlora" or settings.optimizer == "adamw_8bit"):
+        named = 'method = "qlora"' if settings.method == "qlora" else 'optimizer = "adamw_8bit"'
+        raise ConfigError(
+            f'finetune.{named} cannot be sharded: bitsandbytes takes whole weights; set finetune.sharding = "ddp", or'
+            ' finetune.method = "lora" and finetune.optimizer = "adamw"'
+        )
+    compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
+    if settings.processes == 1 and compiler:
+        return
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if 0 < gpus < settings.processes:
+        raise ConfigError(f"finetune.processes = {settings.processes}, but this machine has {gpus} GPUs: one each")
+    if gpus and not compiler:
+        raise ConfigError(
+            "finetuning on a GPU needs a C compiler, with which Triton builds its kernels, and found none: install gcc"
+            " (apt install gcc), or name one in CC"
+        )
 
 
 def new_job(rows: Path, base: Path, out: Path, seed: int, settings: FinetuneSettings) -> Job:

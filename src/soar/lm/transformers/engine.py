@@ -149,6 +149,8 @@ class Transformers:
             room = min(self._rows - self._decoder.rows, self._room(first.max_new_tokens))
             if room < GRANULE:
                 return None
+            if self._alone:  # the batch is empty: its shape follows from the request and the memory
+                self._decoder.granule = room
             self._waiting.popleft()
             if len(first.samples) > room:
                 self._waiting.appendleft(replace(first, samples=first.samples[room:]))
@@ -173,7 +175,6 @@ class Transformers:
             torch.cuda.empty_cache()
         self._rows = max(GRANULE, self._rows // 2 // GRANULE * GRANULE)
         logger.warning("out of memory: at most %d samples side by side from now on", self._rows)
-        self._decoder.granule = self._rows if self._alone else GRANULE
         with self._wake:
             self._waiting.extendleft(reversed(given_up))
         return held

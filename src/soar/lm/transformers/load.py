@@ -15,6 +15,9 @@ from soar.errors import ConfigError, EndpointError
 
 Dtype: TypeAlias = Literal["auto", "bfloat16", "float32"]
 
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""How messages of errors of no class of their own say that memory ran out."""
+
 
 def device_of(name: str) -> torch.device:
     """Return a device by name ("auto": a GPU if there is one); `ConfigError` if it is not available."""
@@ -42,7 +45,16 @@ def load(folder: Path, device: torch.device, dtype: Dtype) -> Any:
             )
         except (OSError, ValueError, KeyError) as error:
             raise EndpointError(f"the model in {folder} cannot be loaded: {error}") from None
-        return model.eval().to(device)
+        try:
+            return model.eval().to(device)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise EndpointError(
+                f"the model in {folder} takes {model.get_memory_footprint() / 2**30:.3g} GiB in {chosen}, more than is"
+                f" free on {device} ({free_bytes(device) / 2**30:.3g} GiB): choose a smaller model, or a server that"
+                " spreads it over several GPUs (lm.backend)"
+            ) from None
 
 
 def context_of(model: Any, most: int | None) -> int:
@@ -82,5 +94,8 @@ def quiet() -> Iterator[None]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory ran out, on a GPU or in torch's CPU allocator."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    """Return whether an error means that memory ran out, on a GPU (in torch's allocator or in a library's own) or in
+    torch's CPU allocator."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in OUT_OF_MEMORY)

@@ -26,7 +26,9 @@ SURE_TOKENS = 24
 def note_probes(folder: Path, base: Path, rank: int | None, probes: Sequence[Probe]) -> None:
     """Write beside the weights in `folder` the log-probability of each probe's completion and the sure beginning of
     their own; the same for the base model and, given its `rank`, for the adapter at the wrong scale."""
-    learnt, before, text = _load(folder), _load(base), Text(folder)
+    learnt, text = _load(folder), Text(folder)
+    device = _device_for_two(learnt)
+    learnt, before = learnt.to(device), _load(base).to(device)
     with torch.no_grad():
         models = {LEARNT: learnt, BASE: before}
         likely = {name: _all(model, probes) for name, model in models.items()}
@@ -49,7 +51,10 @@ def refuse_other_weights(folder: Path, text: Text, model: Any) -> None:
     for probe in notes.probes:
         if list(text.tokens(probe.asked())) != list(probe.ids[: probe.masked]):
             raise wrong_template(folder)
-    bound = BOUND.get(model.dtype, max(BOUND.values()))
+    loosest = max(BOUND.values())
+    bound = max(
+        BOUND.get(each, loosest) for each in (model.dtype, _stored_format(folder))
+    )  # what was noted is rounded too
     apart = notes.apart(_all(model, notes.probes))
     if apart.pop(LEARNT) > bound:
         nearest = min(apart, key=apart.__getitem__, default=None)
@@ -94,13 +99,22 @@ def log_probability(model: Any, ids: Sequence[int], masked: int) -> float:
 
 
 def _load(folder: Path) -> Any:
-    """Load a model in its own number format, onto a GPU if two models of its size fit there."""
+    """Load a model in its own number format, onto the CPU."""
     from transformers import AutoModelForCausalLM
 
     with quiet():
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True).eval()
-    size = sum(tensor.nbytes for tensor in model.parameters())
-    cuda = torch.device("cuda")
-    if torch.cuda.is_available() and size < 0.4 * free_bytes(cuda):
-        return model.to(cuda)
-    return model
+        return AutoModelForCausalLM.from_pretrained(folder, dtype="auto", local_files_only=True).eval()
+
+
+def _device_for_two(model: Any) -> torch.device:
+    """Return a GPU if two models of this size fit there, else the CPU. Decided once: the two are computed with each
+    other."""
+    size, cuda = sum(tensor.nbytes for tensor in model.parameters()), torch.device("cuda")
+    return cuda if torch.cuda.is_available() and size < 0.4 * free_bytes(cuda) else torch.device("cpu")
+
+
+def _stored_format(folder: Path) -> torch.dtype | None:
+    """Return the number format that a model's configuration names, which `_load` takes."""
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(folder, local_files_only=True).dtype
