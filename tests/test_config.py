@@ -74,6 +74,9 @@ def test_a_component_is_a_built_in_name_or_an_import():
         resolve("c", {"a": 1, "b": 2}, "thing")
     with pytest.raises(ConfigError, match="cannot be imported"):
         resolve("math:nothing", {}, "thing")
+    for name in ("./mine.py:vote", ":vote", "..mine:vote"):
+        with pytest.raises(ConfigError, match=r'unknown thing .* choose one of a, or "package.module:name"'):
+            resolve(name, {"a": 1}, "thing")
 
 
 def test_steps_number_all_searches_over_the_stages():

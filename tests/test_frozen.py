@@ -53,6 +53,15 @@ def test_what_no_result_depends_on_may_change_and_is_said(directory):
         resume(directory, {**changed, "seed": 5}, free={"lm.base_url"})
 
 
+def test_a_list_that_may_change_may_change_in_one_of_its_places(tmp_path):
+    directory, lm = RunDirectory(tmp_path), {"engine_args": ["--share", "0.9"], "names": ["a"]}
+    freeze(directory, {**CONFIG, "lm": lm}, MANIFEST)
+    changed = {**CONFIG, "lm": {**lm, "engine_args": ["--share", "0.8"]}}
+    assert resume(directory, changed, free={"lm.engine_args"}) == ['lm.engine_args.1 was "0.9", now "0.8"']
+    with pytest.raises(ConfigError, match=r"lm\.names\.0 was"):
+        resume(directory, {**CONFIG, "lm": {**lm, "names": ["b"]}}, free={"lm.engine_args", "names"})
+
+
 def test_another_task_set_or_model_is_refused_with_the_difference(directory):
     with pytest.raises(DataError, match=r"tasks\.train\.hash was \"x\", now \"y\""):
         resume(directory, manifest={**MANIFEST, "tasks": {"train": {"hash": "y", "ids": ["1", "2"]}}})

@@ -6,6 +6,7 @@ result as its model starts where these runs ended.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from pathlib import Path
 from soar import session
 from soar.config import Config, validated
 from soar.errors import ConfigError, DataError, Interrupted
-from soar.files import is_published
 from soar.iterate import Method
 from soar.learning.learn import LearningMethod, Searched, learn, of_pool
 from soar.method import open_backend, open_domain, open_method
@@ -46,13 +46,13 @@ async def finetune(runs: Sequence[Path], config: Config, out: Path, say: Callabl
     `DataError` if no program was found or an id stands for two different tasks.
     """
     method = _method(config)
-    data = out.with_name(f"{out.name}.examples.jsonl")
-    if out.exists() and not is_published(out):
-        raise ConfigError(f"{out} exists and is not a finetuned model: name a new folder")
-    if is_published(out):
-        raise ConfigError(f"{out} already holds a finetuned model: name a new folder, or remove it")
     if inside := [path for path in runs if out.resolve().is_relative_to(path.resolve())]:
         raise ConfigError(f"{out} lies in the run directory {inside[0]}: name a folder elsewhere")
+    if out.exists():
+        raise ConfigError(f"{out} exists: name a new folder for the finetuned model")
+    if twice := [path for path, count in Counter(path.resolve() for path in runs).items() if count > 1]:
+        raise ConfigError(f"{twice[0]} is named twice and would be learnt from twice: name each run once")
+    data = out.with_name(f"{out.name}.examples.jsonl")
     out.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as opened:
         views = [opened.enter_context(session.view_run(path)) for path in runs]

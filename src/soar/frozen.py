@@ -66,7 +66,7 @@ def compare(
     """
     if then is not None:
         differing = differences(then, config)
-        kept = [line for line in differing if line.split(" ")[0] in free]
+        kept = [line for line in differing if _is_free(line.split(" ")[0], free)]
         _refuse(ConfigError, directory.path, "configuration", [line for line in differing if line not in kept])
         found = differences(_identity(directory.manifest()), _identity(manifest))
         _refuse(DataError, directory.path, "tasks or model", found)
@@ -76,6 +76,11 @@ def compare(
             f"{directory.path} has an archive but no manifest.json, which says what it was started with: restore it"
         )
     return []
+
+
+def _is_free(setting: str, free: Collection[str]) -> bool:
+    """Return whether a setting, or the list that it is a place of (``lm.engine_args.1``), is among those named."""
+    return setting in free or setting.rpartition(".")[0] in free
 
 
 def _identity(manifest: Mapping[str, Any]) -> dict[str, Any]:

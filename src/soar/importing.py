@@ -58,7 +58,7 @@ async def import_programs(programs: Path, config: Config, path: Path, say: Calla
 
 async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[str], None]) -> Imported:
     step = run.method.steps[0]
-    _refuse_searched(run, step)
+    stored = _stored(run, step)
     tasks = {task.id: task.without_answers() for task in run.tasks[step.stage.name]}
     places, elsewhere, said = Counter[str](), 0, time.monotonic()
     await run.writer.begin(*step.key)
@@ -69,7 +69,13 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
                 if task_id not in tasks:
                     elsewhere += 1
                     continue
-                origin = Origin(*step.key, task_id, "sample", 0, places[task_id], 0)
+                place, hashed = places[task_id], code_hash(code)
+                if stored[task_id].get(place, hashed) != hashed:
+                    raise ConfigError(
+                        f"program {place + 1} of task {task_id} in {named} is not the one that an earlier import put"
+                        f" into {run.directory.path}: name the same file, longer if you like, or a new run directory"
+                    )
+                origin = Origin(*step.key, task_id, "sample", 0, place, 0)
                 places[task_id] += 1
                 under_way.append(asyncio.create_task(_store(run, tasks[task_id], origin, code)))
                 if len(under_way) >= IN_FLIGHT:
@@ -89,14 +95,18 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
     return Imported(step, places.total(), len(places), elsewhere)
 
 
-def _refuse_searched(run: Run, step: Step) -> None:
-    """Raise `ConfigError` if the first search is finished, or holds completions that were not imported."""
+def _stored(run: Run, step: Step) -> dict[str, dict[int, str | None]]:
+    """Return the hash of each program that an earlier import stored, by task and place; `ConfigError` if the first
+    search is finished, or holds completions that were not imported."""
     if any(row.finished for row in run.reader.iterations()):
         raise ConfigError(f"the first search of {run.directory.path} is finished: import into a new run directory")
+    found: dict[str, dict[int, str | None]] = {}
     for task in run.tasks[step.stage.name]:
-        stored = run.reader.completions(*step.key, task.id, "sample", 0)
-        if any(row.completion.finish_reason != IMPORTED for row in stored):
+        rows = run.reader.completions(*step.key, task.id, "sample", 0)
+        if any(row.completion.finish_reason != IMPORTED for row in rows):
             raise ConfigError(f"{run.directory.path} was started by `soar run`: import into a new run directory")
+        found[task.id] = {row.origin.step: row.code_hash for row in rows}
+    return found
 
 
 async def _store(run: Run, task: Task, origin: Origin, code: str) -> None:
@@ -154,6 +164,8 @@ def _row(found: Any, where: str) -> Row:
         raise DataError(f"{where}: expected an object with task_id and code, found {str(found)[:80]!r}")
     if not isinstance(code := found.get("code"), str):
         raise DataError(f"{where}: expected a program's text as code, found {str(code)[:80]!r}")
+    if not code.isascii() and code != code.encode(errors="replace").decode():
+        raise DataError(f"{where}: expected a program's text as code, found half of a character: {code[:80]!r}")
     return task, code
 
 

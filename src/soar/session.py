@@ -189,7 +189,7 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
             path=path,
             plan=steps(config.plan()),
             domain=domain,
-            tasks=_tasks_of(config, domain, ids),
+            tasks=_tasks_of(config, domain, directory, ids),
             sources={stage.name: source_of(config.tasks_of(stage.name), domain) for stage in config.stages},
             samples=config.search.samples,
             refinements=config.search.refinements,
@@ -203,15 +203,29 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
         reader.close()
 
 
-def _tasks_of(config: Config, domain: Domain, ids: Mapping[str, list[str]]) -> dict[str, list[Task]]:
-    """Return the tasks of a run by stage; `DataError` if they are not where they were."""
+def _tasks_of(
+    config: Config, domain: Domain, directory: RunDirectory, ids: Mapping[str, list[str]]
+) -> dict[str, list[Task]]:
+    """Return the tasks of a run by stage; `DataError` if they are not where they were, or are others: what was found
+    would be judged by pairs that it was not searched for. Answers that were published since are no difference."""
     try:
-        return tasks_with_ids(config, domain, ids)
+        found = tasks_with_ids(config, domain, ids)
     except DataError as error:
         raise DataError(
             f"{error}. If the run's tasks have moved, call `soar run CONFIG RUN_DIR` once with their new place"
             " (tasks.source, or the stage's): the run remembers it, even if there is nothing left to search"
         ) from None
+    started = directory.manifest()["tasks"]
+    for name, tasks in found.items():
+        if started[name]["hash"] not in (
+            task_set_hash(tasks),
+            task_set_hash([task.without_answers() for task in tasks]),
+        ):
+            raise DataError(
+                f"the tasks of stage {name!r} of {directory.path} are not those that it searched, though their ids are:"
+                f" {source_of(config.tasks_of(name), domain)} has changed. Put it back as it was, or start a new run"
+            )
+    return found
 
 
 def read_status(path: Path) -> Snapshot | None:

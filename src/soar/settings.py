@@ -43,7 +43,7 @@ def resolve(name: str, choices: Mapping[str, Any], what: str) -> Any:
     if not isinstance(found, str):
         return found
     module, colon, attribute = found.partition(":")
-    if not colon:
+    if not colon or not module or module.startswith("."):
         raise ConfigError(
             f'unknown {what} {name!r}: choose one of {", ".join(sorted(choices))}, or "package.module:name"'
         )

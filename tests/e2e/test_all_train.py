@@ -100,7 +100,7 @@ def test_a_model_finetuned_on_two_runs_is_what_the_next_begins_with(soar, enviro
     assert f"{len(rows)} examples of" in said
     assert {Path(row["program"].split(":search/")[0]).name for row in rows} == {"1", "2"}
     code, _, errors = call(soar, environment, "finetune", *both, "--out", tmp_path / "model")
-    assert (code, "already holds a finetuned model" in errors) == (2, True)
+    assert (code, "exists: name a new folder for the finetuned model" in errors) == (2, True)
     named = ["--set", f"lm.model={tmp_path / 'model'}"]
     code, _, errors = call(soar, environment, "run", "sequences", tmp_path / "3", *few, *named)
     assert code == 0, errors
@@ -124,3 +124,18 @@ def test_a_model_is_not_put_into_a_run(soar, environment, write_config, tmp_path
     code, _, errors = call(soar, environment, "finetune", "--from", run, "--out", run / "model")
     assert (code, f"lies in the run directory {run}" in errors) == (2, True)
     assert sorted(run.iterdir()) == before
+    other = shutil.copytree(run, tmp_path / "other")
+    code, _, errors = call(soar, environment, "finetune", "--from", run, "--out", other)
+    assert (code, f"{other} exists: name a new folder" in errors) == (2, True), "and not: remove it"
+    code, _, errors = call(soar, environment, "finetune", "--from", run, "--out", ".")
+    assert (code, "exists: name a new folder" in errors) == (2, True)
+
+
+@pytest.mark.slow  # a search
+def test_a_run_named_twice_is_not_learnt_from_twice(soar, environment, write_config, tmp_path):
+    run = tmp_path / "run"
+    code, _, errors = call(soar, environment, "run", write_config("[search]\nsamples = 4\nrefinements = 0\n"), run)
+    assert code == 0, errors
+    again = run / ".." / "run"
+    code, _, errors = call(soar, environment, "finetune", "--from", run, "--from", again, "--out", tmp_path / "model")
+    assert (code, f"{run} is named twice" in errors) == (2, True)

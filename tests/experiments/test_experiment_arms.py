@@ -1,12 +1,16 @@
 """Whole experiments with a scripted model: arms share their first search, learn or not, go on where they stopped."""
 
+import gzip
+import resource
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from soar.errors import ConfigError, DataError
-from soar.experiments.cells import Cell, read_cells
+from soar.errors import ConfigError, DataError, StoreError
+from soar.experiments.arms import never_of
+from soar.experiments.cells import Cell, append_cell, read_cells
 from soar.experiments.learning import learning
 from soar.experiments.settings import BASE, groups, load_experiment
 
@@ -141,6 +145,11 @@ def test_other_tasks_or_settings_are_another_experiment(experiment):
         ("ids-{seed}", "none-{seed}", "none-3.txt cannot be read as a list of task ids"),
         ("seeds = [3]", "seeds = []", "experiment.*seeds"),
         ("[experiment.arms.soar]", "[experiment.arms.base]\n[experiment.arms.soar]", "name the arm otherwise"),
+        ("ids-{seed}", "ids-{sed}", r"may hold \{seed\} and no other braces, found 'ids-\{sed\}.txt'"),
+        ("ids-{seed}", "ids-{", r"may hold \{seed\} and no other braces"),
+        ("[experiment.arms.soar]", "[experiment.arms]\nodd = 3\n[experiment.arms.soar]", r"arms\.odd\] is a table"),
+        ("seeds = [3]", "extends = 3", "extends names the file of another experiment, found 3"),
+        ("[experiment.arms.soar]", "[experiment.arms.soar]\nalone = true", "'soar' has a first search of its own"),
     ],
 )
 def test_a_mistake_is_said_before_anything_is_done(experiment, old, new, reason):
@@ -157,6 +166,55 @@ def test_groups_come_from_a_file_of_tasks(tmp_path):
         groups(Path("sequences"), "family")
     (tmp_path / "t.jsonl").write_text('{"id": "a", "family": "f"}\n{"id": "b"}\n')
     assert groups(tmp_path / "t.jsonl", "family") == {"a": "f"}
+    lines = b'\xef\xbb\xbf{"id": "a", "family": "f"}\r\n\n  \n{"id": "b", "family": 2}'
+    for name, content in (("blank.jsonl", lines), ("packed", gzip.compress(lines))):
+        (tmp_path / name).write_bytes(content)
+        assert groups(tmp_path / name, "family") == {"a": "f", "b": "2"}
+    for content in (b"[1", b"[1]", b'{"family": "f"}', gzip.compress(lines)[:-9]):
+        (tmp_path / "bad").write_bytes(content)
+        with pytest.raises(ConfigError, match="which is not JSON lines with an id"):
+            groups(tmp_path / "bad", "family")
+
+
+def test_an_arm_of_one_search_has_no_last_model_of_its_own(experiment):
+    found = replace_in(experiment, "[experiment.arms.soar]", "[experiment.arms.soar]\nsearches = 1")
+    assert never_of(found, "soar", 3) == []
+    assert never_of(found, "correct-only", 3) == [Cell("correct-only", 3, 2, "never")]
+
+
+def replace_in(experiment, old, new):
+    experiment.write_text(experiment.read_text().replace(old, new))
+    return load_experiment(experiment)
+
+
+def test_a_result_that_is_half_written_is_none_and_is_replaced(tmp_path):
+    path = tmp_path / "cells.jsonl"
+    append_cell(path, "e", Cell("a", 1, 0), {"solved": []})
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"experiment": "e", "arm"')
+    assert list(read_cells(path, lambda _: "e")) == [Cell("a", 1, 0)]
+    append_cell(path, "e", Cell("a", 1, 1), {"solved": ["x"]})
+    assert list(read_cells(path, lambda _: "e")) == [Cell("a", 1, 0), Cell("a", 1, 1)]
+    path.write_bytes(whole + b"\n" + whole)
+    with pytest.raises(DataError, match=r"cells\.jsonl, line 2 is not a result"):
+        read_cells(path, lambda _: "e")
+
+
+def test_a_full_disk_leaves_the_results_whole(tmp_path):
+    path = tmp_path / "cells.jsonl"
+    append_cell(path, "e", Cell("a", 1, 0), {"solved": []})
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    for room in (0, 20):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + room, limits[1]))
+        try:
+            with pytest.raises(StoreError, match="cannot be written"):
+                append_cell(path, "e", Cell("a", 1, 1), {"solved": []})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert path.read_bytes() == before
+    signal.signal(signal.SIGXFSZ, ignored)
 
 
 def test_an_arm_that_is_not_there_is_refused(experiment):

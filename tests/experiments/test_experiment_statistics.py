@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 
 from soar.experiments.cells import Cell
 from soar.experiments.cpu import cpu_seconds
-from soar.experiments.report import Shown, equal_cpu, more_searches
+from soar.experiments.report import Shown, equal_cpu, more_searches, show
 from soar.experiments.settings import load_experiment
 from soar.experiments.statistics import (
     by_searches,
@@ -46,6 +47,18 @@ def test_what_another_tasks_program_had_solved_before_is_told_apart():
     rows = [row("a", pooled=["a", "b"]), row("b", "c", pooled=["a", "b", "c", "d"]), row("a", "c", "d", pooled=["d"])]
     assert first_solved(rows).keys() == {"b", "c", "d"}
     assert handed_on(rows) == {"b", "d"}
+
+
+def test_where_tasks_have_different_inputs_nothing_is_said_of_other_tasks_programs(tmp_path, capsys):
+    (tmp_path / "ids.txt").write_text("a\nb\n")
+    arms = "[experiment.arms.soar]\n[experiment.arms.frozen]\nlearns = false\n"
+    (tmp_path / "some.toml").write_text(f'[experiment]\nseeds = [0]\nsearches = 2\ntasks = "ids.txt"\n{arms}')
+    whole = {"voted": [], "sampled": [], "behaviours": 1, "count": 2, "search_cpu": 1.0, "finetune_cpu": 1.0}
+    for pooled, said in ((None, False), (["b"], True)):
+        found = {Cell("base", 0, 0): row("a", pooled=pooled, **whole)}
+        found |= {Cell(arm, 0, 1): row("b", pooled=pooled, **whole) for arm in ("soar", "frozen")}
+        show(Shown(load_experiment(tmp_path / "some.toml"), found, [0], {0: ["a", "b"]}, {}), Console())
+        assert ("another task's program had solved 1 before" in capsys.readouterr().out) == said
 
 
 def test_a_search_has_one_price_for_all_arms():

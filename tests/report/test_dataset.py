@@ -3,11 +3,12 @@
 import asyncio
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 from scripted_runs import search, standing
 
-from soar import session
+from soar import importing, session
 from soar.config import load_config
 from soar.errors import ConfigError, DataError
 from soar.importing import import_programs, rows_of
@@ -83,8 +84,9 @@ def test_without_pyarrow_one_line_says_what_brings_it(finished, folder, tmp_path
 
 
 def test_a_folder_that_is_there_is_not_written_over(finished, folder):
-    with session.view_run(finished) as view, pytest.raises(ConfigError, match="already exists: name a new folder"):
-        write_dataset(view, folder)
+    for there in (folder, Path()):
+        with session.view_run(finished) as view, pytest.raises(ConfigError, match="already exists: name a new folder"):
+            write_dataset(view, there)
 
 
 def test_a_table_comes_back_as_the_first_search_of_a_run_which_goes_on_from_it(scripted, finished, folder, tmp_path):
@@ -120,6 +122,23 @@ def test_an_import_that_was_interrupted_goes_on_without_running_programs_again(s
         bring(tmp_path / "all.jsonl", scripted, tmp_path / "back")
 
 
+def test_an_import_goes_on_with_the_programs_that_it_began_with(scripted, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(importing, "IN_FLIGHT", 1)  # so that the first are stored when the fourth is read
+    with session.view_run(finished) as view:
+        write_programs(view, tmp_path / "all.jsonl", "train")
+    lines = (tmp_path / "all.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "part.jsonl").write_text("".join([*lines[:3], "{}\n"]))
+    with pytest.raises(DataError, match="line 4"):
+        bring(tmp_path / "part.jsonl", scripted, tmp_path / "back")
+    first = json.loads(lines[0])
+    other = json.dumps({**first, "code": "def transform(grid):\n    return [[7]]\n"}) + "\n"
+    (tmp_path / "other.jsonl").write_text("".join([other, *lines[1:]]))
+    with pytest.raises(ConfigError, match=r"program 1 of task .* in .*other\.jsonl is not the one"):
+        bring(tmp_path / "other.jsonl", scripted, tmp_path / "back")
+    found, _ = bring(tmp_path / "all.jsonl", scripted, tmp_path / "back")
+    assert found.programs == len(lines)
+
+
 def test_what_cannot_be_imported_is_said(scripted, stopped, tmp_path):
     path = tmp_path / "programs.jsonl"
     path.write_text(json.dumps({"task_id": "another", "code": "x"}) + "\n")
@@ -127,6 +146,9 @@ def test_what_cannot_be_imported_is_said(scripted, stopped, tmp_path):
         bring(path, scripted, tmp_path / "run")
     with pytest.raises(DataError, match="no file or folder of programs at"):
         bring(tmp_path / "none", scripted, tmp_path / "run")
+    path.write_text('{"task_id": "flip", "code": "return \'\\\\ud800\'"}\n'.replace("\\\\", "\\"))
+    with pytest.raises(DataError, match="line 1: expected a program's text as code, found half of a character"):
+        bring(path, scripted, tmp_path / "run")
     (tmp_path / "table.parquet").write_text("no table")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         bring(tmp_path / "table.parquet", scripted, tmp_path / "run")

@@ -59,6 +59,33 @@ def test_other_tasks_at_the_new_place_are_refused(run):
     assert (path / "config.toml").read_text() == frozen
 
 
+def rewritten(folder, name, change):
+    path = folder / f"{name}.json"
+    task = json.loads(path.read_text())
+    change(task)
+    path.write_text(json.dumps(task))
+
+
+def test_a_run_whose_tasks_have_changed_where_they_are_is_not_judged_by_the_new_ones(run):
+    config, path = run
+    rewritten(config.parent / "known", "flip", lambda task: task["train"][0]["output"][0].reverse())
+    refused = pytest.raises(DataError, match=r"stage 'train' of .* are not those that it searched.*known has changed")
+    with refused, view_run(path):
+        pass
+
+
+def test_answers_published_after_a_run_judge_it(tmp_path):
+    config = write_config(tmp_path)
+    names = [file.stem for file in (tmp_path / "hidden").glob("*.json")]
+    for name in names:
+        rewritten(tmp_path / "hidden", name, lambda task: task["test"][0].pop("output", None))
+    search(config, tmp_path / "run", "stages.0.iterations=1")
+    for name in names:
+        rewritten(tmp_path / "hidden", name, lambda task: task["test"][0].update(output=[[1]]))
+    with view_run(tmp_path / "run") as view:
+        assert [task.answered for task in view.tasks["target"]] == [True] * len(names)
+
+
 def test_a_list_of_ids_may_move(tmp_path):
     config = write_config(tmp_path)
     (tmp_path / "ids.txt").write_text("flip\nsums\n")

@@ -84,7 +84,8 @@ def never_of(experiment: Experiment, arm: str, seed: int) -> list[Cell]:
     """Return the cell of the tasks never learnt from, searched by an arm's last model; none where there is no other."""
     settings = experiment.settings
     learns = arm == BASE or (settings.arms[arm].learns and settings.arms[arm].searching)
-    return [replace(cells_of(experiment, arm, seed)[-1], tasks="never")] if settings.never_searched and learns else []
+    own = cells_of(experiment, arm, seed)
+    return [replace(own[-1], tasks="never")] if settings.never_searched and learns and own else []
 
 
 def do(study: Study, seeds: Sequence[int], arms: Sequence[str]) -> list[SoarError]:

@@ -3,6 +3,7 @@
 Reads a run's archive; knows neither how cells are run nor how they are compared.
 """
 
+import fcntl
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from soar.archive.reader import ArchiveReader
 from soar.ensemble import Answering
+from soar.errors import DataError, StoreError
 from soar.experiments.curves import curves, outcomes
 from soar.run import Step
 from soar.types import Task, content_hash
@@ -30,21 +32,40 @@ class Cell:
 
 def read_cells(path: Path, digest_of: Callable[[str], str]) -> dict[Cell, Row]:
     """Return an experiment's rows by cell, given the digest of each arm; lines of others are passed over, and the first
-    of two counts."""
+    of two counts. A last line without its end is still being written, by another process; `DataError` names any other
+    line that is no cell."""
     found: dict[Cell, Row] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        row = json.loads(line)
-        if row["experiment"] == digest_of(row["arm"]):
-            found.setdefault(Cell(row["arm"], row["seed"], row["search"], row["tasks"]), row)
+    whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""
+    for number, line in enumerate(whole.split(b"\n") if whole else (), 1):
+        try:
+            row = json.loads(line)
+            cell = Cell(row["arm"], row["seed"], row["search"], row["tasks"])
+            ours = row["experiment"] == digest_of(cell.arm)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}, line {number} is not a result ({error!r}): remove that line, and what it held is done again"
+            ) from None
+        if ours:
+            found.setdefault(cell, row)
     return found
 
 
 def append_cell(path: Path, experiment: str, cell: Cell, result: Row) -> None:
-    """Append a cell's line, in one write: a kill leaves it whole or leaves nothing."""
+    """Append a cell's line: a kill, or a full disk (`StoreError`), leaves the lines before it whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps({"experiment": experiment, **asdict(cell), **result}, separators=(",", ":")) + "\n"
-    with path.open("ab", buffering=0) as file:
-        file.write(line.encode())
+    line = json.dumps({"experiment": experiment, **asdict(cell), **result}, separators=(",", ":")).encode() + b"\n"
+    with path.open("a+b", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # so that what has no end is the rest of a process that was killed
+        file.seek(0)
+        end = file.read().rfind(b"\n") + 1
+        file.truncate(end)
+        try:
+            written = file.write(line)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error}") from None
+        if written != len(line):
+            file.truncate(end)
+            raise StoreError(f"{path} cannot be written: the disk is full")
 
 
 def search_result(

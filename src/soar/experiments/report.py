@@ -169,7 +169,8 @@ def _costs(shown: Shown) -> Table:
 def _handed_on(shown: Shown, console: Console) -> None:
     """Print how many of the tasks first solved had been solved before, by a program written for another task."""
     for arm in shown.searched:
-        found = [handed_on(rows) for seed in shown.seeds if (rows := shown.rows(arm, seed))]
+        counted = [rows for seed in shown.seeds if (rows := shown.rows(arm, seed))]
+        found = [handed_on(rows) for rows in counted if all(row["pooled"] is not None for row in rows)]
         if found:
             said = f"{arm}: of those first solved, another task's program had solved {sum(map(len, found))} before"
             console.print(said, highlight=False, soft_wrap=True)

@@ -137,7 +137,7 @@ class Experiment:
         if own.samples_alone:
             whole = SearchSettings(**merged.get("search", {})).per_task
             merged["search"] = {**merged.get("search", {}), "samples": whole, "refinements": 0}
-        ids = str((self.path.parent / self.settings.tasks.format(seed=seed)).resolve())
+        ids = str(_ids_file(self.path, self.settings.tasks, seed).resolve())
         stage = {"name": "search", "ids_file": ids, "answers": self.settings.answers}
         learnt, count = self.finetunings(arm), self.searches(arm)
         base = stage["name"] if learnt else "model"
@@ -152,6 +152,11 @@ def load_experiment(path: Path) -> Experiment:
     if "extends" in section:
         return _extended(path, raw, section)
     settings = checked(path, {**section, "arms": arms_of(section.get("arms", {}))})
+    if alone := [name for name, arm in settings.arms.items() if arm.alone]:
+        raise ConfigError(
+            f"{path}: arm {alone[0]!r} has a first search of its own (alone), but arms are compared by what they solve"
+            " after the one that they share: leave it out"
+        )
     return Experiment(path, settings, raw, content_hash(raw, section, id_lists(path, settings))[:12])
 
 
@@ -177,6 +182,8 @@ def id_lists(path: Path, settings: ExperimentSettings) -> list[list[str]]:
 
 def _extended(path: Path, raw: Mapping[str, Any], section: Mapping[str, Any]) -> Experiment:
     """Return the experiment that a file extends, with the arms that it adds."""
+    if not isinstance(section["extends"], str):
+        raise ConfigError(f"{path}: extends names the file of another experiment, found {section['extends']!r}")
     if more := [*raw, *(section.keys() - {"extends", "seeds", "compare", "arms"})]:
         raise ConfigError(f"{path} extends another experiment and may not set {sorted(more)[0]!r}: that file does")
     first = load_experiment(path.parent / section["extends"])
@@ -212,7 +219,11 @@ def checked(path: Path, section: Mapping[str, Any]) -> ExperimentSettings:
 def arms_of(section: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the arms with their tables, which are settings of a run, put aside."""
     found = {}
+    if not isinstance(section, Mapping):
+        raise ConfigError(f"[experiment.arms] has a table for each arm, found {section!r}")
     for name, values in section.items():
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"[experiment.arms.{name}] is a table of an arm's settings, found {values!r}")
         own = {key: value for key, value in values.items() if not isinstance(value, dict)}
         tables = {key: value for key, value in values.items() if isinstance(value, dict)}
         found[name] = {**own, "overrides": tables}
@@ -221,14 +232,30 @@ def arms_of(section: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any
 
 def ids_of(path: Path, template: str, seed: int) -> list[str]:
     """Return the ids of a seed's tasks, of a file that an experiment's file names; `DataError` if it cannot be read."""
-    return read_ids(path.parent / template.format(seed=seed))
+    return read_ids(_ids_file(path, template, seed))
+
+
+def _ids_file(path: Path, template: str, seed: int) -> Path:
+    try:
+        return path.parent / template.format(seed=seed)
+    except (LookupError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: the name of a file of tasks may hold {{seed}} and no other braces, found {template!r} ({error!r})"
+        ) from None
 
 
 def groups(path: Path, field: str) -> dict[str, str]:
     """Return the group of each task of a JSONL file, plain or gzipped: what stands in a field of its line.
-    `ConfigError` if there is no such file: a built-in set has no fields."""
+    `ConfigError` if there is no such file (a built-in set has no fields) or a line of it is no object."""
     if not path.is_file():
         raise ConfigError(f"experiment.group = {field!r} is read from tasks.source, and {path} is no file: name one")
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig") as lines:
-        return {row["id"]: str(row[field]) for row in map(json.loads, lines) if field in row}
+    content = path.read_bytes()
+    try:
+        # gzip's first bytes tell, whatever the file is called.
+        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
+        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+        return {row["id"]: str(row[field]) for row in map(dict, rows) if field in row}
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"experiment.group = {field!r} is read from {path}, which is not JSON lines with an id: {error!r}"
+        ) from None

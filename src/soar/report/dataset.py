@@ -64,10 +64,12 @@ def write_dataset(view: RunView, out: Path, stage: str | None = None) -> str:
     `ConfigError` if the folder exists; otherwise as `write_parquet`.
     """
     pyarrow_or_error()
+    if out.exists():
+        raise ConfigError(f"{out} already exists: name a new folder, or remove this one")
     # Written beside and renamed at the end: a folder of this name is always complete.
     aside = out.with_name(out.name + ".partial")
-    if out.exists() or aside.exists():
-        raise ConfigError(f"{out if out.exists() else aside} already exists: name a new folder, or remove this one")
+    if aside.exists():
+        raise ConfigError(f"{aside} already exists: remove it, or name a new folder")
     try:
         (aside / "data").mkdir(parents=True)
         told = write_parquet(view, aside / "data" / "train.parquet", stage)

@@ -1,6 +1,7 @@
 """What the trainer prepares before a process starts and decides after one has failed."""
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 
@@ -85,7 +86,7 @@ def test_what_a_machines_gpus_cannot_do_is_refused_before_anything_is_spent(monk
     needing(monkeypatch)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.delenv("CC", raising=False)
-    monkeypatch.setattr(trl.shutil, "which", lambda name: "/usr/bin/clang" if compiler and name == "clang" else None)
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/clang" if compiler and name == "clang" else None)
     settings = FinetuneSettings.model_validate(changes)
     if said is None:
         Trl(settings)

@@ -85,7 +85,11 @@ def test_rounding_is_not_taken_for_another_attention_nor_the_reverse(tmp_path, m
     assert can_share(model) is None
     assert model.config._attn_implementation == "sdpa"
     attend = Own.attend
-    monkeypatch.setattr(Own, "attend", lambda self, *parts: attend(self, *parts[:-1], 1.5 * parts[-1]))
+
+    def other(self, layer, query, key, value, scale):
+        return attend(self, layer, query, key, value, 1.5 * scale)
+
+    monkeypatch.setattr(Own, "attend", other)
     assert "standard deviations, and between two ways of its own by" in str(can_share(model))
     assert model.config._attn_implementation == "sdpa"
 

@@ -113,7 +113,7 @@ def _device_for_two(model: Any) -> torch.device:
     return cuda if torch.cuda.is_available() and size < 0.4 * free_bytes(cuda) else torch.device("cpu")
 
 
-def _stored_format(folder: Path) -> torch.dtype | None:
+def _stored_format(folder: Path) -> Any:
     """Return the number format that a model's configuration names, which `_load` takes."""
     from transformers import AutoConfig
 
