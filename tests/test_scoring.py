@@ -66,7 +66,7 @@ def test_programs_are_judged_by_the_names_of_their_outputs_as_by_the_outputs(hid
             plain = program(0, test, train=train)
             names = tuple(map(content_hash, plain.outputs))
             others = {"ballot": plain.ballot, "nondeterministic": False}
-            named = Program.from_archive(Written(names, (), 2, _never, _never), **others)
+            named = Program.from_written(Written(names, (), 2, _never, _never), **others)
             assert right_pairs(task, named) == right_pairs(task, plain)
             assert solves(task, named) == solves(task, plain)
             assert oracle(task, [named]) == oracle(task, [plain])

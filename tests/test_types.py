@@ -39,11 +39,11 @@ def never(text):
     raise AssertionError(f"somebody looked at {text}")
 
 
-def from_archive(reading=read):
+def from_written(reading=read):
     outputs = TRAIN + TEST
     stored = tuple(canonical_json(output)[::-1] for output in outputs)
     written = Written(tuple(map(content_hash, outputs)), stored, len(TRAIN), unreversed, reading)
-    return Program.from_archive(
+    return Program.from_written(
         written,
         origin=Origin("s", 0, "t", "sample", 0, 0, 0),
         code="code",
@@ -57,23 +57,23 @@ def from_archive(reading=read):
 
 def test_a_program_from_an_archive_is_the_program_that_it_was():
     plain = Program(Origin("s", 0, "t", "sample", 0, 0, 0), "code", TRAIN, TEST, 0.5, ("p",))
-    for ours in (from_archive(), pickle.loads(pickle.dumps(from_archive())), replace(from_archive())):
+    for ours in (from_written(), pickle.loads(pickle.dumps(from_written())), replace(from_written())):
         assert (ours, hash(ours), repr(ours)) == (plain, hash(plain), repr(plain))
         assert (ours.train, ours.test, ours.outputs) == (TRAIN, TEST, TRAIN + TEST)
         assert list(ours.texts) == list(plain.texts) == ["[[1,2]]", "[[3]]", "[[4]]"]
     with pytest.raises(AttributeError, match="tests"):
-        getattr(from_archive(), "tests")  # noqa: B009 — a misspelt name, which pyright would find
+        getattr(from_written(), "tests")  # noqa: B009 — a misspelt name, which pyright would find
 
 
 def test_the_outputs_of_a_program_from_an_archive_are_made_when_they_are_looked_at():
-    found = from_archive(never)
+    found = from_written(never)
     assert (found.ran, found.key, list(found.texts)) == (True, "s/0/t/sample/0/0/0", ["[[1,2]]", "[[3]]", "[[4]]"])
     with pytest.raises(AssertionError, match="somebody looked"):
         found.test  # noqa: B018
 
 
 def test_a_program_with_other_outputs_is_not_known_by_the_names_of_those_it_had():
-    changed = replace(from_archive(), train=TRAIN[::-1])
+    changed = replace(from_written(), train=TRAIN[::-1])
     assert (changed.train, changed.written) == (TRAIN[::-1], None)
     assert list(changed.texts) == ["[[3]]", "[[1,2]]", "[[4]]"]
 

@@ -146,9 +146,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A program's outputs as an archive has them, those of the `pairs` training pairs first: the `content_hash` of each
-    (`names`) and its `stored` form. `text` decodes a stored form, given the name, to canonical JSON (a failure's is an
-    object), and raises if it was damaged; `read` turns that text into an output."""
+    """A program's outputs as a search or an archive keeps them, those of the `pairs` training pairs first: the
+    `content_hash` of each (`names`) and its `stored` form. `text` decodes a stored form, given the name, to canonical
+    JSON (a failure's is an object), and raises if it was damaged; `read` turns that text into an output."""
 
     names: tuple[str, ...]
     stored: tuple[Any, ...]
@@ -171,8 +171,8 @@ class Program:
     the hashes of all test outputs and of all outputs: equal for programs that vote, or act, alike; None for one that
     failed anywhere. They are computed if not given.
 
-    A program `from_archive` decodes its outputs when they are first read: of a run's millions hardly any are. Their
-    names, which say whether they are right, are there at once (`written`).
+    A program `from_written` outputs decodes them when they are first read: of a run's millions hardly any are. Their
+    names, which say whether they are right, are there at once.
     """
 
     origin: Origin
@@ -192,7 +192,7 @@ class Program:
             object.__setattr__(self, "behaviour", content_hash(*self.outputs))
 
     @classmethod
-    def from_archive(cls, written: Written, **others: object) -> "Program":
+    def from_written(cls, written: Written, **others: object) -> "Program":
         """Return a program from all of its fields but `train` and `test`, which are decoded from `written` when
         needed."""
         program = object.__new__(cls)
@@ -237,7 +237,7 @@ class Program:
         if self.written is None:
             return replace(self, **own)
         kept = {each: getattr(self, each) for each in ("code", "accuracy", "nondeterministic", "ballot", "behaviour")}
-        return Program.from_archive(self.written, **kept, **own)
+        return Program.from_written(self.written, **kept, **own)
 
     @property
     def ran(self) -> bool:

@@ -13,6 +13,7 @@ from soar.domains.arc.filters import is_hard_coded
 from soar.ensemble import filtered
 from soar.learning.curate import CURATORS, lineage
 from soar.learning.dedup import by_outputs, by_text
+from soar.search.evaluate import evaluated
 from soar.types import Example, Program, Task
 
 TASK = Task("one", (Example(0, ((0, 1),)), Example(1, ((2, 0),))), (Example(2, ((0,),)),))
@@ -38,7 +39,12 @@ def test_programs_are_those_of_their_executions_also_when_the_archive_is_closed(
             for program in found:
                 row = reader.execution(task, program.code)
                 assert row
-                assert program == row.program(program.origin, program.parents)
+                same = evaluated(row).program(program.origin, program.parents)
+                values = {
+                    name: getattr(row, name) for name in ("code", "train", "test", "accuracy", "ballot", "behaviour")
+                }
+                values |= {"parents": program.parents, "nondeterministic": row.status == "nondeterministic"}
+                assert program == same == Program(program.origin, **values)
 
 
 def test_choosing_makes_no_output(archive):

@@ -273,7 +273,7 @@ _place = itemgetter(*KEYS["completions"])
 
 def _program(row: Columns, done: Columns, outputs: Mapping[str, Any], text: Callable[[Any, str], str]) -> Program:
     names = done["train"] + done["test"]
-    return Program.from_archive(
+    return Program.from_written(
         Written(names, tuple([outputs[name] for name in names]), len(done["train"]), text, decode_output),
         origin=Origin(*_place(row)),
         code=done["code"],

@@ -13,7 +13,6 @@ from soar.types import (
     Failure,
     Origin,
     Output,
-    Program,
     Task,
     canonical_json,
     frozen,
@@ -61,20 +60,6 @@ class ExecutionRow:
     def name(self) -> str:
         """The hash of the program."""
         return code_hash(self.code)
-
-    def program(self, origin: Origin, parents: tuple[str, ...]) -> Program:
-        """Return the program as it came in one completion."""
-        return Program(
-            origin=origin,
-            code=self.code,
-            train=self.train,
-            test=self.test,
-            accuracy=self.accuracy,
-            parents=parents,
-            nondeterministic=self.status == "nondeterministic",
-            ballot=self.ballot,
-            behaviour=self.behaviour,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from soar.budget import Tokens
 from soar.errors import PromptTooLong
 from soar.protocols import Detail, Rendering
 from soar.search.context import SearchContext
-from soar.search.evaluate import Evaluate
+from soar.search.evaluate import Evaluate, evaluated
 from soar.seeds import sample_seeds
 from soar.types import Completion, Origin, Program, Prompt, Sampling, Task
 
@@ -122,6 +122,6 @@ async def _stored(context: SearchContext, row: CompletionRow, evaluate: Evaluate
     extract other code. Code that was not executed is extracted again."""
     done = row.code_hash and context.reader.execution_named(row.origin.task_id, row.code_hash)
     if done:
-        return done.program(row.origin, row.parents)
+        return evaluated(done).program(row.origin, row.parents)
     code = context.method.rendering.extract(row.completion.text).code if row.status == "code" else None
     return None if code is None else (await evaluate(code)).program(row.origin, row.parents)

@@ -85,8 +85,8 @@ def share(total: int, islands: int, island: int) -> int:
 
 def is_new_solution(task: Task, child: Program, parents: Sequence[Program]) -> bool:
     """Return whether a child solves the training pairs and differs from its parents in code and in outputs."""
-    copies = any(child.code == parent.code or child.outputs == parent.outputs for parent in parents)
-    return not copies and solves(task, child)
+    copies = any(child.code == parent.code or child.behaviour == parent.behaviour for parent in parents)
+    return solves(task, child) and not copies
 
 
 def _rng(context: SearchContext, task: Task, island: int, step: int):
