@@ -155,6 +155,26 @@ def test_a_program_may_recurse_as_deep_as_anywhere_else():
     assert failure_of(deeper).type == "RecursionError"
 
 
+def test_endless_recursion_is_told_by_the_call_that_leads_round_again():
+    code = """
+import numpy as np
+def turn(grid):
+    return np.roll(len(grid), 1)
+def len(grid):
+    grid = turn(grid)
+    return grid
+def transform(grid):
+    return [[len(grid)]]
+"""
+    own = "def transform(grid):\n    raise RecursionError('mine')"
+    found = [failure_of(each) for each in run_all([code, code, own])]
+    assert [(each.type, each.message, each.line) for each in found] == [
+        *[("RecursionError", "maximum recursion depth exceeded", 4)] * 2,
+        ("RecursionError", "mine", 2),
+    ]
+    assert found[0].source_line == "return np.roll(len(grid), 1)"
+
+
 def test_a_program_cannot_change_the_input_of_the_next():
     code = "def transform(grid):\n    grid[0][0] = 9\n    return grid"
     found = run_all([code, "def transform(grid):\n    return grid"], inputs=(GRID, GRID))

@@ -20,7 +20,7 @@ from soar.execution.local import guard, triage, wire
 
 NAME = "<program>"
 RESULTS, TRACES = 3, 4
-PRINTABLE = 1 << 20
+PRINTABLE, ENDLESS = 1 << 20, "maximum recursion depth exceeded"
 MAX_MESSAGE, MAX_LINE = 240, 160
 REPEAT_SECONDS = 0.1
 SHARED_PART = 0.25
@@ -313,10 +313,14 @@ class Worker:
             return _failure("InvalidOutput", str(error), None, "result", "")
         if isinstance(error, TooMuchOutput | TooLarge):
             return _failure("TooMuchOutput", str(error), None, self._stage, "")
-        line, trace = None, error.__traceback__
-        while trace is not None:
+        # Where endless recursion ends, in which call of which library, varies with what ran before: said is the call
+        # that leads round again.
+        endless = type(error) is RecursionError and _message(error).startswith(ENDLESS)
+        line, trace, seen = None, error.__traceback__, set()
+        while trace is not None and not (endless and id(trace.tb_frame.f_code) in seen):
             if trace.tb_frame.f_code.co_filename == NAME:
                 line = trace.tb_lineno
+                seen.add(id(trace.tb_frame.f_code))
             trace = trace.tb_next
         if isinstance(error, MemoryError):
             self._spoilt = self._no_memory = True
@@ -325,7 +329,7 @@ class Worker:
             self._spoilt = True
         if isinstance(error, SyntaxError) and self._stage == "load" and error.filename == NAME:
             return _failure(_name(error), str(error.msg), error.lineno, "load", self._source)
-        return _failure(_name(error), _message(error), line, self._stage, self._source)
+        return _failure(_name(error), ENDLESS if endless else _message(error), line, self._stage, self._source)
 
     def _give_up(self, alarm: Alarm) -> NoReturn:
         """Report that the running program takes too long and will not stop, and end the process."""
