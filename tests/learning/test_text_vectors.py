@@ -58,7 +58,7 @@ def library(monkeypatch):
     embed._loaded.cache_clear()
 
 
-LOADED = {"local_files_only": True, "trust_remote_code": True}
+LOADED = {"device": "cpu", "local_files_only": True, "trust_remote_code": True}
 ENCODED = {"normalize_embeddings": True, "show_progress_bar": False}
 
 
