@@ -74,7 +74,7 @@ def evaluator(context: SearchContext, task: Task) -> Evaluate:
     return evaluate
 
 
-def _seen(done: asyncio.Task[ExecutionRow]) -> None:
+def _seen(done: asyncio.Task[Evaluated]) -> None:
     """Keep asyncio from reporting an error that nobody awaits any more: the first error has stopped the search."""
     if not done.cancelled():
         done.exception()
