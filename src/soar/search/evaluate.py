@@ -20,7 +20,7 @@ from soar.types import Execution, Failure, Origin, Output, Program, Task, Writte
 @dataclass(frozen=True, slots=True)
 class Evaluated:
     """What a search keeps of a program as long as its task is searched: outputs as text, each once however many
-    programs give it. As values they took three quarters of a large search's memory."""
+    programs give it. As values they took half of a large search's memory (docs/scale.md)."""
 
     code: str
     written: Written

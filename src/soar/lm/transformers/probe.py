@@ -52,9 +52,8 @@ def refuse_other_weights(folder: Path, text: Text, model: Any) -> None:
         if list(text.tokens(probe.asked())) != list(probe.ids[: probe.masked]):
             raise wrong_template(folder)
     loosest = max(BOUND.values())
-    bound = max(
-        BOUND.get(each, loosest) for each in (model.dtype, _stored_format(folder))
-    )  # what was noted is rounded too
+    # What was noted is rounded too, in the format of the folder.
+    bound = max(BOUND.get(each, loosest) for each in (model.dtype, _stored_format(folder)))
     apart = notes.apart(_all(model, notes.probes))
     if apart.pop(LEARNT) > bound:
         nearest = min(apart, key=apart.__getitem__, default=None)
