@@ -25,9 +25,9 @@ import torch
 from tokenizers import Tokenizer
 
 from experiments.embedded import TEMPERATURE
+from soar.cores import available_cores
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.execution.local.supervisor import available_workers
 from soar.lm.embedded import SHIPPED
 from soar.lm.embedded.engine import Embedded
 from soar.seeds import rng
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=64, help="per prompt")
     parser.add_argument("--temperature", type=float, default=TEMPERATURE)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=available_workers(), help="cores for each")
+    parser.add_argument("--threads", type=int, default=available_cores(), help="cores for each")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/decoding.jsonl"))
     options = parser.parse_args()
     wanted, samples, threads = prompts(options.prompts), options.samples, options.threads

@@ -1,14 +1,16 @@
 """What a 7B model costs on one GPU: finetuning and sampling, against plain TRL and transformers' ``generate``.
 
 ``make bench-gpu``. The model has the shape of Qwen2.5-7B (``--shape 1.5b``: of Qwen2.5-1.5B) and random weights, so
-nothing is fetched: speed and memory do not depend on what weights say. Finetuning: tokens per second, model FLOPs
-utilisation (6 × weights × tokens, plus attention, over what the GPU can do in bfloat16) and the most memory, at the
-paper's rank of 256, ours and plain TRL's with the same numbers, and what our formula says beforehand. Sampling:
-`benchmarks.sampling` at n = 50. Without a GPU it measures nothing, unless ``--shape tiny`` tries it on a CPU.
+nothing is fetched: speed and memory do not depend on what weights say, except that a trained model is surer of its
+next token (`SPREAD`). Finetuning: tokens per second, model FLOPs utilisation (6 × weights × tokens, plus attention,
+over what the GPU can do in bfloat16) and the most memory, at the paper's rank of 256, ours and plain TRL's with the
+same numbers, and what our formula says beforehand. Sampling: one decoding step, then `benchmarks.sampling` at n = 50.
+Without a GPU it measures nothing, unless ``--shape tiny`` tries it on a CPU.
 """
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -22,6 +24,8 @@ from benchmarks import sampling
 from soar.files import MANIFEST
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.learning.trainers.trl import Trl
+from soar.lm.transformers.load import load
+from soar.lm.transformers.shared import SharedPrefix
 
 SHAPES = {
     "7b": {
@@ -55,6 +59,10 @@ SHAPES = {
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L40S": 362e12, "RTX 4090": 165e12}
 """What GPUs can do in bfloat16 without sparsity, FLOP/s, from their data sheets."""
 
+SPREAD = 8.0
+"""The standard deviation of the logits. Untrained weights give 0.8, by which ten thousands of tokens are nearly as
+probable as the best; a trained model has a few, and drawing costs what the number of such tokens makes it cost."""
+
 
 def save_model(folder: Path, shape: dict[str, int]) -> None:
     """Write a Qwen2 of random weights in bfloat16, and a tokenizer of bytes."""
@@ -70,6 +78,8 @@ def save_model(folder: Path, shape: dict[str, int]) -> None:
     settings: dict[str, Any] = {"tie_word_embeddings": False, "eos_token_id": 0, "bos_token_id": None, **shape}
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model: Any = Qwen2ForCausalLM(Qwen2Config(**settings, dtype="bfloat16"))
+    with torch.no_grad():
+        model.lm_head.weight.mul_(SPREAD / (model.config.initializer_range * shape["hidden_size"] ** 0.5))
     model.bfloat16().save_pretrained(folder)
 
 
@@ -186,6 +196,21 @@ def compare_finetuning(folder: Path, shape: dict[str, int], options: argparse.Na
         print(f"most memory, {name}: {f'{used / 2**30:.1f} GiB' if used else 'not measured'}", flush=True)
 
 
+@torch.inference_mode()
+def time_steps(folder: Path, rounds: int = 20) -> None:
+    """Print how long a decoding step of few and many samples of one prompt takes, without drawing tokens."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = SharedPrefix(load(folder, device, "bfloat16"), kept_tokens=0)
+    prefix = model.read((*range(5, 200),) * 4)
+    for samples in (8, 50, 200):
+        group, times = model.begin(prefix, samples), []
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            model.step([group], [7] * samples).argmax().item()  # waits for the GPU
+            times.append(time.perf_counter() - begun)
+        print(f"step of {samples} samples: {statistics.median(times) * 1000:.1f} ms", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Finetuning and sampling with a 7B-shaped model on a GPU.")
     parser.add_argument("--shape", choices=SHAPES, default="7b")
@@ -193,16 +218,18 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--accumulation", type=int, default=8, help="examples of a step")
     parser.add_argument("--rank", type=int, default=256)
-    parser.add_argument("--only", choices=["finetuning", "sampling"], help="leave the other out")
+    parser.add_argument("--only", choices=["finetuning", "steps", "sampling"], help="leave the others out")
     options = parser.parse_args()
     if not torch.cuda.is_available() and options.shape != "tiny":
         sys.exit("bench-gpu needs a GPU, and torch finds none here: nothing was measured")
     shape = SHAPES[options.shape]
     with tempfile.TemporaryDirectory() as folder:
         save_model(Path(folder, "model"), shape)
-        if options.only != "sampling":
+        if options.only in (None, "finetuning"):
             compare_finetuning(Path(folder), shape, options)
-        if options.only != "finetuning":
+        if options.only in (None, "steps"):
+            time_steps(Path(folder, "model"))
+        if options.only in (None, "sampling"):
             model, out = str(Path(folder, "model")), str(Path(folder, "sampling.jsonl"))
             sampling.main(["--model", model, "--samples", "50", "--rounds", "2", "--out", out])
 

@@ -31,6 +31,7 @@ from scipy import ndimage  # noqa: F401
 
 from benchmarks.programs import read_programs
 from soar.cli import GC_THRESHOLDS
+from soar.cores import available_cores
 from soar.execution import open_sandbox, run_all
 from soar.execution.local.supervisor import ConfinedSandbox
 
@@ -198,7 +199,7 @@ def main() -> None:
     busy = os.getloadavg()[0]
     rows = table(measure(arguments.rounds))
     print(
-        f"CPU ms per program, {arguments.rounds} interleaved rounds; load {busy:.1f} on {os.cpu_count()} cores at start"
+        f"CPU ms per program, {arguments.rounds} interleaved rounds; {available_cores()} cores, load {busy:.1f} before"
     )
     print(f"{'programs':9}{'manner':21}{'median':>9}{'range':>19}{'x bare':>9}{'x paper':>9}")
     for row in rows:

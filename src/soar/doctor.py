@@ -14,8 +14,9 @@ from typing import Any
 
 from soar.archive.audit import audit
 from soar.config import validated
+from soar.cores import available_cores
 from soar.errors import ConfigError, SandboxError, SoarError, StoreError
-from soar.execution import available_workers, open_sandbox
+from soar.execution import open_sandbox
 from soar.files import is_published
 from soar.run import RunDirectory, models_in
 
@@ -28,7 +29,7 @@ def examine(where: Path = Path()) -> dict[str, Any]:
         "sandbox": asyncio.run(_sandbox()),
         "sqlite": sqlite3.sqlite_version,
         "disk_free_gb": round(shutil.disk_usage(where).free / 1e9, 1),
-        "cores": available_workers(),
+        "cores": available_cores(),
         "threads": os.environ.get("OMP_NUM_THREADS", "not set"),
         "torch": find_spec("torch") is not None,
     }
@@ -50,7 +51,7 @@ async def _sandbox() -> dict[str, Any]:
         "programs_could": found["open"],
         "reason": found["reason"],
         "user": found["uid"],
-        "workers": available_workers(),
+        "workers": available_cores(),
         "fork_ms": round(1e3 * found["fork_seconds"], 1),
     }
 

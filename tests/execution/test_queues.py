@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -358,15 +357,6 @@ def test_a_lost_zygote_is_replaced_up_to_fifty_times(monkeypatch, bad, starts):
 def test_what_cannot_be_hashed_can_change():
     for inputs, fixed in (([1, "a", (1, (2,))], True), ([[1]], False), ([(1, [2])], False), ([{}], False), ([], True)):
         assert supervisor._immutable(inputs) is fixed  # type: ignore[arg-type]
-
-
-def test_there_is_a_worker_for_every_core_that_may_be_used(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0: {3, 5, 7}}[pid], raising=False)
-    assert supervisor.available_workers() == 3
-    monkeypatch.delattr(os, "sched_getaffinity")
-    for count, workers in ((5, 5), (None, 1)):
-        monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
-        assert supervisor.available_workers() == workers
 
 
 def test_what_a_sandbox_is_asked_for_reaches_its_zygotes():

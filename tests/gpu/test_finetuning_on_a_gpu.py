@@ -14,7 +14,8 @@ from soar.types import Sampling
 
 pytestmark = pytest.mark.gpu
 
-SETTINGS = FinetuneSettings(rank=32, alpha=32, lr=5e-4, batch_size=8, accumulation=2, epochs=4.0, max_length=1024)
+# 48 steps: after 16 the model has begun to say the words, and not yet in turn.
+SETTINGS = FinetuneSettings(rank=32, alpha=32, lr=5e-4, batch_size=8, accumulation=2, epochs=12.0, max_length=1024)
 
 
 @pytest.fixture(scope="module")

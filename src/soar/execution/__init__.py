@@ -4,16 +4,17 @@ more, alone."""
 from collections.abc import Sequence
 from dataclasses import replace
 
+from soar.cores import available_cores
 from soar.errors import ConfigError
 from soar.execution.codecs import CODECS
 from soar.execution.local.bulk import run_all
-from soar.execution.local.supervisor import ConfinedSandbox, available_workers
+from soar.execution.local.supervisor import ConfinedSandbox
 from soar.protocols import Executor
 from soar.types import Execution, Value
 
 LEVELS = ("full", "weak")
 
-__all__ = ["LEVELS", "available_workers", "confirm", "open_sandbox", "run_all"]
+__all__ = ["LEVELS", "confirm", "open_sandbox", "run_all"]
 
 
 def open_sandbox(
@@ -38,7 +39,7 @@ def open_sandbox(
     if codec not in CODECS:
         raise ConfigError(f"unknown codec {codec!r}: choose one of {', '.join(sorted(CODECS))}")
     return ConfinedSandbox(
-        workers=workers or available_workers(),
+        workers=workers or available_cores(),
         cpu_seconds=cpu_seconds,
         memory_mb=memory_mb,
         level=level,

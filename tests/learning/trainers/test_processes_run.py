@@ -165,14 +165,12 @@ def test_one_process_is_started_plainly_and_several_by_torchrun(job):
 
 def test_the_threads_are_divided_among_the_processes_and_wait_asleep(job, monkeypatch):
     monkeypatch.setattr(os, "environ", {"HERE": "1"})
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(process, "available_cores", lambda: 8)
     asleep = {"PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE", "HERE": "1"}
     assert process._environment(job, sys.executable) == {"OMP_NUM_THREADS": "8", "CUDA_VISIBLE_DEVICES": "0", **asleep}
     for count, threads in ((3, "2"), (9, "1")):
         several = replace(job, settings=FinetuneSettings(processes=count))
         assert process._environment(several, sys.executable) == {"OMP_NUM_THREADS": threads, **asleep}
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert process._environment(job, sys.executable)["OMP_NUM_THREADS"] == "1"
     own = {"OMP_NUM_THREADS": "5", "PYTHONUNBUFFERED": "", "OMP_WAIT_POLICY": "ACTIVE", "CUDA_VISIBLE_DEVICES": "2"}
     monkeypatch.setattr(os, "environ", own)
     assert process._environment(job, sys.executable) == own

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import math
-import os
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from functools import partial
@@ -389,8 +388,3 @@ def _immutable(inputs: Sequence[Value]) -> bool:
     except TypeError:
         return False
     return True
-
-
-def available_workers() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

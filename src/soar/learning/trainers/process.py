@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from soar import errors
+from soar.cores import available_cores
 from soar.errors import EndpointError, Interrupted, SoarError, StoreError
 from soar.files import write_atomically
 from soar.learning.trainers.settings import FinetuneSettings
@@ -127,7 +128,7 @@ def command(job: Job, module: str, python: str) -> list[str]:
 def _environment(job: Job, python: str) -> dict[str, str]:
     """Return the processes' environment: this machine's threads divided among them, unless already set; a single
     process sees one GPU; and the path where the interpreter of another environment finds this package."""
-    threads = max(1, (os.cpu_count() or 1) // job.settings.processes)
+    threads = max(1, available_cores() // job.settings.processes)
     # Waiting threads sleep. By default they spin, which takes three quarters of the CPU time if anything else runs:
     # 49 ms per example against 14 on two busy cores.
     patient = {"OMP_WAIT_POLICY": "PASSIVE"}

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from soar.cores import available_cores
 from soar.errors import DataError, Interrupted
 from soar.files import publish, seal
 from soar.learning.trainers.precision import attend_in_float32, has_fast_bf16
@@ -341,7 +342,7 @@ def _all_threads(processes: int) -> Iterator[None]:
 
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+        torch.set_num_threads(max(1, available_cores() // processes))
     try:
         yield
     finally:

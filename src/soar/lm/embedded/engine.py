@@ -5,7 +5,6 @@ and threads; `shared_prefix` decodes samples together.
 """
 
 import asyncio
-import os
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from soar.cores import available_cores
 from soar.errors import ConfigError, EndpointError, PromptTooLong
 from soar.lm.embedded import SHIPPED
 from soar.lm.embedded.branches import Done, Job
@@ -52,7 +52,7 @@ class Embedded:
         self._wake = threading.Condition()
         self._closed = False
         self._issued = 0
-        count = threads or _cores()
+        count = threads or available_cores()
         prefixes = Prefixes(self._model)
         decoders = [SharedPrefixDecoder(self._model, end, prefixes) for _ in range(count)]
         self._threads = [
@@ -179,8 +179,3 @@ class Embedded:
 def _by_length(waiting: Sequence[Job]) -> list[Job]:
     """Return the jobs in the order to admit them: the oldest, then by how close their prompts are in length."""
     return sorted(waiting, key=lambda job: abs(len(job.prompt) - len(waiting[0].prompt)))
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

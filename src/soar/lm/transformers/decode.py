@@ -173,10 +173,13 @@ class Decoder:
     def _grow(self, runs: Sequence[_Run], logits: Tensor) -> list[Done]:
         """Draw the next token of every sample; remove and return those that it finishes."""
         rows = [(run.job, row) for run in runs for row in run.rows]
-        places = [row.numbers[len(row.tokens)] if row else 0.0 for _, row in rows]
-        temperatures, min_p = [job.temperature for job, _ in rows], [job.min_p for job, _ in rows]
+        live = [(place, job, row) for place, (job, row) in enumerate(rows) if row]
+        if len(live) < len(rows):  # exact on a GPU, a small request's rows are mostly padding
+            logits = logits.index_select(0, torch.tensor([place for place, _, _ in live], device=logits.device))
+        places = [row.numbers[len(row.tokens)] for _, _, row in live]
+        temperatures, min_p = [job.temperature for _, job, _ in live], [job.min_p for _, job, _ in live]
         tokens = iter(draw(logits, places, temperatures, min_p))
-        return [done for run in runs for done in self._ended(run, [next(tokens) for _ in run.rows])]
+        return [done for run in runs for done in self._ended(run, [next(tokens) if row else 0 for row in run.rows])]
 
     def _ended(self, run: _Run, tokens: Sequence[int]) -> list[Done]:
         """Give each sample its token, and return those that it finishes."""

@@ -6,7 +6,6 @@ process makes one shard; every draw is keyed by seed and shard."""
 import argparse
 import asyncio
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from typing import cast
 
 import numpy as np
 
+from soar.cores import available_cores
 from soar.domains.arc.domain import Arc
 from soar.execution import open_sandbox
 from soar.pretrain.arc.corpus import Exercise, shard_path, shards_of, write_shard
@@ -198,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the shards; existing ones are kept")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shard-size", type=int, default=5000)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=available_cores())
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     missing = [
