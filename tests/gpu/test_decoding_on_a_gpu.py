@@ -70,3 +70,13 @@ def test_where_memory_runs_out_fewer_are_decoded_side_by_side_and_nothing_is_los
     assert "out of memory: at most 256 samples side by side from now on" in caplog.text
     assert len(found) == 512
     assert all(each.completion_tokens for each in found)
+
+
+def test_small_requests_decoded_together_are_all_answered(medium):
+    async def action(lm):
+        prompts = [(CHAT[0], Message("user", f"Turn {n} round. " * n)) for n in range(1, 17)]
+        return await asyncio.gather(*(collect(lm, prompt, range(4), LONG) for prompt in prompts))
+
+    found = use(medium, action, device="cuda", exact=False)
+    assert [len(each) for each in found] == [4] * 16
+    assert all(completion.completion_tokens for each in found for completion in each)
