@@ -55,6 +55,14 @@ def test_a_task_that_has_taken_what_one_may_is_exhausted():
     assert [meter.exhausted(name) for name in ("a", "b")] == [True, False]
 
 
+def test_what_a_task_may_take_is_its_own_in_every_search_and_the_total_is_the_runs():
+    meter = Meter(BudgetSettings(max_tokens_per_task=10, max_tokens=12), {"a": Tokens(5, 5)})
+    meter.begin_search({"b": Tokens(9, 1)})
+    assert [meter.exhausted(name) for name in ("a", "b")] == [False, True]
+    with pytest.raises(BudgetReached, match=r"10 tokens spent"):
+        asyncio.run(meter.admit(Tokens(0, 3)))
+
+
 def test_searches_divide_the_seconds_that_are_left_by_their_completions():
     assert search_seconds(100.0, [10, 30], 0, None, 0.25) == 25.0
     assert search_seconds(100.0, [10, 30], 1, None, 0.25) == pytest.approx(0.75 * 25)

@@ -45,6 +45,13 @@ def test_a_group_weighs_the_sum_of_its_accuracies_and_the_heaviest_come_first(pr
     assert [(b.weight, b.votes) for b in ballots] == sorted(((b.weight, b.votes) for b in ballots), reverse=True)
 
 
+@pytest.mark.parametrize("pairs", [3, 6, 7, 10])
+def test_shares_that_sum_up_to_as_much_are_a_tie_which_the_larger_group_wins(pairs):
+    programs = [program(n, (grid(1), grid(2)), 1 / pairs) for n in range(pairs)]
+    ballots = sum_vote([program(99, (grid(3), grid(4)), 1.0), *programs])
+    assert [ballot.votes for ballot in ballots] == [pairs, 1]
+
+
 @given(PROGRAMS, st.randoms(use_true_random=False))
 @pytest.mark.parametrize("name", VOTERS)
 def test_a_vote_does_not_depend_on_the_order_of_the_programs(name, programs, random):

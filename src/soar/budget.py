@@ -20,7 +20,8 @@ class BudgetSettings(Section):
 
     `max_cost` is in the currency of the prices, which are per million tokens. `max_seconds` counts searching and
     finetuning, over all sessions; until a finetuning has been timed, `finetune_share` of the seconds left is set aside
-    for all finetunings to come (`search_seconds`). The search of a task ends once it has spent `max_tokens_per_task`.
+    for all finetunings to come (`search_seconds`). Each search of a task ends, for good, once it has spent
+    `max_tokens_per_task`.
     """
 
     max_cost: float | None = Field(default=None, gt=0, json_schema_extra=FREE)
@@ -102,8 +103,13 @@ class Meter:
         """Return the seconds after which a search ends to leave time for later steps (`search_seconds`)."""
         return search_seconds(self.seconds_left(), amounts, finetunings, last, self.limits.finetune_share)
 
+    def begin_search(self, by_task: Mapping[str, Tokens]) -> None:
+        """Begin a search, on which earlier sessions have spent so many tokens by task; all of them are in the total
+        already."""
+        self._by_task = dict(by_task)
+
     def exhausted(self, task_id: str) -> bool:
-        """Return whether a task has spent its limit of tokens."""
+        """Return whether a task has spent its limit of tokens in this search."""
         limit = self.limits.max_tokens_per_task
         return limit is not None and self._by_task.get(task_id, Tokens()).total >= limit
 

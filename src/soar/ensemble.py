@@ -52,7 +52,7 @@ class Answering:
 def sum_vote(programs: Sequence[Program]) -> list[Ballot]:
     """Return the ballots, heaviest first: a group weighs the sum of its train accuracies, then its size (§3.2)."""
     ballots = [_ballot(key, group, sum(p.accuracy for p in group)) for key, group in groups_of(programs).items()]
-    return sorted(ballots, key=lambda b: (-b.weight, -b.votes, b.key))
+    return sorted(ballots, key=_heaviest_first)
 
 
 def mean_vote(programs: Sequence[Program]) -> list[Ballot]:
@@ -61,10 +61,15 @@ def mean_vote(programs: Sequence[Program]) -> list[Ballot]:
     ballots = [
         _ballot(k, group, len(group) + 1000 * sum(p.accuracy for p in group) / len(group)) for k, group in groups
     ]
-    return sorted(ballots, key=lambda b: (-b.weight, -b.votes, b.key))
+    return sorted(ballots, key=_heaviest_first)
 
 
 VOTERS: dict[str, Voter] = {"sum": sum_vote, "mean": mean_vote}
+
+
+def _heaviest_first(ballot: Ballot) -> tuple[float, int, str]:
+    """The key that sorts ballots. Rounded: six sixths sum up to a little less than 1, and must tie with it."""
+    return -round(ballot.weight, 9), -ballot.votes, ballot.key
 
 
 def groups_of(programs: Iterable[Program]) -> dict[str, list[Program]]:

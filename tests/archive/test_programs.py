@@ -39,7 +39,7 @@ def test_programs_are_those_of_their_executions_also_when_the_archive_is_closed(
             for program in found:
                 row = reader.execution(task, program.code)
                 assert row
-                same = evaluated(row).program(program.origin, program.parents)
+                same = evaluated(row, {}).program(program.origin, program.parents)
                 values = {
                     name: getattr(row, name) for name in ("code", "train", "test", "accuracy", "ballot", "behaviour")
                 }

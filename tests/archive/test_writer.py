@@ -7,11 +7,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from soar.archive import refusal
+from soar.archive import writer as archive_writer
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import CompletionRow
 from soar.archive.writer import ArchiveWriter
@@ -126,3 +128,25 @@ def _limit(connection: sqlite3.Connection, pages: int) -> None:
 def test_an_error_of_ours_is_passed_on_as_it_is(tmp_path):
     error = StoreError("as it is")
     assert refusal.refusal(tmp_path, "read", error) is error
+
+
+def test_the_seconds_of_a_search_are_noted_while_it_runs(writer, monkeypatch):
+    monkeypatch.setattr(archive_writer, "NOTED_EVERY", 0.05)
+
+    def noted() -> float:
+        with closing(ArchiveReader(writer.path)) as reader:
+            return reader.iterations()[0].seconds
+
+    async def more_than(seconds: float) -> float:
+        while noted() <= seconds:
+            await asyncio.sleep(0.02)
+        return noted()
+
+    async def search() -> tuple[float, float]:
+        await writer.begin("train", 0)
+        async with asyncio.timeout(20), writer.timing("train", 0, "seconds"):
+            return await more_than(0.0), await more_than(noted())
+
+    begun = time.monotonic()
+    first, second = asyncio.run(search())
+    assert 0 < first < second < noted() <= time.monotonic() - begun, "and none of them twice"

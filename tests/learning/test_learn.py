@@ -2,6 +2,7 @@
 several runs have found, pooled."""
 
 import asyncio
+import threading
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import CompletionRow, code_hash, execution_row
 from soar.archive.writer import ArchiveWriter
-from soar.errors import DataError
+from soar.errors import DataError, Interrupted, StoreError
 from soar.files import publish
 from soar.learning.learn import ExampleSource, LearningMethod, Searched, learn, pooled_programs, pooled_tasks
 from soar.types import Completion, Example, Execution, Origin, Task
@@ -54,6 +55,42 @@ def test_a_stop_is_heard_while_examples_are_chosen(tmp_path):
         asyncio.run(stopped())
     assert asked == ["t0"]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("ended", "raised"),
+    [
+        (None, asyncio.CancelledError),
+        (Interrupted("stopped"), asyncio.CancelledError),
+        (StoreError("full"), StoreError),
+    ],
+)
+def test_a_cancelled_finetuning_is_waited_for_until_its_checkpoint_is_written(tmp_path, ended, raised):
+    nobody: Any = None
+    begun, go_on = threading.Event(), threading.Event()
+
+    def finetune(*_):
+        begun.set()
+        assert go_on.wait(20)
+        if ended:
+            raise ended
+
+    async def stopped():
+        method = LearningMethod(0, True, nobody, nobody, list, lambda _: [], finetune, {})
+        paths = {"data": tmp_path / "examples.jsonl", "out": tmp_path / "1"}
+        source = ExampleSource([], nobody, nobody)
+        learning = asyncio.create_task(
+            learn(method, ("train", 1), tmp_path, source, **paths, on_log=lambda _: None, kinds=set())
+        )
+        await asyncio.to_thread(begun.wait)
+        learning.cancel()
+        await asyncio.wait([learning], timeout=0.2)
+        assert not learning.done(), "it would be over before the thread is"
+        go_on.set()
+        await learning
+
+    with pytest.raises(raised):
+        asyncio.run(stopped())
 
 
 TASK = Task("t", (Example(1, 2),), (Example(3, 4),))

@@ -66,6 +66,13 @@ class ArchiveReader:
             self._tables.count("unsent", rows, *place)
             return {row["step"] for row in rows}
 
+    def unsent_steps(self, stage: str, iteration: int) -> int:
+        """Return how many calls of one search were never made, since no form of their prompt fits."""
+        ((found,),) = self._tables.query(
+            "SELECT COUNT(*) FROM unsent WHERE stage = ? AND iteration = ?", (stage, iteration)
+        )
+        return found
+
     def searched(self, stage: str, iteration: int) -> set[str]:
         """Return the tasks whose search is over in one iteration."""
         if self._tables.layout < SINCE["searched"]:
@@ -87,6 +94,17 @@ class ArchiveReader:
         """Return a task's completions that hold no program, in the order in which they came; whether any is missing is
         not checked."""
         where = "FROM completions WHERE stage = ? AND iteration = ? AND task_id = ? AND status <> 'code' ORDER BY rowid"
+        with self._tables.reading():
+            return [_completion(row) for row in self._tables.rows("completions", where, (stage, iteration, task_id))]
+
+    def waiting(self, stage: str, iteration: int, task_id: str) -> list[CompletionRow]:
+        """Return a task's completions whose program has not run, in the order in which they came; whether any is
+        missing is not checked."""
+        where = (
+            "FROM completions WHERE stage = ? AND iteration = ? AND task_id = ? AND status = 'code'"
+            " AND code_hash NOT IN (SELECT e.code_hash FROM executions e WHERE e.task_id = completions.task_id)"
+            " ORDER BY rowid"
+        )
         with self._tables.reading():
             return [_completion(row) for row in self._tables.rows("completions", where, (stage, iteration, task_id))]
 
@@ -193,11 +211,12 @@ class ArchiveReader:
             self._tables.count("completions", rows, *place)
         return {Origin(*_place(row)): row["prompt_tokens"] + row["completion_tokens"] for row in rows}
 
-    def tokens_by_task(self) -> dict[str, tuple[int, int]]:
-        """Return the prompt tokens and the completion tokens of each task of the run."""
+    def tokens_by_task(self, *search: tuple[str, int]) -> dict[str, tuple[int, int]]:
+        """Return the prompt tokens and the completion tokens of each task, in some searches (stage and iteration) or in
+        the whole run."""
         spent: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        for done in self.iterations():
-            for row in self._tallies(done.stage, done.iteration):
+        for place in search or [(done.stage, done.iteration) for done in self.iterations()]:
+            for row in self._tallies(*place):
                 prompt, completion = spent[row["task_id"]]
                 spent[row["task_id"]] = prompt + row["prompt_tokens"], completion + row["completion_tokens"]
         return dict(spent)

@@ -30,6 +30,9 @@ Write: TypeAlias = Callable[[sqlite3.Connection, Stored], None]
 Job: TypeAlias = tuple[Write, Future[None]]
 SecondsColumn: TypeAlias = Literal["seconds", "finetune_seconds"]
 
+NOTED_EVERY = 30.0
+"""The seconds of a search or finetuning after which it is noted how long it has taken so far."""
+
 
 @dataclass(eq=False, slots=True)
 class _Window:
@@ -59,11 +62,11 @@ class ArchiveWriter:
     async def add(self, rows: Sequence[Row]) -> None:
         """Store rows; return once they are durable. `StoreError` if the disk refuses or a row cannot be stored."""
         if rows:
-            # Submitted rows are written even if the caller is cancelled.
-            await asyncio.shield(self._gather(rows))
+            await asyncio.shield(self.submit(rows))
 
-    def _gather(self, rows: Sequence[Row]) -> "asyncio.Future[None]":
-        """Add rows to those that wait; return the future that is done when they are written."""
+    def submit(self, rows: Sequence[Row]) -> "asyncio.Future[None]":
+        """Add rows to those that wait; return the future that is done when they are durable. They are written even if
+        nobody waits for it. It is shared: shield it."""
         loop = asyncio.get_running_loop()
         with self._lock:
             window = self._window
@@ -88,13 +91,29 @@ class ArchiveWriter:
 
     @asynccontextmanager
     async def timing(self, stage: str, iteration: int, column: SecondsColumn) -> AsyncIterator[None]:
-        """Add the seconds spent inside to a column of an iteration's row, even if interrupted."""
-        begun = time.monotonic()
+        """Add the seconds spent inside to a column of an iteration's row, even if interrupted; every `NOTED_EVERY`
+        seconds, so that a kill loses no more of them."""
+        noted = time.monotonic()
+
+        async def note() -> None:
+            nonlocal noted
+            now = time.monotonic()
+            change, spent = f"{column} = {column} + ?", (now - noted,)
+            noted = now
+            await self._write(lambda connection, _: update_iteration(connection, stage, iteration, change, spent))
+
+        async def now_and_then() -> None:
+            while True:
+                await asyncio.sleep(NOTED_EVERY)
+                await note()
+
+        ticking = asyncio.create_task(now_and_then())
         try:
             yield
         finally:
-            change, spent = f"{column} = {column} + ?", (time.monotonic() - begun,)
-            await self._write(lambda connection, _: update_iteration(connection, stage, iteration, change, spent))
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+            await note()
 
     async def finish(self, stage: str, iteration: int) -> None:
         """Note that an iteration is finished: its answers are written."""
@@ -103,6 +122,10 @@ class ArchiveWriter:
     async def add_requests(self, counts: Mapping[str, int]) -> None:
         """Add a model's request counts: ``issued``, ``retried`` and ``failed``."""
         await self._write(lambda connection, stored: insert_requests(connection, stored, counts))
+
+    async def flush(self) -> None:
+        """Return once everything submitted is durable."""
+        await self._write(lambda *_: None)
 
     async def _write(self, write: Write) -> None:
         """Submit a write and wait for it; it is done even if the caller is cancelled."""

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from numpy.random import Generator
 
 from soar.archive.reader import ArchiveReader
-from soar.errors import DataError
+from soar.errors import DataError, Interrupted
 from soar.files import is_published
 from soar.learning.examples import Row, write_examples
 from soar.learning.select import Pairs, shown_pairs
@@ -139,4 +139,17 @@ async def learn(
     replayed, rows = method.replay(rng(training, "replay")), method.kept([row for row in found if row["kind"] in kinds])
     write_examples(data, [*rows, *replayed])
     on_log({"examples from the search": len(rows), "replayed": len(replayed)})
-    await asyncio.to_thread(method.finetune, data, theta0, out, training, on_log)
+    await _in_thread(method.finetune, data, theta0, out, training, on_log)
+
+
+async def _in_thread(finetune: Callable[..., None], *arguments: object) -> None:
+    """Call a function in a thread. If cancelled, wait for it nevertheless: while it writes its checkpoint, nobody else
+    may have the run."""
+    working = asyncio.ensure_future(asyncio.to_thread(finetune, *arguments))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        if (failed := working.exception()) and not isinstance(failed, Interrupted):
+            raise failed from None
+        raise

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import SearchedRow
-from soar.errors import BudgetReached
+from soar.budget import Tokens
+from soar.errors import BudgetReached, EndpointError
 from soar.search.context import Held, SearchContext, SearchMethod
-from soar.search.evaluate import evaluator
+from soar.search.evaluate import Evaluator, finish_evaluating
 from soar.search.refine import refine
 from soar.search.replies import Replies
 from soar.search.sample import sample
@@ -37,15 +38,21 @@ async def search(
     sampler, refiner = models[sampling], models[refining]
     parts = held.executor, held.writer, held.reader, held.meter
     replies = Replies(learnt=weights is not None)
+    held.meter.begin_search({task: Tokens(*spent) for task, spent in held.reader.tokens_by_task(place).items()})
     context = SearchContext(method, *place, sampler, refiner, *parts, tuple(few_shot), replies)
     deadline = asyncio.timeout(held.meter.seconds_left() if seconds is None else seconds)
     try:
         async with deadline:
             await search_tasks(context, tasks)
+        _refuse_nothing_sent(context, tasks)
         return True
+    except BudgetReached:
+        await finish_evaluating(context, tasks)
+        raise
     except TimeoutError:
         if not deadline.expired():
             raise
+        await finish_evaluating(context, tasks)
         if seconds is not None:
             _refuse_nothing_found(held.reader, place)
             return False
@@ -66,6 +73,18 @@ def _refuse_nothing_found(reader: ArchiveReader, place: tuple[str, int]) -> None
         )
 
 
+def _refuse_nothing_sent(context: SearchContext, tasks: Sequence[Task]) -> None:
+    """Raise `EndpointError` if the search is over and no prompt of it fitted the model."""
+    place = context.stage, context.iteration
+    if context.reader.totals(*place).statuses or not context.reader.unsent_steps(*place):
+        return
+    raise EndpointError(
+        f"no prompt of {len(tasks)} tasks fits the model's context, in its shortest form and with the new tokens of"
+        " sampling.sample_tokens: use a larger context (lm.context, or the server's) or fewer new tokens, and start a"
+        " new run"
+    )
+
+
 async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
     """Search every unfinished task, without answers. The first error stops all tasks, once the completions paid for
     are stored; `EndpointError` at the end if no completion was usable."""
@@ -77,10 +96,10 @@ async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
 
     async def search_task(task: Task) -> None:
         async with turns:
-            evaluate = evaluator(context, task)
+            evaluate = Evaluator(context, task)
             samples = await sample(context, task, evaluate)
             await refine(context, task, samples, evaluate)
-            # Not finished at its token limit: a run resumed with a higher limit continues the task.
+            # Not finished at its token limit: if the run is resumed before the search is over, a higher one counts.
             if not context.meter.exhausted(task.id):
                 await context.writer.add([SearchedRow(*place, task.id)])
 

@@ -11,7 +11,7 @@ from soar.budget import Tokens
 from soar.errors import PromptTooLong
 from soar.protocols import Detail, Rendering
 from soar.search.context import SearchContext
-from soar.search.evaluate import Evaluate, evaluated
+from soar.search.evaluate import Evaluator
 from soar.seeds import sample_seeds
 from soar.types import Completion, Origin, Program, Prompt, Sampling, Task
 
@@ -29,7 +29,7 @@ class Call:
 
 
 async def complete(
-    context: SearchContext, call: Call, stored: Mapping[int, CompletionRow], evaluate: Evaluate
+    context: SearchContext, call: Call, stored: Mapping[int, CompletionRow], evaluate: Evaluator
 ) -> list[Program]:
     """Return the executed programs of a call in order of their place; completions without code yield none.
 
@@ -47,17 +47,18 @@ async def complete(
 
 
 async def _generate(
-    context: SearchContext, call: Call, missing: Sequence[int], evaluate: Evaluate
+    context: SearchContext, call: Call, missing: Sequence[int], evaluate: Evaluator
 ) -> list[asyncio.Task[Program | None]]:
     """Generate the missing places with the fullest prompt that fits; return the tasks that store and execute them.
 
     A distinct completion depends on all those before it, so all are requested again and only the missing ones kept.
+    Places that got their completion before the server found a prompt too long after all are not asked for again.
     """
     o, lm = call.origin, context.refiner if call.parents else context.sampler
-    asked = range(call.count) if call.sampling.distinct else missing
-    seeds = sample_seeds(context.method.seed, asked, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
-    kept: list[asyncio.Task[Program | None]] = []
+    left, kept = list(missing), list[asyncio.Task[Program | None]]()
     for detail in context.method.rendering.details(call.task):
+        asked = range(call.count) if call.sampling.distinct else tuple(left)
+        seeds = sample_seeds(context.method.seed, asked, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
         prompt = call.prompt_of(detail)
         if not lm.fits(prompt, call.sampling.max_new_tokens):
             continue
@@ -67,18 +68,22 @@ async def _generate(
             async for index, completion in lm.generate(prompt, seeds, call.sampling):
                 spent = Tokens(completion.prompt_tokens, completion.completion_tokens)
                 context.meter.count(call.task.id, spent)
-                if asked[index] in missing:
+                if asked[index] in left:
+                    left.remove(asked[index])
                     row, code = judged(context.method.rendering, call, asked[index], completion, detail)
-                    kept.append(asyncio.create_task(_keep(context, row, code, evaluate)))
+                    stored = context.writer.submit([row])  # now: a task that is cancelled before it begins does nothing
+                    kept.append(asyncio.create_task(_keep(context, row, code, stored, evaluate)))
             return kept
         except PromptTooLong:
-            continue
+            if not left:
+                return kept
         except BaseException:
             await asyncio.gather(*kept)
             raise
         finally:
             context.meter.settle(most)
-    await context.writer.add([UnsentRow(replace(o, index=0), len(missing))])
+    if len(left) == call.count:  # else the call has completions, which a resumed run must find
+        await context.writer.add([UnsentRow(replace(o, index=0), call.count)])
     return kept
 
 
@@ -110,18 +115,20 @@ def judged(
     return CompletionRow(origin, completion, status, name, parents, shown, code), code
 
 
-async def _keep(context: SearchContext, row: CompletionRow, code: str | None, evaluate: Evaluate) -> Program | None:
-    """Store a completion, then execute its code."""
-    await context.writer.add([row])
+async def _keep(
+    context: SearchContext, row: CompletionRow, code: str | None, stored: asyncio.Future[None], evaluate: Evaluator
+) -> Program | None:
+    """Execute the code of a completion once that is stored."""
+    await asyncio.shield(stored)
     context.replies.note(row.status)
     return None if code is None else (await evaluate(code)).program(row.origin, row.parents)
 
 
-async def _stored(context: SearchContext, row: CompletionRow, evaluate: Evaluate) -> Program | None:
+async def _stored(context: SearchContext, row: CompletionRow, evaluate: Evaluator) -> Program | None:
     """Return the program of an earlier session's completion as executed then: a later version of the software may
     extract other code. Code that was not executed is extracted again."""
     done = row.code_hash and context.reader.execution_named(row.origin.task_id, row.code_hash)
     if done:
-        return evaluated(done).program(row.origin, row.parents)
+        return evaluate.held(done).program(row.origin, row.parents)
     code = context.method.rendering.extract(row.completion.text).code if row.status == "code" else None
     return None if code is None else (await evaluate(code)).program(row.origin, row.parents)

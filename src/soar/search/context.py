@@ -1,8 +1,10 @@
 """What one iteration's search keeps open, and what stays fixed during it. Data only."""
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
@@ -57,7 +59,7 @@ class SearchContext:
     """One search of one iteration.
 
     `sampler` writes programs from scratch, `refiner` from parents: one model, or two. `few_shot`: solved tasks with a
-    program each, frozen when the iteration starts.
+    program each, frozen when the iteration starts. `evaluating`: the evaluations that are not done, whoever waits.
     """
 
     method: SearchMethod
@@ -71,3 +73,4 @@ class SearchContext:
     meter: Meter
     few_shot: tuple[tuple[Task, str], ...] = ()
     replies: Replies = field(default_factory=Replies)
+    evaluating: "set[asyncio.Task[Any]]" = field(default_factory=set)

@@ -4,10 +4,9 @@ Sees only tasks without answers; decides nothing.
 """
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from soar.archive.rows import ExecutionRow, code_hash, decode_output, encode_output, execution_row
 from soar.execution import confirm
@@ -15,6 +14,9 @@ from soar.protocols import Executor, Parse
 from soar.scoring import accuracy
 from soar.search.context import SearchContext
 from soar.types import Execution, Failure, Origin, Output, Program, Task, Written
+
+LINGER = 60.0
+"""The most seconds that programs may take to be executed once their search has reached a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,12 @@ class Evaluated:
         )
 
 
-def evaluated(row: ExecutionRow) -> Evaluated:
-    """Return what a search keeps of an execution."""
+def evaluated(row: ExecutionRow, texts: dict[str, str]) -> Evaluated:
+    """Return what a search keeps of an execution. `texts` holds each text that is kept, once; new ones are added."""
     encoded = row.encoded or [encode_output(output) for output in (*row.train, *row.test)]
-    names, texts = (tuple(map(sys.intern, each)) for each in zip(*encoded, strict=True))
-    written = Written(names, texts, len(row.train), _as_is, decode_output)
+    # `sys.intern` would keep them for ever in Python 3.12.
+    names, outputs = (tuple(texts.setdefault(text, text) for text in each) for each in zip(*encoded, strict=True))
+    written = Written(names, outputs, len(row.train), _as_is, decode_output)
     return Evaluated(row.code, written, row.accuracy, row.status == "nondeterministic", row.ballot, row.behaviour)
 
 
@@ -56,22 +59,40 @@ def _as_is(text: str, name: str) -> str:
     return text
 
 
-Evaluate: TypeAlias = Callable[[str], Awaitable[Evaluated]]
+class Evaluator:
+    """Evaluates programs on one task; a repeated text costs only a look-up."""
 
+    def __init__(self, context: SearchContext, task: Task) -> None:
+        self._context = context
+        self._task = task
+        self._known: dict[str, asyncio.Task[Evaluated]] = {}
+        self._texts: dict[str, str] = {}
+        # All hashes at once: most programs are new, and need no look-up each.
+        self._stored = context.reader.executed(task.id)
 
-def evaluator(context: SearchContext, task: Task) -> Evaluate:
-    """Return the function that evaluates programs on one task; a repeated text costs only a look-up."""
-    known: dict[str, asyncio.Task[Evaluated]] = {}
-    stored = context.reader.executed(task.id)  # all hashes at once: most programs are new, and need no look-up each
-
-    async def evaluate(code: str) -> Evaluated:
-        if code not in known:
-            known[code] = asyncio.create_task(_look_up_or_run(context, task, code, stored))
-            known[code].add_done_callback(_seen)
+    async def __call__(self, code: str) -> Evaluated:
+        """Return what a program does on the task, executed and stored unless it was before."""
+        if code not in self._known:
+            running = asyncio.create_task(self._look_up_or_run(code))
+            running.add_done_callback(_seen)
+            self._context.evaluating.add(running)
+            running.add_done_callback(self._context.evaluating.discard)
+            self._known[code] = running
         # Shared between calls: cancelling one must not cancel the evaluation for the others.
-        return await asyncio.shield(known[code])
+        return await asyncio.shield(self._known[code])
 
-    return evaluate
+    def held(self, row: ExecutionRow) -> Evaluated:
+        """Return what is kept of an earlier session's execution."""
+        return evaluated(row, self._texts)
+
+    async def _look_up_or_run(self, code: str) -> Evaluated:
+        context, task = self._context, self._task
+        row = context.reader.execution(task.id, code) if code_hash(code) in self._stored else None
+        if row is None:
+            done = await execute(context.executor, context.method.parse, task, code)
+            row = execution_row(task, code, done)
+            await context.writer.add([row])
+        return self.held(row)
 
 
 def _seen(done: asyncio.Task[Evaluated]) -> None:
@@ -80,13 +101,26 @@ def _seen(done: asyncio.Task[Evaluated]) -> None:
         done.exception()
 
 
-async def _look_up_or_run(context: SearchContext, task: Task, code: str, stored: Set[str]) -> Evaluated:
-    row = context.reader.execution(task.id, code) if code_hash(code) in stored else None
-    if row is None:
-        done = await execute(context.executor, context.method.parse, task, code)
-        row = execution_row(task, code, done)
-        await context.writer.add([row])
-    return evaluated(row)
+async def finish_evaluating(context: SearchContext, tasks: Sequence[Task]) -> None:
+    """Execute what a search that reached a limit has paid for and not run, for at most `LINGER` seconds: its answers
+    are made of what has run. What is left then does not run behind the back of what follows."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            await asyncio.gather(*context.evaluating, return_exceptions=True)
+            await context.writer.flush()
+            for task in tasks:
+                await _evaluate_waiting(context, task.without_answers())
+    left = list(context.evaluating)
+    for each in left:
+        each.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+async def _evaluate_waiting(context: SearchContext, task: Task) -> None:
+    rows = context.reader.waiting(context.stage, context.iteration, task.id)
+    codes = [context.method.rendering.extract(row.completion.text).code for row in rows]
+    evaluate = Evaluator(context, task) if codes else None
+    await asyncio.gather(*(evaluate(code) for code in codes if evaluate and code is not None))
 
 
 async def execute(executor: Executor, parse: Parse, task: Task, code: str) -> Execution:

@@ -10,7 +10,7 @@ from soar.scoring import solves
 from soar.search.agreement import agreed
 from soar.search.call import Call, complete
 from soar.search.context import SearchContext
-from soar.search.evaluate import Evaluate
+from soar.search.evaluate import Evaluator
 from soar.search.pool import Pool
 from soar.search.sample import sampling_call
 from soar.search.stored import stored_calls
@@ -18,7 +18,7 @@ from soar.seeds import rng
 from soar.types import Origin, Program, Prompt, Task
 
 
-async def refine(context: SearchContext, task: Task, samples: Sequence[Program], evaluate: Evaluate) -> list[Program]:
+async def refine(context: SearchContext, task: Task, samples: Sequence[Program], evaluate: Evaluator) -> list[Program]:
     """Spend a task's refinement budget on islands that share the samples and nothing else; return all children."""
     if not context.method.budget.refinements:
         return []
@@ -29,7 +29,7 @@ async def refine(context: SearchContext, task: Task, samples: Sequence[Program],
 
 
 async def refine_island(
-    context: SearchContext, task: Task, arms: Sequence[tuple[Program, float]], island: int, evaluate: Evaluate
+    context: SearchContext, task: Task, arms: Sequence[tuple[Program, float]], island: int, evaluate: Evaluator
 ) -> list[Program]:
     """Spend one island's budget, pull by pull, and return its children in order; `arms` are the bandit's initial ones.
 

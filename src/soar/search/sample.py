@@ -7,13 +7,13 @@ from soar.scoring import solves
 from soar.search.agreement import agreed
 from soar.search.call import Call, complete
 from soar.search.context import SearchContext
-from soar.search.evaluate import Evaluate
+from soar.search.evaluate import Evaluator
 from soar.search.stored import stored_calls
 from soar.seeds import rng
 from soar.types import Origin, Phase, Program, Prompt, Task
 
 
-async def sample(context: SearchContext, task: Task, evaluate: Evaluate) -> list[Program]:
+async def sample(context: SearchContext, task: Task, evaluate: Evaluator) -> list[Program]:
     """Spend a task's sampling budget, one request at a time, and return the programs in order."""
     budget = context.method.budget
     stored = stored_calls(context, task, "sample", island=0)
