@@ -176,16 +176,36 @@ def test_root_becomes_nobody_for_good_unless_that_user_cannot_read_the_libraries
     monkeypatch.setattr(os, "access", access)
     for name in ("seteuid", "setgroups", "setresgid", "setresuid"):
         monkeypatch.setattr(os, name, lambda *ids, name=name: done.append((name, *ids)))
-    confine.become_nobody(["a", "b"])
+    assert confine.become_nobody(["a", "b"]) == ""
     assert asked == [(path, os.R_OK, True, ("seteuid", 65534)) for path in ("a", "b")]
     for_good = [("setgroups", []), ("setresgid", *[65534] * 3), ("setresuid", *[65534] * 3)]
     assert done == [("seteuid", 65534), ("seteuid", 0), *(for_good if readable else [])]
 
 
+def test_root_becomes_nobody_as_far_as_the_kernel_lets_it_and_says_what_it_refused(monkeypatch):
+    done: list = []
+
+    def refused(*ids):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "setgroups", refused)
+    monkeypatch.setattr(os, "setresgid", refused)
+    for name in ("seteuid", "setresuid"):
+        monkeypatch.setattr(os, name, lambda *ids, name=name: done.append((name, *ids)))
+    said = "root keeps its groups: Operation not permitted; root keeps its group: Operation not permitted"
+    assert confine.become_nobody([]) == said
+    assert done[-1] == ("setresuid", *[65534] * 3)
+    monkeypatch.setattr(os, "seteuid", refused)
+    said = "root stays root, since it may not change its user here: Operation not permitted"
+    assert confine.become_nobody([]) == said
+    assert len(done) == 3
+
+
 def test_who_is_not_root_stays_who_it_is(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(os, "seteuid", lambda user: pytest.fail("changed"))
-    confine.become_nobody(["/"])
+    assert confine.become_nobody(["/"]) == ""
 
 
 @pytest.mark.parametrize("infinite", [True, False])

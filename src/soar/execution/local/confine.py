@@ -49,19 +49,36 @@ def _prctl(option: int, *values: int) -> None:
         raise Unavailable(f"prctl({option}): {_errno_text()}")
 
 
-def become_nobody(readable: Iterable[str]) -> None:
-    """As root, become `NOBODY` for good, unless that user cannot read the `readable` folders."""
+def become_nobody(readable: Iterable[str]) -> str:
+    """As root, become `NOBODY` for good, unless that user cannot read the `readable` folders. Return what the kernel
+    refused of that, "" for nothing: a container's root may lack the capability, or its namespace any other user.
+
+    Root who remains has no privileges beyond those of any user's files, once `isolate` has dropped the capabilities.
+    """
     if os.geteuid() != 0:
-        return
-    os.seteuid(NOBODY)
+        return ""
+    try:
+        os.seteuid(NOBODY)
+    except OSError as error:
+        return f"root stays root, since it may not change its user here: {error.strerror}"
     try:
         enough = all(os.access(path, os.R_OK, effective_ids=True) for path in readable)
     finally:
         os.seteuid(0)
-    if enough:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+    if not enough:
+        return ""
+    refused = []
+    # The user last, who may change nothing more. It may be changed though the groups, or their list, may not.
+    for what, change in (
+        ("groups", lambda: os.setgroups([])),
+        ("group", lambda: os.setresgid(NOBODY, NOBODY, NOBODY)),
+        ("user", lambda: os.setresuid(NOBODY, NOBODY, NOBODY)),
+    ):
+        try:
+            change()
+        except OSError as error:
+            refused.append(f"root keeps its {what}: {error.strerror}")
+    return "; ".join(refused)
 
 
 def isolate() -> None:

@@ -94,9 +94,8 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
         "python": platform.python_version(),
         "seccomp": calls.supported(),
         "landlock": 0,
-        "reason": "",
     }
-    confine.become_nobody(folders)
+    refused = [confine.become_nobody(folders)]
     confine.isolate()
     rules = None
     try:
@@ -106,7 +105,8 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
             confine.restrict_files(confine.file_rules([*folders, "/proc"]))
             hello["landlock"] = confine.landlock_version()
     except confine.Unavailable as error:
-        hello["reason"], rules = str(error), None
+        refused.append(str(error))
+        rules = None
     hello["uid"] = os.getuid()
     warnings.simplefilter("ignore")
     sys.setrecursionlimit(sys.getrecursionlimit() + OUR_FRAMES)
@@ -125,7 +125,9 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     if hello["seccomp"]:
         hello["open"] = zygote.possible(canary.possible)
     else:
-        hello.update(open=["everything"], reason=f"no table of system calls for {platform.machine()}")
+        refused.append(f"no table of system calls for {platform.machine()}")
+        hello["open"] = ["everything"]
+    hello["reason"] = "; ".join(filter(None, refused))
     hello["fork_seconds"] = zygote.fork_seconds()
     _send(channel, b"h", json.dumps(hello).encode())
 

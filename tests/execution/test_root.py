@@ -1,0 +1,53 @@
+"""Root who may not change its user, as in many containers: it is confined as any user is, and says what was refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+WAYS = {
+    "root of a user namespace with one user": ("unshare", "-Ur"),
+    "root without capabilities": ("setpriv", "--bounding-set=-all", "--inh-caps=-all"),
+}
+RUN = """
+import asyncio, json
+from pathlib import Path
+from soar import open_sandbox
+
+READS = "def transform(path):\\n    try: return open(path).read(9)\\n    except OSError as error: return str(error)"
+
+async def work(**options):
+    with open_sandbox(workers=1, **options) as sandbox:
+        ran = await sandbox.run("def transform(x): return x + 1", (1, 2))
+        read = await sandbox.run(READS, ("/etc/passwd", "/proc/self/status"))
+        status = Path(f"/proc/{sandbox.zygote_pids()[0]}/status").read_text()
+        capable = [line.split()[1] for line in status.splitlines() if line[:6] in ("CapEff", "CapPrm")]
+        return [sandbox.achieved, sandbox.hello, ran.outputs, read.outputs, capable]
+
+print(json.dumps([asyncio.run(work(level=level)) for level in ("full", "weak")]))
+"""
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_root_who_may_not_change_its_user_is_confined_as_root(way):
+    wrapper = WAYS[way]
+    if shutil.which(wrapper[0]) is None or run(*wrapper, "true").returncode != 0:
+        pytest.skip(f"{' '.join(wrapper)} does not work here")
+    if way == "root without capabilities" and os.getuid() != 0:
+        pytest.skip("this is not root")
+    done = run(*wrapper, sys.executable, "-c", RUN)
+    assert done.returncode == 0, done.stderr
+    for achieved, hello, ran, read, capable in json.loads(done.stdout):
+        assert achieved == ("full" if hello["landlock"] else "full without files")
+        assert (hello["open"], hello["uid"]) == ([], 0)
+        assert hello["reason"].startswith("root stays root, since it may not change its user here: ")
+        assert ran == [2, 3]
+        assert ["Errno" in each for each in read] == [True, True]
+        assert capable == ["0" * 16] * 2
