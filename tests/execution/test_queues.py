@@ -364,6 +364,7 @@ def test_what_a_sandbox_is_asked_for_reaches_its_zygotes():
     assert sandbox._settings == {
         "memory_mb": 7,
         "landlock": True,
+        "libraries": link.library_folders(),
         "codec": "soar.domains.arc.codec",
         "signature": "f(x)",
         "stop_at_failure": True,

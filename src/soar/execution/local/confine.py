@@ -53,7 +53,8 @@ def become_nobody(readable: Iterable[str]) -> str:
     """As root, become `NOBODY` for good, unless that user cannot read the `readable` folders. Return what the kernel
     refused of that, "" for nothing: a container's root may lack the capability, or its namespace any other user.
 
-    Root who remains has no privileges beyond those of any user's files, once `isolate` has dropped the capabilities.
+    A root that remains is like any other user once `isolate` has dropped the capabilities: it owns other files, which
+    Landlock or the filter of calls keeps from it.
     """
     if os.geteuid() != 0:
         return ""

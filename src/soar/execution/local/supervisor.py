@@ -16,7 +16,7 @@ from soar.errors import SandboxError
 from soar.execution.codecs import CODECS, codec_named
 from soar.execution.local import wire
 from soar.execution.local.batch import ATTEMPTS, Batch, Job
-from soar.execution.local.link import Killed, Lost, Zygote
+from soar.execution.local.link import Killed, Lost, Zygote, library_folders
 from soar.types import Execution, Failure, Value
 
 MAX_BATCH = 2048
@@ -79,6 +79,7 @@ class ConfinedSandbox:
         self._settings = {
             "memory_mb": memory_mb,
             "landlock": landlock,
+            "libraries": library_folders(),
             "codec": CODECS[codec],
             "signature": signature,
             "stop_at_failure": stop_at_failure,

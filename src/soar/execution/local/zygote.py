@@ -81,6 +81,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     """Preload, confine, prove it and report it; return the function that then serves requests."""
     gc.set_threshold(0)  # nothing here is garbage, and looking for it would take a fifth of the start
     _stub_packages(settings["codec"])
+    _search(settings["libraries"])
     codec: Any = importlib.import_module(settings["codec"])
     from soar.execution.local import calls, canary, confine, guard, triage, watch, wire, worker
 
@@ -136,6 +137,14 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
         worker.Worker(request, state, shunned, sink, codec, settings["signature"], settings["stop_at_failure"]).work()
 
     return lambda: zygote.serve(wire.ORDER, work)
+
+
+def _search(libraries: list[str]) -> None:
+    """Find NumPy and SciPy where the supervisor does. These folders come after the standard library, so that nothing in
+    them can stand for a part of it, and `_forget_project` drops them again."""
+    places = [place for place, path in enumerate(sys.path) if path.endswith("-packages")]
+    first = min(places, default=len(sys.path))
+    sys.path[first:first] = [folder for folder in libraries if folder not in sys.path]
 
 
 def _preload(names: frozenset[str]) -> None:
