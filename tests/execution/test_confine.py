@@ -163,6 +163,22 @@ def test_a_filter_is_handed_over_with_how_many_instructions_it_has(libc):
     assert noting.calls[0][:3] == ("prctl", ("c_int", 22), ("c_ulong", 2))
 
 
+@pytest.mark.parametrize(
+    ("number", "possible"), [(errno.EFAULT, True), (errno.EINVAL, False), (errno.EPERM, False), (0, False)]
+)
+def test_calls_can_be_filtered_where_the_kernel_looks_for_a_filter(libc, number, possible):
+    class Answering(Noting):
+        def prctl(self, *arguments):
+            self._said("prctl", *arguments)
+            ctypes.set_errno(number)
+            return -1
+
+    noting = libc()
+    noting.__class__ = Answering
+    assert confine.can_restrict_calls() is possible
+    assert noting.calls == [prctl(22, 2)]
+
+
 @pytest.mark.parametrize("readable", [True, False])
 def test_root_becomes_nobody_for_good_unless_that_user_cannot_read_the_libraries(monkeypatch, readable):
     done: list = []

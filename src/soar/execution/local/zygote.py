@@ -93,7 +93,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     memory = _own_size() + settings["memory_mb"] * (1 << 20)
     hello: dict[str, Any] = {
         "python": platform.python_version(),
-        "seccomp": calls.supported(),
+        "seccomp": calls.supported() and confine.can_restrict_calls(),
         "landlock": 0,
     }
     refused = [confine.become_nobody(folders)]
@@ -126,8 +126,12 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     if hello["seccomp"]:
         hello["open"] = zygote.possible(canary.possible)
     else:
-        refused.append(f"no table of system calls for {platform.machine()}")
-        hello["open"] = ["everything"]
+        refused.append(
+            "no filter of system calls (seccomp) is allowed here"
+            if calls.supported()
+            else f"no table of system calls for {platform.machine()}"
+        )
+        hello["open"] = ["do everything"]
     hello["reason"] = "; ".join(filter(None, refused))
     hello["fork_seconds"] = zygote.fork_seconds()
     _send(channel, b"h", json.dumps(hello).encode())

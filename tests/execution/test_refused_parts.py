@@ -1,4 +1,4 @@
-"""Root who may not change its user, as in many containers: it is confined as any user is, and says what was refused."""
+"""Where the kernel, or a container, refuses a part of the confinement: what is left, and what is said of that."""
 
 import json
 import os
@@ -31,6 +31,34 @@ print(json.dumps([asyncio.run(work(level=level)) for level in ("full", "weak")])
 """
 
 
+WITHOUT_FILTERS = """
+import os, platform, struct, sys
+from soar.execution.local import confine
+LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
+prctl = {"x86_64": 157, "aarch64": 167}[platform.machine()]
+invalid, allow = 0x00050000 | 22, 0x7FFF0000
+steps = [(LOAD, 0, 0, 0), (EQUAL, 0, 3, prctl), (LOAD, 0, 0, 16), (EQUAL, 0, 1, confine.PR_SET_SECCOMP)]
+steps += [(RETURN, 0, 0, invalid), (RETURN, 0, 0, allow)]
+confine._prctl(confine.PR_SET_NO_NEW_PRIVS, 1)
+confine.restrict_calls(b"".join(struct.pack("HBBI", *step) for step in steps))
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+UNFILTERED = """
+import asyncio, json
+from soar import open_sandbox
+from soar.errors import SandboxError
+
+async def work(level):
+    try:
+        with open_sandbox(workers=1, level=level) as sandbox:
+            return [sandbox.achieved, (await sandbox.run("def transform(x): return x + 1", (1, 2))).outputs]
+    except SandboxError as error:
+        return str(error)
+
+print(json.dumps([asyncio.run(work(level)) for level in ("full", "weak")]))
+"""
+
+
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -51,3 +79,12 @@ def test_root_who_may_not_change_its_user_is_confined_as_root(way):
         assert ran == [2, 3]
         assert ["Errno" in each for each in read] == [True, True]
         assert capable == ["0" * 16] * 2
+
+
+def test_without_filters_of_calls_only_the_weak_level_runs_programs():
+    done = run(sys.executable, "-c", WITHOUT_FILTERS, "-c", UNFILTERED)
+    assert done.returncode == 0, done.stderr
+    full, weak = json.loads(done.stdout)
+    assert full.startswith("programs could still do everything here (")
+    assert "(no filter of system calls (seccomp) is allowed here)" in full
+    assert weak == ["weak", [2, 3]]
