@@ -5,6 +5,7 @@ codecs ever enter the sandbox, never one of a user's domain. They import nothing
 bind the builtins they use before any program can replace them, and trust only exact types."""
 
 import json
+import math
 from builtins import any, bool, bytes, dict, float, frozenset, int, isinstance, len, list, str, tuple, type  # noqa: A004, UP029
 from typing import Any, Protocol
 
@@ -78,9 +79,10 @@ def encode(value: Any) -> bytes:
 def read(payload: bytes) -> object:
     """Return the value that `encode` wrote, with tuples for lists; `ValueError` if it did not write the bytes."""
     if payload.isdigit() or (payload[:1] == b"-" and payload[1:].isdigit()):
-        return int(payload)  # for a sequence's term, the JSON parser costs more than all else done with it
+        # For a sequence's term, the JSON parser costs more than all else done with it.
+        return _frozen(int(payload), 0)
     try:
-        return _frozen(_DECODER.decode(payload.decode("ascii")))
+        return _frozen(_DECODER.decode(payload.decode("ascii")), 0)
     except RecursionError:
         raise ValueError("nested too deep") from None
 
@@ -92,12 +94,19 @@ def _no_constant(name: str) -> object:
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
-def _frozen(value: object) -> object:
+def _frozen(value: object, depth: int) -> object:
+    """Return the value with tuples for lists; `ValueError` for what `_plain` lets nobody return."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
         raise ValueError("an object, expected lists and scalars")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number too large for a float")  # 1e400, which the parser reads as infinite
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ValueError(f"an integer of more than {MAX_BITS} bits")
     if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError("a lone surrogate")
-    return tuple([_frozen(item) for item in value]) if isinstance(value, list) else value
+    return tuple([_frozen(item, depth + 1) for item in value]) if isinstance(value, list) else value
 
 
 def _plain(value: Any, depth: int, left: list[int]) -> Any:

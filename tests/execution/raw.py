@@ -12,6 +12,7 @@ from soar.execution.local import link, wire
 SETTINGS: dict[str, Any] = {
     "memory_mb": 512,
     "landlock": True,
+    "libraries": link.library_folders(),
     "codec": "soar.codec",
     "signature": "transform(x)",
     "stop_at_failure": False,

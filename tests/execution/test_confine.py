@@ -163,6 +163,22 @@ def test_a_filter_is_handed_over_with_how_many_instructions_it_has(libc):
     assert noting.calls[0][:3] == ("prctl", ("c_int", 22), ("c_ulong", 2))
 
 
+@pytest.mark.parametrize(
+    ("number", "possible"), [(errno.EFAULT, True), (errno.EINVAL, False), (errno.EPERM, False), (0, False)]
+)
+def test_calls_can_be_filtered_where_the_kernel_looks_for_a_filter(libc, number, possible):
+    class Answering(Noting):
+        def prctl(self, *arguments):
+            self._said("prctl", *arguments)
+            ctypes.set_errno(number)
+            return -1
+
+    noting = libc()
+    noting.__class__ = Answering
+    assert confine.can_restrict_calls() is possible
+    assert noting.calls == [prctl(22, 2)]
+
+
 @pytest.mark.parametrize("readable", [True, False])
 def test_root_becomes_nobody_for_good_unless_that_user_cannot_read_the_libraries(monkeypatch, readable):
     done: list = []
@@ -176,16 +192,36 @@ def test_root_becomes_nobody_for_good_unless_that_user_cannot_read_the_libraries
     monkeypatch.setattr(os, "access", access)
     for name in ("seteuid", "setgroups", "setresgid", "setresuid"):
         monkeypatch.setattr(os, name, lambda *ids, name=name: done.append((name, *ids)))
-    confine.become_nobody(["a", "b"])
+    assert confine.become_nobody(["a", "b"]) == ""
     assert asked == [(path, os.R_OK, True, ("seteuid", 65534)) for path in ("a", "b")]
     for_good = [("setgroups", []), ("setresgid", *[65534] * 3), ("setresuid", *[65534] * 3)]
     assert done == [("seteuid", 65534), ("seteuid", 0), *(for_good if readable else [])]
 
 
+def test_root_becomes_nobody_as_far_as_the_kernel_lets_it_and_says_what_it_refused(monkeypatch):
+    done: list = []
+
+    def refused(*ids):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "setgroups", refused)
+    monkeypatch.setattr(os, "setresgid", refused)
+    for name in ("seteuid", "setresuid"):
+        monkeypatch.setattr(os, name, lambda *ids, name=name: done.append((name, *ids)))
+    said = "root keeps its groups: Operation not permitted; root keeps its group: Operation not permitted"
+    assert confine.become_nobody([]) == said
+    assert done[-1] == ("setresuid", *[65534] * 3)
+    monkeypatch.setattr(os, "seteuid", refused)
+    said = "root stays root, since it may not change its user here: Operation not permitted"
+    assert confine.become_nobody([]) == said
+    assert len(done) == 3
+
+
 def test_who_is_not_root_stays_who_it_is(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(os, "seteuid", lambda user: pytest.fail("changed"))
-    confine.become_nobody(["/"])
+    assert confine.become_nobody(["/"]) == ""
 
 
 @pytest.mark.parametrize("infinite", [True, False])

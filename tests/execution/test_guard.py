@@ -9,6 +9,7 @@ import pytest
 HEAD = """
 import abc, collections, copy, decimal, functools, gc, json, os, random, re, sys, textwrap, threading, types, warnings
 import numpy as np
+import numpy.random
 from soar.execution.local import guard, triage, wire
 
 class Slotted:
@@ -31,6 +32,7 @@ def enclosing():
     return inner
 
 def plain(x=1): return x
+plain.kept = [1]
 
 @functools.lru_cache
 def cached(x): return x
@@ -95,6 +97,16 @@ GLANCE = {
     "a name of a class": ("Thing.new = 1", "mine.Thing"),
     "a class of a value": ("Slotted.new = 1", "mine.Slotted"),
     "a method": ("collections.Counter.most_common = 1", "collections.Counter"),
+    "an object's attribute": ("mine.thing.own = 1", "mine.thing"),
+    "an object's new attribute": ("mine.thing.new = 1", "mine.thing"),
+    "a function's attribute": ("plain.memo = 1", "mine.plain"),
+    "a function's changed attribute": ("plain.kept = [1]", "mine.plain"),
+    "a function's attribute, taken away": ("del plain.kept", "mine.plain"),
+    "a method's attribute": ("Thing.method.memo = 1", "mine.Thing.method"),
+    "a special method's attribute": ("Thing.__init__.memo = 1", "mine.Thing.__init__"),
+    "a static method's attribute": ("Thing.by_itself.memo = 1", "mine.Thing.by_itself"),
+    "an inherited method's attribute": ("collections.UserDict.get.memo = 1", "collections.abc.Mapping.get"),
+    "an attribute of a function of NumPy's": ("np.pad.memo = 1", "numpy.pad"),
 }
 LOOK = {
     "a name of another module": ("textwrap.dedent = 1", "textwrap"),
@@ -106,8 +118,6 @@ LOOK = {
     "an array": ("mine.array[2] = 1", "mine.array"),
     "a private list": ("mine._private.append(1)", "mine._private"),
     "a class's list": ("Thing.shared.append(1)", "mine.Thing.shared"),
-    "an object's attribute": ("mine.thing.own = 1", "mine.thing"),
-    "an object's new attribute": ("mine.thing.new = 1", "mine.thing"),
     "a slot": ("mine.slotted.slot = 1", "mine.slotted"),
     "a cell": ("mine.cell.cell_contents = 2", "mine.cell"),
     "a function's defaults": ("plain.__defaults__ = (2,)", "mine.plain"),
@@ -115,6 +125,11 @@ LOOK = {
     "a method's defaults": ("Thing.method.__defaults__ = (2,)", "mine.Thing.method"),
     "a class method's defaults": ("Thing.by_class.__func__.__defaults__ = (2,)", "mine.Thing.by_class"),
     "a static method's defaults": ("Thing.by_itself.__defaults__ = (2,)", "mine.Thing.by_itself"),
+    "a function's list": ("plain.kept.append(2)", "mine.plain"),
+    "an attribute of a method of a class in C": (
+        "np.random.Generator.integers.memo = 1",
+        "numpy.random._generator.Generator.integers",
+    ),
     "a function's cell": ("inner.__closure__[1].cell_contents = 2", "mine.inner"),
     "another module of a name": ("sys.modules['textwrap'] = 1", "sys.modules"),
     "a table of the standard library": ("copy._copy_dispatch[list] = 1", "copy._copy_dispatch"),

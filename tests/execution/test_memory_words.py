@@ -39,6 +39,7 @@ CHANGES = {
     "a dict's key": (lambda: {1: 1, "b": 2}, lambda it: (it.pop(1), it.update(c=1))),
     "a dict emptied": (lambda: {"a": 1}, lambda it: it.clear()),
     "an empty dict filled": (dict, lambda it: it.update(a=1)),
+    "an emptied dict filled": (lambda: emptied(), lambda it: it.update(a=1)),
     "a large dict's last value": (lambda: {f"{n}": n for n in range(999)}, lambda it: it.update({"998": "x"})),
     "a dict with mixed keys": (lambda: {1: object(), "a": object()}, lambda it: it.update(a=object())),
     "a dict with holes": (lambda: holed(), lambda it: it.update({7: object()})),
@@ -58,6 +59,12 @@ CHANGES = {
     "a cell": (lambda: CellType(object()), lambda it: setattr(it, "cell_contents", object())),
     "an empty cell": (CellType, lambda it: setattr(it, "cell_contents", 1)),
 }
+
+
+def emptied() -> dict:
+    made: dict = {"a": 1}
+    del made["a"]
+    return made
 
 
 def holed() -> dict:

@@ -179,7 +179,7 @@ def test_less_than_the_level_asks_for_is_refused_with_what_could_be_done():
 
 
 def served(sandbox: ConfinedSandbox, jobs: list, *frames: tuple[bytes, bytes]) -> tuple[list, Scripted]:
-    batch = Batch(jobs, sandbox._codec, sandbox._max_losses)
+    batch = Batch(jobs, sandbox._codec, sandbox._max_losses, sandbox._most_seconds)
     zygote = Scripted(*frames, (b"e", json.dumps({"code": 0, "killed": "", "trace": ""}).encode()))
     return asyncio.run(sandbox._serve(zygote, batch)), zygote  # type: ignore[arg-type]
 
@@ -364,6 +364,7 @@ def test_what_a_sandbox_is_asked_for_reaches_its_zygotes():
     assert sandbox._settings == {
         "memory_mb": 7,
         "landlock": True,
+        "libraries": link.library_folders(),
         "codec": "soar.domains.arc.codec",
         "signature": "f(x)",
         "stop_at_failure": True,

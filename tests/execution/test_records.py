@@ -6,7 +6,7 @@ import pytest
 
 from soar import codec
 from soar.execution.local import wire
-from soar.execution.local.batch import Batch, Job
+from soar.execution.local.batch import Batch, Job, read_failure
 from soar.types import Failure
 
 FAILED = Failure("ValueError", "said", 3, "raise", "run")
@@ -27,7 +27,7 @@ def job(count: int = 1, *, alone: bool = False, inputs: bytes = b"inputs", code:
 
 
 def batch_of(*jobs: Job, max_losses: int = 2) -> Batch:
-    return Batch(jobs, codec, max_losses)
+    return Batch(jobs, codec, max_losses, lambda inputs: 60.0)
 
 
 def tell(batch: Batch, *records: tuple) -> None:
@@ -116,6 +116,21 @@ def test_seconds_of_several_workers_add_up():
     assert found[0].cpu_seconds == 0.75
 
 
+def test_a_time_that_a_program_forges_is_at_most_what_it_could_have_taken():
+    (alone, first), (many, second) = job(1, alone=True), job(3)
+    many.outputs.append(7)
+    for one, inputs in ((alone, [0]), (many, [1, 2])):
+        batch = Batch([one], codec, 2, lambda count: 10.0 * (count + 1))
+        tell(batch, *[(wire.VALUE, 0, index, b"1") for index in inputs])
+        tell(batch, (wire.DONE, 0, 0, wire.pack_seconds(9e8)), (wire.CLEAN, 0, 0))
+    assert [each.cpu_seconds for each in first + second] == [20.0, 30.0]
+
+
+def test_a_line_that_no_program_has_is_none():
+    for line, read in ((1, 1), (0, 0), (2**31 - 1, 2**31 - 1), (2**31, None), (10**4000, None), (-1, None)):
+        assert read_failure(failure("ValueError", "said", line, "raise", "run")).line == read
+
+
 OUT_OF_ORDER = {
     "of the next program": [(wire.VALUE, 1, 0, b"1")],
     "of no program": [(wire.VALUE, 2, 0, b"1")],
@@ -127,6 +142,8 @@ OUT_OF_ORDER = {
     "the same as a later one": [(wire.SAME, 0, 1)],
     "a failure too late": [(wire.VALUE, 0, 0, b"1"), (wire.VALUE, 0, 1, b"1"), (wire.FAILURE, 0, 2, SAID)],
     "a value that is none": [(wire.VALUE, 0, 0, b"[")],
+    "an infinite value": [(wire.VALUE, 0, 0, b"1e400")],
+    "a value too deep": [(wire.VALUE, 0, 0, b"[" * 60 + b"]" * 60)],
     "a failure that is none": [(wire.FAILURE, 0, 0, b"[]")],
     "a time that is none": [(wire.VALUE, 0, 0, b"1"), (wire.VALUE, 0, 1, b"1"), (wire.DONE, 0, 0, b"")],
     "a kind that there is not": [(77, 0, 0)],

@@ -68,6 +68,30 @@ def test_the_same_code_is_known_wherever_it_stands_and_other_code_is_not():
     assert not same("def f(x):\n    return [x, 1]", "def f(x):\n    return [x, 2]")
 
 
+SHARED = (
+    "np.pad",
+    "np.random.Generator.integers",
+    "np.vectorize.__call__",
+    "statistics.mean",
+    "statistics.NormalDist.pdf",
+    "collections.UserDict.get",
+)
+
+
+@pytest.mark.parametrize("after", ["pass", "del THING.memo"])
+def test_an_attribute_that_a_program_leaves_on_what_all_share_is_not_there_for_the_next(after):
+    head = "import collections, statistics\nimport numpy as np\ndef transform(grid):\n    "
+    leaving, found = (
+        head + "THING.memo = [7]\n    return grid",
+        f"{head}x = THING.memo[0]\n    {after}\n    return [[x]]",
+    )
+    programs = [code.replace("THING", thing) + f"  # {after}, {thing}" for thing in SHARED for code in (leaving, found)]
+    assert not any(look(code).alone for code in programs)
+    said = run_all(programs)
+    assert [each.outputs for each in said[::2]] == [(GRID,)] * len(SHARED)
+    assert [each.outputs[0].type for each in said[1::2]] == ["AttributeError"] * len(SHARED)
+
+
 def test_equal_programs_get_equal_verdicts_of_their_own():
     programs = [f"# {i}\ndef transform(grid):\n    return [[len(grid), {i % 2}]]" for i in range(20)]
     assert [e.outputs for e in run_all(programs)] == [(((2, i % 2),),) for i in range(20)]

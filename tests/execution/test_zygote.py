@@ -201,6 +201,25 @@ def test_the_libraries_are_the_standard_one_without_site_folders_numpy_scipy_and
     assert not any(path.endswith("-packages") for path in found)
 
 
+def test_libraries_are_sought_after_the_standard_one_and_before_other_site_folders(monkeypatch):
+    standard = ["/lib/python311.zip", "/lib/python3.11", "/lib/python3.11/lib-dynload"]
+    site = ["/lib/python3.11/site-packages", "/lib/python3/dist-packages"]
+    for before, libraries, after in (
+        ([*standard, *site], ["/home/a", "/b"], [*standard, "/home/a", "/b", *site]),
+        ([*standard, *site], ["/home/a", site[1]], [*standard, "/home/a", *site]),
+        ([*standard, *site], [site[0]], [*standard, *site]),
+        (standard, ["/home/a"], [*standard, "/home/a"]),
+    ):
+        monkeypatch.setattr(sys, "path", list(before))
+        zygote._search(libraries)
+        assert sys.path == after
+        monkeypatch.setattr(sys, "meta_path", [])
+        monkeypatch.setattr(sys, "modules", {})
+        monkeypatch.setattr(sysconfig, "get_path", {"stdlib": standard[1], "platstdlib": standard[1]}.get)
+        zygote._forget_project()
+        assert sys.path == standard
+
+
 def test_the_size_of_a_process_is_what_the_kernel_says():
     status = Path("/proc/self/status").read_text()
     (kilobytes,) = re.findall(r"VmSize:\s+(\d+) kB", status)

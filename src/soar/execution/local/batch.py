@@ -27,6 +27,7 @@ SELF_INFLICTED = {
 }
 """Signals that a program can bring on itself. It cannot send itself any other (`calls`), so those came from outside."""
 
+MAX_LINE = (1 << 31) - 1
 _FRAME = re.compile(r'File "<program>", line (\d{1,9}) in (.{1,100})')
 STAGES: dict[str, Stage] = {"load": "load", "run": "run", "result": "result"}
 
@@ -64,10 +65,13 @@ class Job:
 class Batch:
     """The jobs of one worker, and how far it has come."""
 
-    def __init__(self, jobs: Sequence[Job], codec: Codec, max_losses: int) -> None:
-        """`max_losses`: how many inputs of a job may end a worker before the rest are not tried."""
+    def __init__(
+        self, jobs: Sequence[Job], codec: Codec, max_losses: int, most_seconds: Callable[[int], float]
+    ) -> None:
+        """`max_losses`: how many inputs of a job may end a worker before the rest are not tried. `most_seconds`: the
+        CPU seconds that a program can take to load and to run on so many inputs."""
         self.jobs = list(jobs)
-        self._max_losses = max_losses
+        self._max_losses, self._most_seconds = max_losses, most_seconds
         self._read = codec.read
         self._reader = wire.RecordReader()
         self._began = [len(job.outputs) for job in jobs]
@@ -109,7 +113,9 @@ class Batch:
                 raise wire.Malformed("a record about another input")
             job.outputs.append(self._read(payload) if kind == wire.VALUE else read_failure(payload))
         elif kind == wire.DONE and len(job.outputs) == job.count:
-            job.cpu_seconds += wire.read_seconds(payload)
+            # A program may forge its record, and these seconds decide how many programs the next workers get.
+            most = self._most_seconds(job.count - self._began[place])
+            job.cpu_seconds += min(wire.read_seconds(payload), most)
             self._next(job, job.complete)
         elif kind == wire.UNLOADED:
             failure = read_failure(payload)
@@ -226,6 +232,7 @@ def read_failure(payload: bytes) -> Failure:
     try:
         kind, message, line, source, stage = json.loads(payload)
         if type(kind) is str and type(message) is str and type(line) in (int, type(None)) and stage in STAGES:
+            line = line if line is None or 0 <= line <= MAX_LINE else None
             text = source[:200] if type(source) is str else None
             return Failure(_clean(kind[:80]), _clean(message[:300]), line, _clean(text), STAGES[stage])
     except (ValueError, TypeError, RecursionError) as error:

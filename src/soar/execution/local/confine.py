@@ -5,6 +5,7 @@ so standard library only.
 """
 
 import ctypes
+import errno
 import os
 import resource
 import struct
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 
 NOBODY = 65534
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+SECCOMP_MODE_FILTER = 2
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 CAPABILITY_VERSION_3 = 0x20080522
 LANDLOCK_CREATE, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT = 444, 445, 446
@@ -49,19 +51,37 @@ def _prctl(option: int, *values: int) -> None:
         raise Unavailable(f"prctl({option}): {_errno_text()}")
 
 
-def become_nobody(readable: Iterable[str]) -> None:
-    """As root, become `NOBODY` for good, unless that user cannot read the `readable` folders."""
+def become_nobody(readable: Iterable[str]) -> str:
+    """As root, become `NOBODY` for good, unless that user cannot read the `readable` folders. Return what the kernel
+    refused of that, "" for nothing: a container's root may lack the capability, or its namespace any other user.
+
+    A root that remains is like any other user once `isolate` has dropped the capabilities: it owns other files, which
+    Landlock or the filter of calls keeps from it.
+    """
     if os.geteuid() != 0:
-        return
-    os.seteuid(NOBODY)
+        return ""
+    try:
+        os.seteuid(NOBODY)
+    except OSError as error:
+        return f"root stays root, since it may not change its user here: {error.strerror}"
     try:
         enough = all(os.access(path, os.R_OK, effective_ids=True) for path in readable)
     finally:
         os.seteuid(0)
-    if enough:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+    if not enough:
+        return ""
+    refused = []
+    # The user last, who may change nothing more. It may be changed though the groups, or their list, may not.
+    for what, change in (
+        ("groups", lambda: os.setgroups([])),
+        ("group", lambda: os.setresgid(NOBODY, NOBODY, NOBODY)),
+        ("user", lambda: os.setresuid(NOBODY, NOBODY, NOBODY)),
+    ):
+        try:
+            change()
+        except OSError as error:
+            refused.append(f"root keeps its {what}: {error.strerror}")
+    return "; ".join(refused)
 
 
 def isolate() -> None:
@@ -161,9 +181,16 @@ def limit(memory_bytes: int, cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (min(cpu_seconds, bound), bound))
 
 
+def can_restrict_calls() -> bool:
+    """Return whether this process may filter its system calls: only then does the kernel look for the filter, here in
+    vain."""
+    ctypes.set_errno(0)
+    _libc().prctl(ctypes.c_int(PR_SET_SECCOMP), *map(ctypes.c_ulong, (SECCOMP_MODE_FILTER, 0, 0, 0)))
+    return ctypes.get_errno() == errno.EFAULT
+
+
 def restrict_calls(bpf: bytes) -> None:
     """Put this process under a seccomp filter for good."""
     buffer = ctypes.create_string_buffer(bpf, len(bpf))
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(bpf) // 8, ctypes.addressof(buffer)))
-    mode_filter = 2
-    _prctl(PR_SET_SECCOMP, mode_filter, ctypes.addressof(header))
+    _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(header))

@@ -25,6 +25,9 @@ import numpy as np
 from soar.execution.local import words
 
 _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
+_WATCHED_OTHERWISE = (type, ModuleType, classmethod)
+"""What has attributes that are watched with its class or module already, or that no program reaches by name."""
+
 _CONTAINERS = (dict, list, set, np.ndarray)
 _GROWING = frozenset(["_cache", "_cache2", "_template_cache", "__warningregistry__"])
 """Caches that may grow; `forget` empties those that a program could have poisoned."""
@@ -40,17 +43,20 @@ class Guard:
     """A snapshot of what programs share, to compare against later."""
 
     def __init__(self, modules: Iterable[ModuleType], ours: Iterable[ModuleType], classes: Iterable[type]) -> None:
-        modules, ours = list(modules), list(ours)
+        modules, ours, classes = list(modules), list(ours), list(classes)
         self._modules = sys.modules
         self._loaded = len(sys.modules)
         loose = [kind for kind in classes if kind.__flags__ & _HEAP_TYPE and not kind.__flags__ & _IMMUTABLE_TYPE]
         near = [builtins, sys, warnings, *modules, *ours]
         self._near, self._far = words.Words(), words.Words()
         _watch(self._near, near, _classes_of(near, loose))
+        for place, own in _attributes(_named(modules)):
+            self._near.add(place, own)
         loaded = [module for name, module in sys.modules.items() if name not in _PER_PROCESS]
         everything = {id(module): module for module in (*loaded, *near) if isinstance(module, ModuleType)}
         inner = {*_RUN_FOR_PROGRAMS, *(module.__name__.partition(".")[0] for module in modules)}
         held = _watch(self._far, everything.values(), loose)
+        held += [each for kind in classes for each in _members(kind)]
         _watch_held(self._far, [(place, thing) for place, thing in held if place.partition(".")[0] in inner], inner)
         self._far.add("sys.modules", sys.modules, omit=("program",))
         self._settings = _settings()
@@ -87,7 +93,7 @@ def _classes_of(modules: Iterable[ModuleType], loose: list[type]) -> list[type]:
 
 
 def _watch(watch: words.Words, modules: Iterable[ModuleType], classes: Iterable[type]) -> list[tuple[str, Any]]:
-    """Watch the names in modules and classes; return their values, each with its place."""
+    """Watch the names in modules and classes; return the values in the modules, each with its place."""
     held = []
     for module in modules:
         watch.add(module.__name__, vars(module))
@@ -95,13 +101,47 @@ def _watch(watch: words.Words, modules: Iterable[ModuleType], classes: Iterable[
     for kind in classes:
         (members,) = gc.get_referents(vars(kind))
         watch.add(f"{kind.__module__}.{kind.__qualname__}", members)
-        held += [(f"{kind.__module__}.{kind.__qualname__}.{name}", value) for name, value in members.items()]
     return held
+
+
+def _members(kind: type) -> list[tuple[str, Any]]:
+    """Return what a class itself holds, each with its place."""
+    return [(f"{kind.__module__}.{kind.__qualname__}.{name}", value) for name, value in vars(kind).items()]
+
+
+def _named(modules: Iterable[ModuleType]) -> list[tuple[str, Any]]:
+    """Return what programs reach by name in modules and in the classes there, each with its place."""
+    found = [
+        (f"{module.__name__}.{name}", value)
+        for module in modules
+        for name, value in vars(module).items()
+        if name[:2] != "__"
+    ]
+    kinds = {kind: None for _, value in found for kind in (value if isinstance(value, type) else type(value)).__mro__}
+    return found + [each for kind in kinds for each in _members(kind)]
+
+
+def _attributes(things: Iterable[tuple[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the dicts of the attributes that objects, functions above all, have of their own."""
+    found: dict[int, tuple[str, dict[str, Any]]] = {}
+    for place, thing in things:
+        thing = thing.__func__ if type(thing) is staticmethod else thing
+        own = None if isinstance(thing, _WATCHED_OTHERWISE) else _own_attributes(thing)
+        if own is not None:
+            found.setdefault(id(own), (place, own))
+    return list(found.values())
+
+
+def _own_attributes(thing: Any) -> dict[str, Any] | None:
+    """Return the dict of an object's attributes, None if it can have none. It is made here if need be: made later, by
+    a library that asks for it, it would look like a trace."""
+    own = getattr(thing, "__dict__", None) if type(thing).__dictoffset__ else None
+    return own if type(own) is dict else None
 
 
 def _watch_held(watch: words.Words, held: list[tuple[str, Any]], inner: set[str]) -> None:
     """Watch values: containers and, in turn, their contents, objects' own attributes, functions that programs run or
-    that judge them, and those functions' cells."""
+    that judge them, and those functions' cells and attributes."""
     seen: set[int] = {id(sys.modules)}
     while held:
         place, thing = held.pop()
@@ -115,16 +155,18 @@ def _watch_held(watch: words.Words, held: list[tuple[str, Any]], inner: set[str]
         elif isinstance(thing, FunctionType):
             if (thing.__module__ or "").partition(".")[0] in inner:
                 watch.add(place, thing)
-                held += [(place, cell) for cell in thing.__closure__ or ()]
+                watch.add(place, vars(thing))
+                held += [(place, each) for each in (*(thing.__closure__ or ()), *vars(thing).values())]
         elif isinstance(thing, CellType):
             watch.add(place, thing)
         elif isinstance(thing, classmethod | staticmethod):
             held.append((place, thing.__func__))
-        elif type(thing).__flags__ & _HEAP_TYPE and not isinstance(thing, type | ModuleType):
-            own = getattr(thing, "__dict__", None)
-            if type(own) is dict:
+        elif not isinstance(thing, type | ModuleType):
+            own = _own_attributes(thing)
+            if own is not None:
                 watch.add(place, own)
-            watch.add_slots(place, thing)
+            if type(thing).__flags__ & _HEAP_TYPE:
+                watch.add_slots(place, thing)
 
 
 def _settings() -> list[Any]:

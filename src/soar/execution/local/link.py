@@ -6,6 +6,7 @@ Knows processes and frames, not programs. Bound to no event loop, so a sandbox m
 import asyncio
 import contextlib
 import errno
+import importlib.util
 import json
 import os
 import platform
@@ -54,6 +55,14 @@ def start_error(error: OSError) -> SandboxError:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     said = _SHORTAGES.get(error.errno or 0, f"{error}").format(files=files)
     return SandboxError(f"the sandbox's process could not be started: {said}")
+
+
+def library_folders() -> list[str]:
+    """Return the folders in which this process finds NumPy and SciPy. A zygote, which gets neither the environment nor
+    the user's site folder, might find others there, or none."""
+    specs = [importlib.util.find_spec(name) for name in ("numpy", "scipy")]
+    found = [str(Path(spec.origin).absolute().parents[1]) for spec in specs if spec is not None and spec.origin]
+    return list(dict.fromkeys(found))
 
 
 class Zygote:

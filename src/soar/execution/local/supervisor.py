@@ -16,7 +16,7 @@ from soar.errors import SandboxError
 from soar.execution.codecs import CODECS, codec_named
 from soar.execution.local import wire
 from soar.execution.local.batch import ATTEMPTS, Batch, Job
-from soar.execution.local.link import Killed, Lost, Zygote
+from soar.execution.local.link import Killed, Lost, Zygote, library_folders
 from soar.types import Execution, Failure, Value
 
 MAX_BATCH = 2048
@@ -79,6 +79,7 @@ class ConfinedSandbox:
         self._settings = {
             "memory_mb": memory_mb,
             "landlock": landlock,
+            "libraries": library_folders(),
             "codec": CODECS[codec],
             "signature": signature,
             "stop_at_failure": stop_at_failure,
@@ -251,7 +252,7 @@ class ConfinedSandbox:
         try:
             while True:
                 batch = None
-                batch = Batch(await self._next_jobs(), self._codec, self._max_losses)
+                batch = Batch(await self._next_jobs(), self._codec, self._max_losses, self._most_seconds)
                 try:
                     zygote = zygote or await self._zygote()
                     again = await self._serve(zygote, batch)
@@ -319,13 +320,10 @@ class ConfinedSandbox:
     async def _serve(self, zygote: Zygote, batch: Batch) -> list[Job]:
         """Run a batch in one worker; return the jobs to run again."""
         slice_seconds = max(MIN_SLICE, FORKS_PER_SLICE * self.hello["fork_seconds"])
-        calls = max(job.count - len(job.outputs) for job in batch.jobs) + 1
-        # More than the worker's own limit for a call (`worker.Alarm`), so that the worker acts first and says where it
-        # was.
-        call = self._cpu_seconds * 1.5 + 0.75
-        most = (slice_seconds if len(batch.jobs) > 1 else 0.0) + calls * call
+        calls = max(job.count - len(job.outputs) for job in batch.jobs)
+        most = (slice_seconds if len(batch.jobs) > 1 else 0.0) + self._most_seconds(calls)
         # A program alone reports after each call; loading and the first call come in one report.
-        silent = 2 * call if batch.jobs[0].alone else most
+        silent = self._most_seconds(1) if batch.jobs[0].alone else most
         await zygote.send(wire.ORDER.pack(most, silent) + batch.request(self._cpu_seconds, slice_seconds))
         while True:
             kind, content = await zygote.receive()
@@ -334,6 +332,12 @@ class ConfinedSandbox:
             if kind != b"d":
                 raise Lost
             batch.feed(content)
+
+    def _most_seconds(self, inputs: int) -> float:
+        """Return the CPU seconds after which a program that loads and runs on so many inputs is ended from outside."""
+        # More than the worker's own limit for a call (`worker.Alarm`), so that the worker acts first and says where it
+        # was.
+        return (inputs + 1) * (self._cpu_seconds * 1.5 + 0.75)
 
     async def _zygote(self) -> Zygote:
         """Return an idle zygote or start one, again if it is killed while starting."""

@@ -26,7 +26,7 @@ _TABLE_HEADER, _LOG_INDEX_BYTES = 32, 9
 _SIZE, _ITEMS = 16, 24
 _FUNCTION_FIELDS = range(4, 8)
 """The fields of a function that are its code, defaults, keyword defaults and closure. Globals, builtins and two names
-precede them and do not change."""
+precede them and do not change; its attributes are a dict, to be watched as such."""
 
 _MOST_ARRAY_BYTES = 1 << 16
 _MOST_SHARED_KEYS = 64
@@ -41,6 +41,14 @@ def _has_versions() -> bool:
         found.add(_word(id(tried) + _VERSION))
     before = _word(id(tried) + _VERSION)
     return len(found) == 5 and all(found) and _word(id(tried) + _VERSION) == before
+
+
+def _empty_table() -> int:
+    """Return the address of the table that all dicts share which never held anything, 0 if there is none."""
+    tried: list[dict[object, object]] = [{}, {}]
+    found = {_word(id(each) + _KEYS) for each in tried}
+    tried[0][1] = 1
+    return found.pop() if len(found) == 1 and _word(id(tried[0]) + _KEYS) not in found else 0
 
 
 class Words:
@@ -173,7 +181,8 @@ def _dict_places(thing: dict, omit: Collection[str]) -> list[int] | None:
         return None
     wanted = {id(value) for key, value in dict.items(thing) if key not in omit}
     if not wanted:
-        return places
+        # The first item brings a table of its own, so one word tells.
+        return [start + _KEYS] if not omit and _word(start + _KEYS) == _EMPTY_TABLE else places
     table, values = _word(start + _KEYS), _word(start + _VALUES)
     if values:
         here = range(values, values + WORD * min(_MOST_SHARED_KEYS, len(thing) + 1), WORD)
@@ -215,3 +224,4 @@ def _word(address: int) -> int:
 
 
 VERSIONS = _has_versions()
+_EMPTY_TABLE = _empty_table()

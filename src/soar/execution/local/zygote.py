@@ -81,6 +81,7 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     """Preload, confine, prove it and report it; return the function that then serves requests."""
     gc.set_threshold(0)  # nothing here is garbage, and looking for it would take a fifth of the start
     _stub_packages(settings["codec"])
+    _search(settings["libraries"])
     codec: Any = importlib.import_module(settings["codec"])
     from soar.execution.local import calls, canary, confine, guard, triage, watch, wire, worker
 
@@ -92,11 +93,10 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     memory = _own_size() + settings["memory_mb"] * (1 << 20)
     hello: dict[str, Any] = {
         "python": platform.python_version(),
-        "seccomp": calls.supported(),
+        "seccomp": calls.supported() and confine.can_restrict_calls(),
         "landlock": 0,
-        "reason": "",
     }
-    confine.become_nobody(folders)
+    refused = [confine.become_nobody(folders)]
     confine.isolate()
     rules = None
     try:
@@ -106,7 +106,8 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
             confine.restrict_files(confine.file_rules([*folders, "/proc"]))
             hello["landlock"] = confine.landlock_version()
     except confine.Unavailable as error:
-        hello["reason"], rules = str(error), None
+        refused.append(str(error))
+        rules = None
     hello["uid"] = os.getuid()
     warnings.simplefilter("ignore")
     sys.setrecursionlimit(sys.getrecursionlimit() + OUR_FRAMES)
@@ -125,7 +126,13 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     if hello["seccomp"]:
         hello["open"] = zygote.possible(canary.possible)
     else:
-        hello.update(open=["everything"], reason=f"no table of system calls for {platform.machine()}")
+        refused.append(
+            "no filter of system calls (seccomp) is allowed here"
+            if calls.supported()
+            else f"no table of system calls for {platform.machine()}"
+        )
+        hello["open"] = ["do everything"]
+    hello["reason"] = "; ".join(filter(None, refused))
     hello["fork_seconds"] = zygote.fork_seconds()
     _send(channel, b"h", json.dumps(hello).encode())
 
@@ -134,6 +141,14 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
         worker.Worker(request, state, shunned, sink, codec, settings["signature"], settings["stop_at_failure"]).work()
 
     return lambda: zygote.serve(wire.ORDER, work)
+
+
+def _search(libraries: list[str]) -> None:
+    """Find NumPy and SciPy where the supervisor does. These folders come after the standard library, so that nothing in
+    them can stand for a part of it, and `_forget_project` drops them again."""
+    places = [place for place, path in enumerate(sys.path) if path.endswith("-packages")]
+    first = min(places, default=len(sys.path))
+    sys.path[first:first] = [folder for folder in libraries if folder not in sys.path]
 
 
 def _preload(names: frozenset[str]) -> None:
