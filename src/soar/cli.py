@@ -106,7 +106,7 @@ def run(
     console = QuietOnBrokenPipe()
     with printing():
         print_whole(console, f"run directory: {run_dir}")
-    with tracking(project, run_dir.name, settings.as_dict()) as track:
+    with tracking(project, run_dir.resolve().name, settings.as_dict()) as track:
         worked = asyncio.run(session.run(settings, run_dir, console, track))
     with session.view_run(run_dir) as view, printing():
         if not worked:
