@@ -294,7 +294,7 @@ def test_a_run_that_lies_where_one_is_has_its_name_on_the_page(finished, monkeyp
     with session.view_run(Path()) as opened:
         read = Read(page(opened))
         assert "<h3>finished</h3>" in run_cell(opened)
-    assert (read.texts["title"], read.texts["h1"]) == (["SOAR: finished"], ["finished"])
+    assert (read.texts["title"][0], read.texts["h1"]) == ("SOAR: finished", ["finished"])
 
 
 def test_axes_have_a_few_round_numbers_from_nought_on():
