@@ -95,6 +95,15 @@ def test_an_override_of_what_a_comparison_leaves_to_the_file_counts(experiment):
     assert digest("figure-2", 'experiment.answers="hidden"') != digest("figure-2")
 
 
+def test_a_table_of_some_seeds_names_the_command_that_makes_it_again(experiment):
+    experiment.write_text(experiment.read_text().replace("seeds = [3]", "seeds = [3, 4]"))
+    (experiment.parent / "ids-4.txt").write_text("A2\nA3\n")
+    written = experiment.parent / "tables"
+    for seeds, said in (([4], "--seed 4 --report"), ([4, 3], "--seed 4 --seed 3 --report"), ([], "toml --report")):
+        assert do("table-2", experiment, seeds=seeds, report=True, write=written) == 0
+        assert said in (written / "table-2.md").read_text()
+
+
 @pytest.mark.slow  # whole runs
 def test_the_table_is_what_the_cells_say(experiment, capsys):
     experiment.write_text(experiment.read_text().replace("seeds = [3]", "seeds = [3, 4]"))
