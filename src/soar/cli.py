@@ -97,16 +97,16 @@ def run(
 
     flags = [*(["tasks.strict=true"] if strict else []), *(["tasks.allow_leak=true"] if allow_leak else [])]
     settings = load_config(config, [*(overrides or []), *flags])
+    run_dir = run_dir or Path("runs", config.stem)
     if dry:
         _dry_run(settings, run_dir, as_json)
         return
     if as_json:
         raise ConfigError("--json works with --dry-run only: leave it out, or use `soar report --json` afterwards")
-    run_dir = run_dir or Path("runs", config.stem)
     console = QuietOnBrokenPipe()
     with printing():
         print_whole(console, f"run directory: {run_dir}")
-    with tracking(project, run_dir.name, settings.as_dict()) as track:
+    with tracking(project, run_dir.resolve().name, settings.as_dict()) as track:
         worked = asyncio.run(session.run(settings, run_dir, console, track))
     with session.view_run(run_dir) as view, printing():
         if not worked:
@@ -115,7 +115,7 @@ def run(
         show_run(view, console)
 
 
-def _dry_run(settings: "Config", run_dir: Path | None, as_json: bool) -> None:
+def _dry_run(settings: "Config", run_dir: Path, as_json: bool) -> None:
     """Print what a run would take."""
     from rich.console import Console
 

@@ -18,7 +18,7 @@ from soar.cores import available_cores
 from soar.errors import ConfigError, SandboxError, SoarError, StoreError
 from soar.execution import open_sandbox
 from soar.files import is_published
-from soar.run import RunDirectory, models_in
+from soar.run import UNFINISHED, RunDirectory, models_in
 
 
 def examine(where: Path = Path()) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _checks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[st
 
     yield from (("config.toml", config), ("manifest.json", manifest), ("archive.sqlite", archive))
     for folder in (model for each in sorted(directory.path.glob("adapters/*")) for model in models_in(each)):
-        if folder.suffix not in (".tmp", ".work"):  # these are still being made
+        if folder.suffix not in UNFINISHED:
 
             def weights(folder: Path = folder) -> list[str]:
                 return [] if is_published(folder) else ["its manifest is missing"]

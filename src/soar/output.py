@@ -52,8 +52,8 @@ def _unread(handle: int) -> bool:
 
 
 def print_written(out: Path, text: str) -> None:
-    """Print a line about the file just written, unless the file may be standard output itself."""
-    if partial(out):
+    """Print a line about the file or folder just written, unless it may be standard output itself."""
+    if out.is_dir() or partial(out):
         with printing():
             typer.echo(f"{out}: {text}")
 

@@ -29,6 +29,9 @@ from soar.types import Task, canonical_json
 SEAL = "sha256"
 """The manifest's entry with the hashes of the configuration and of the rest of the manifest."""
 
+UNFINISHED = (".work", ".tmp")
+"""How the names of folders end in which a model is being made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -222,11 +225,13 @@ class RunDirectory:
 
 
 def models_in(folder: Path) -> list[Path]:
-    """Return the folders of the models that a search uses: its own folder, or one inside it for each part."""
-    if not folder.exists():
+    """Return the folders of the models that a search uses: its own folder, or one inside it for each part. None while
+    the first part is being made: all that is there then is where it is made."""
+    inside = sorted(folder.iterdir()) if folder.exists() else []
+    if inside and all(each.suffix in UNFINISHED for each in inside):
         return []
-    parts = sorted(each for each in folder.iterdir() if each.name in ("sample", "refine"))
-    return parts or [folder]
+    parts = [each for each in inside if each.name in ("sample", "refine")]
+    return parts or ([folder] if folder.exists() else [])
 
 
 def _is_manifest(found: object) -> bool:

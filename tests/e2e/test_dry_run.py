@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from soar.cli import main
 from soar.config import load_config
 from soar.dry_run import estimated
 from soar.report.estimate import Measured
@@ -151,6 +152,23 @@ def test_a_directory_that_a_run_would_refuse_is_refused(write_config, tmp_path, 
 
 
 @pytest.mark.slow
+def test_without_a_directory_it_looks_at_the_one_that_a_run_would_use(write_config, tmp_path, monkeypatch, capsys):
+    config = write_config(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", str(config), "--dry-run"]) == 0
+    assert not Path("runs").exists()
+    place = Path("runs", config.stem)
+    place.mkdir(parents=True)
+    (place / "thesis.tex").write_text("x")
+    said = []
+    for more in (["--dry-run"], []):
+        capsys.readouterr()
+        assert main(["run", str(config), *more]) == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1]
+    assert f"{place} exists and is not a run directory" in said[0]
+
+
 def test_json_is_for_dry_runs_alone(write_config, call):
     code, _, errors = call("run", write_config(CONFIG), "--json")
     assert (code, "--dry-run" in errors) == (2, True)

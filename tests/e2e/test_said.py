@@ -244,6 +244,18 @@ def test_doctor_finds_nothing_in_a_whole_run_and_names_what_was_damaged(finished
     assert call("doctor", finished.parent)[0] == 2
 
 
+def test_doctor_finds_nothing_in_a_run_whose_first_part_of_a_model_is_being_made(finished):
+    making = finished / "adapters" / "2"
+    for name in ("sample.work", "sample.tmp"):
+        (making / name).mkdir(parents=True)
+        assert examine_run(finished)["damaged"] == []
+    (making / "sample").mkdir()
+    assert examine_run(finished)["damaged"] == ["adapters/2/sample: its manifest is missing"]
+    (making / "sample").rmdir()
+    (making / "model.safetensors").touch()
+    assert examine_run(finished)["damaged"] == ["adapters/2: its manifest is missing"]
+
+
 def test_a_run_whose_model_answers_nonsense_numbers_ends_with_its_error(config, tmp_path, call):
     (tmp_path / "huge.py").write_text(
         "from soar.types import Completion\n"

@@ -10,6 +10,7 @@ from soar.experiments.cells import Cell, read_cells
 from soar.experiments.compare import load_comparison
 from soar.experiments.compare_budgets import budgets_table
 from soar.experiments.compare_curves import distances_table, programs_table
+from soar.experiments.compare_models import ways_table
 from soar.experiments.learning import comparison
 
 PARTS = [1, 2, 3, 4, 5, 6, 7, 8]
@@ -55,6 +56,26 @@ def test_an_arm_with_fewer_programs_than_another_keeps_what_all_of_its_own_reach
     assert made.rows[4][2:] == ["missing"] * 4 + ["0 of 1"]
 
 
+def test_a_column_has_what_every_row_reaches_by_so_many_programs(experiment, found):
+    """Nobody knows what the first 6 of 8 programs reach: what the first 4 do is less."""
+    short = row([1, 3, 5, 6], [1.0] * 8)
+    short["curve"] = {**short["curve"], "programs": [1, 2, 4, 6]}
+    made = programs_table(load_comparison("figure-5", experiment), {**found, Cell("soar", 3, 3): short}, [3])
+    assert made.header == ["arm", "measure", "by 1", "by 2", "by 4", "by 8", "by all", "seeds"]
+    assert made.rows[0] == ["base", "score", "0.00", "10.00", "20.00", "20.00", "20.00", "1 of 1"]
+    assert made.rows[2] == ["soar", "score", "10.00", "30.00", "50.00", "60.00", "60.00", "1 of 1"]
+    assert [*made.panels[0][0].series[1].xs] == [1, 2, 4, 6, 8]
+    assert [*made.panels[0][0].series[1].ys] == [10, 30, 50, 60, 60]
+
+
+def test_a_search_without_a_program_reaches_nothing(experiment, found):
+    none = {**row([], [0.0] * 8), "curve": {"programs": [], "score": [], "solved": [], "oracle": []}}
+    made = programs_table(load_comparison("figure-5", experiment), {**found, Cell("soar", 3, 3): none}, [3])
+    assert made.rows[2] == ["soar", "score", *["0.00"] * 4, "1 of 1"]
+    ways = ways_table(load_comparison("table-1", experiment), {**found, Cell("base", 3, 0): none}, [3])
+    assert ways.rows[0][1] == "0.00 (n = 1)"
+
+
 def test_distances_stand_by_search_with_the_number_of_tasks(experiment, found):
     made = distances_table(load_comparison("figure-6", experiment), found, [3])
     assert made.rows[0] == ["base", "0", "0.250", "0.750", "4.0", "6.0", "1 of 1"]
@@ -87,6 +108,32 @@ def test_tokens_of_finetuning_that_were_not_counted_leave_operations_unknown(exp
     del found[Cell("soar", 3, 1)]["finetune_tokens"]
     row = budgets_table(load_comparison("figure-7", experiment), found, [3]).rows[0]
     assert row[6] == "not known"
+
+
+def test_a_finetuning_that_was_interrupted_leaves_its_cpu_time_unknown(experiment, found):
+    del found[Cell("soar", 3, 1)]["finetune_cpu"]
+    row = budgets_table(load_comparison("figure-7", experiment), found, [3]).rows[0]
+    assert row[4:] == ["30.00 (+30.00)", "30.00 (+30.00)", row[6], "not known", "1 of 1"]
+    assert row[6] != "not known"
+
+
+def test_means_of_fewer_seeds_than_the_row_has_say_how_many_they_are(experiment, found):
+    text = experiment.read_text().replace("seeds = [3]", "seeds = [3, 4]")
+    experiment.write_text(text)
+    (experiment.parent / "ids-4.txt").write_text("A1\nA2\nA3\n")
+    found |= {Cell(cell.arm, 4, cell.search): dict(row) for cell, row in found.items()}
+    del found[Cell("frozen", 4, 2)]
+    (budgets,) = [
+        row for row in _rows(budgets_table, "figure-7", experiment, found) if row[:3] == ["soar", "2", "score"]
+    ]
+    assert budgets[4] == "30.00 ± 0.00 (+30.00 ± 0.00)"
+    assert budgets[7:] == ["35.00 (+25.00; n = 1)", "2 of 2"]
+    found[Cell("base", 4, 0)] |= {"distances": {"unsolved": [10, 0.5]}}
+    assert _rows(distances_table, "figure-6", experiment, found)[0][2:4] == ["0.250 (n = 1)", "0.625 ± 1.588"]
+
+
+def _rows(table, name, experiment, found):
+    return table(load_comparison(name, experiment), found, [3, 4]).rows
 
 
 @pytest.mark.slow  # whole runs

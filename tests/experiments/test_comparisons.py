@@ -66,6 +66,44 @@ def test_comparisons_share_the_first_search_and_arms_that_are_set_alike(experime
     assert load_comparison("table-2", experiment).experiment.digest_of("uniform") != before
 
 
+@pytest.mark.parametrize(
+    ("name", "override"),
+    [
+        ("figure-2", "experiment.searches=2"),
+        ("figure-5", "experiment.searches = 2"),
+        ("figure-2", "experiment.arms.frozen.searches=2"),
+        ("figure-2", "experiment.arms.mine.learns=false"),
+        ("figure-2", 'experiment.compare=[["soar", "frozen"]]'),
+        ("figure-2", 'experiment.models=["a", "b"]'),
+        ("figure-3", 'experiment.answers="known"'),
+        ("table-2", "learning.curator=greedy"),
+        ("table-2", "learning.refinements_per_task=5"),
+    ],
+)
+def test_an_override_of_what_a_comparison_says_itself_is_refused(experiment, name, override):
+    with pytest.raises(ConfigError, match=f"--set .* would change nothing: {name} has .* of its own"):
+        do(name, experiment, report=True, overrides=[override])
+
+
+def test_an_override_of_what_a_comparison_leaves_to_the_file_counts(experiment):
+    def digest(name, *overrides):
+        return load_comparison(name, experiment, overrides).experiment.digest_of(BASE)
+
+    for name, override in (("figure-2", "learning.curator=greedy"), ("figure-2", "search.samples=8")):
+        assert digest(name, override) != digest(name)
+    assert load_comparison("figure-2", experiment, ["experiment.seeds=[3]"]).experiment.settings.seeds == (3,)
+    assert digest("figure-2", 'experiment.answers="hidden"') != digest("figure-2")
+
+
+def test_a_table_of_some_seeds_names_the_command_that_makes_it_again(experiment):
+    experiment.write_text(experiment.read_text().replace("seeds = [3]", "seeds = [3, 4]"))
+    (experiment.parent / "ids-4.txt").write_text("A2\nA3\n")
+    written = experiment.parent / "tables"
+    for seeds, said in (([4], "--seed 4 --report"), ([4, 3], "--seed 4 --seed 3 --report"), ([], "toml --report")):
+        assert do("table-2", experiment, seeds=seeds, report=True, write=written) == 0
+        assert said in (written / "table-2.md").read_text()
+
+
 @pytest.mark.slow  # whole runs
 def test_the_table_is_what_the_cells_say(experiment, capsys):
     experiment.write_text(experiment.read_text().replace("seeds = [3]", "seeds = [3, 4]"))

@@ -78,6 +78,20 @@ def test_a_finetuning_of_unknown_cost_counts_as_the_mean_of_the_others():
     assert finetuning([row(), row(finetune_cpu=4.0), row(), row(finetune_cpu=8.0)]) == 18.0
 
 
+def test_finetunings_that_are_all_unknown_are_not_free(tmp_path):
+    assert finetuning([row(), row(examples=3), row(examples=4)]) is None
+    assert finetuning([row()]) == 0.0
+    (tmp_path / "ids.txt").write_text("a\nb\n")
+    arms = "[experiment.arms.soar]\n[experiment.arms.frozen]\nlearns = false\n"
+    (tmp_path / "some.toml").write_text(f'[experiment]\nseeds = [0]\nsearches = 2\ntasks = "ids.txt"\n{arms}')
+    found = {Cell("base", 0, 0): row("a", search_cpu=10.0), Cell("soar", 0, 1): row("b", examples=3)}
+    found |= {Cell("frozen", 0, 1): row("a", search_cpu=10.0)}
+    assert (
+        equal_cpu(Shown(load_experiment(tmp_path / "some.toml"), found, [0], {0: ["a", "b"]}, {}), "soar", "frozen")
+        is None
+    )
+
+
 def test_rows_begin_with_the_shared_search_and_are_whole_or_none():
     found = {Cell("base", 0, 0): row("a"), Cell("soar", 0, 1): row("b")}
     assert rows_of(found, "soar", 0, 2) == [row("a"), row("b")]

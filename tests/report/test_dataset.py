@@ -9,6 +9,7 @@ import pytest
 from scripted_runs import search, standing
 
 from soar import importing, session
+from soar.cli import main
 from soar.config import load_config
 from soar.errors import ConfigError, DataError
 from soar.importing import import_programs, rows_of
@@ -87,6 +88,34 @@ def test_a_folder_that_is_there_is_not_written_over(finished, folder):
     for there in (folder, Path()):
         with session.view_run(finished) as view, pytest.raises(ConfigError, match="already exists: name a new folder"):
             write_dataset(view, there)
+
+
+def test_what_cannot_be_written_as_a_dataset_leaves_nothing_in_the_way_of_the_next_command(stopped, tmp_path, capsys):
+    for stage, code, said in (("typo", 2, "no stage 'typo'"), ("target", 3, "no search of stage 'target'")):
+        assert main(["export", str(stopped), "--dataset", str(tmp_path / "ds"), "--stage", stage]) == code
+        assert said in capsys.readouterr().err
+        assert main(["export", str(stopped), "--programs", str(tmp_path / "p.parquet"), "--stage", stage]) == code
+        assert not list(tmp_path.iterdir())
+    assert main(["export", str(stopped), "--dataset", str(tmp_path / "ds"), "--stage", "train"]) == 0
+    assert f"{tmp_path / 'ds'}: " in capsys.readouterr().out
+    assert (tmp_path / "ds" / "README.md").exists()
+
+
+def test_a_dataset_that_is_interrupted_leaves_nothing(finished, tmp_path, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("soar.report.dataset.card", interrupted)
+    with session.view_run(finished) as view, pytest.raises(KeyboardInterrupt):
+        write_dataset(view, tmp_path / "ds")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_of_an_export_that_another_process_is_making_stays(finished, tmp_path):
+    (tmp_path / "ds.partial" / "data").mkdir(parents=True)
+    with session.view_run(finished) as view, pytest.raises(ConfigError, match=r"ds\.partial already exists: remove it"):
+        write_dataset(view, tmp_path / "ds")
+    assert (tmp_path / "ds.partial" / "data").exists()
 
 
 def test_a_table_comes_back_as_the_first_search_of_a_run_which_goes_on_from_it(scripted, finished, folder, tmp_path):

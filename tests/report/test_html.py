@@ -1,14 +1,20 @@
 """The report as a page, of real runs: what it says, that it gives away no hidden answer, and that text stays text."""
 
+import asyncio
 import html
 import re
+from contextlib import closing
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from scripted_runs import ANSWER, HOSTILE
 
 from soar import session
+from soar.archive.rows import CompletionRow
 from soar.archive.tallies import WITH_CODE
+from soar.archive.writer import ArchiveWriter
+from soar.config import load_config
 from soar.domains.arc.domain import Arc
 from soar.domains.arc.svg import svg
 from soar.domains.complete import complete
@@ -16,14 +22,14 @@ from soar.report.foreign import visible
 from soar.report.html.chart import Line, chart, ticks
 from soar.report.html.code import code
 from soar.report.html.markup import Html, element, joined, table, text
-from soar.report.html.page import page
+from soar.report.html.page import page, run_cell
 from soar.report.html.searches import FAILURES, failures
 from soar.report.html.telling import telling
 from soar.report.html.values import drawn, verdict
-from soar.report.metrics import report
+from soar.report.metrics import report, report_of
 from soar.report.overview import FailureKind, Telling, overview
 from soar.scoring import solves
-from soar.types import Example, Failure, Origin, Program, Task
+from soar.types import Completion, Example, Failure, Origin, Program, Task
 
 ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "section", "div", "span", "p", "h1", "h2", "h3", "ul", "li"),
@@ -251,6 +257,44 @@ def test_a_run_that_goes_on_is_reported_as_far_as_it_came(stopped):
     assert "1 of 3 searches finished" in read.texts["p"][0]
     assert "train 1 so far" in read.texts["th"]
     assert states == {"waiting"}
+
+
+def test_a_search_of_which_rows_arrive_between_two_readings_has_no_share_above_all(scripted, tmp_path, monkeypatch):
+    """A run stores rows all the time: none when its tasks were judged, and two when its totals are read."""
+
+    async def begin():
+        async with session.open_run(load_config(scripted), tmp_path / "run", print, print) as run:
+            await run.writer.begin("train", 0)
+
+    async def go_on():
+        rows = [
+            CompletionRow(Origin("train", 0, "flip", "sample", 0, 0, n), Completion("No."), "no-code") for n in (0, 1)
+        ]
+        await writer.add(rows)
+
+    def between(view, searches):
+        asyncio.run(go_on())
+        return report_of(view, searches)
+
+    asyncio.run(begin())
+    with (
+        session.view_run(tmp_path / "run") as opened,
+        closing(ArchiveWriter(tmp_path / "run/archive.sqlite")) as writer,
+    ):
+        assert "No program failed." in page(opened)
+        monkeypatch.setattr("soar.report.overview.report_of", between)
+        read = Read(page(opened))
+        (record,) = report(opened)["iterations"]
+    assert "100.0%" in read.texts["td"]
+    assert record["completions"] == sum(record["status"].values()) == 2
+
+
+def test_a_run_that_lies_where_one_is_has_its_name_on_the_page(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    with session.view_run(Path()) as opened:
+        read = Read(page(opened))
+        assert "<h3>finished</h3>" in run_cell(opened)
+    assert (read.texts["title"][0], read.texts["h1"]) == ("SOAR: finished", ["finished"])
 
 
 def test_axes_have_a_few_round_numbers_from_nought_on():

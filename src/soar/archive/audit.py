@@ -11,7 +11,8 @@ from typing import Any
 
 from soar.archive.checks import COLUMNS, COUNTED_BY, KEYS, checksum, counted_sql
 from soar.archive.forms import PLAIN, Form, form_of
-from soar.archive.refusal import WAIT_SECONDS, refusal
+from soar.archive.opening import open_to_read
+from soar.archive.refusal import refusal
 from soar.archive.schema import CHECKED, SINCE, layout
 from soar.archive.tallies import TALLIED
 from soar.errors import StoreError
@@ -23,8 +24,7 @@ SHOWN = 20
 def audit(path: Path) -> list[str]:
     """Return the damage found in the archive at `path`, one sentence each; `StoreError` if it cannot be opened."""
     found: list[str] = []
-    uri = f"{path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT_SECONDS)) as connection:
+    with closing(open_to_read(path).connection) as connection:
         try:
             found_layout = layout(connection)
             connection.execute("BEGIN")  # one snapshot for all checks: a run may be writing

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 from soar.archive.checks import COUNTED_BY, KEYS, checksum, counted
 from soar.archive.forms import PACKED, form_of
+from soar.archive.opening import open_to_read, stamp
 from soar.archive.readable import make_readable
-from soar.archive.refusal import WAIT_SECONDS, damaged, refusal
+from soar.archive.refusal import damaged, refusal
 from soar.archive.schema import CHECKED, layout
 from soar.errors import StoreError
 
@@ -34,9 +35,8 @@ class CheckedRows:
         if not path.exists():
             raise StoreError(f"no archive at {path}: the run has stored nothing yet, or this is not a run directory")
         self.path = path
-        self._connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=WAIT_SECONDS
-        )
+        self._opened = open_to_read(path)
+        self._connection = self._opened.connection
         try:
             self.layout = layout(self._connection)
             if not self.layout:
@@ -65,6 +65,8 @@ class CheckedRows:
     def reading(self) -> Iterator[None]:
         """Give all queries inside one snapshot of the archive, which a run may be changing; an unreadable row is a
         `StoreError`."""
+        if self._opened.found and stamp(self.path) != self._opened.found:
+            raise StoreError(f"the archive {self.path} was written to meanwhile: open it again")
         self.query("BEGIN")
         try:
             if layout(self._connection) != self.layout:

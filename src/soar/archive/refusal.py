@@ -3,6 +3,7 @@
 Knows messages; decides nothing.
 """
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def refusal(path: Path, doing: str, error: BaseException) -> StoreError:
             f"the archive {path} cannot be {doing}: {error};"
             " free space or check the disk, then run the same command again"
         )
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return StoreError(f"the archive {path} cannot be {doing}: {error}; {_permit(path, doing)}")
     if code == sqlite3.SQLITE_NOTADB:
         return StoreError(f"cannot open the archive {path}: {error}. Restore a copy of it")
     if code == sqlite3.SQLITE_CORRUPT:
@@ -35,6 +38,17 @@ def refusal(path: Path, doing: str, error: BaseException) -> StoreError:
         # A missing table or column, or text that is not UTF-8: our statements are right, so the file is not.
         return StoreError(f"the archive {path} cannot be {doing}: {error}; if it is damaged, `soar doctor` says where")
     return StoreError(f"the archive {path} cannot be {doing}: {type(error).__name__}: {error}")
+
+
+def _permit(path: Path, doing: str) -> str:
+    """Return what to do where SQLite may not open or make a file."""
+    log = path.with_name(path.name + "-wal")
+    if doing == "read" and os.access(path, os.R_OK) and log.exists() and log.stat().st_size:
+        return (
+            f"its last rows are in {log.name}, which SQLite reads only where it may write beside it."
+            " Copy the run directory to such a place and read the copy"
+        )
+    return f"check that you may {'read' if doing == 'read' else 'write'} it and its folder"
 
 
 def damaged(path: Path, what: str) -> StoreError:

@@ -214,7 +214,10 @@ async def _never(study: Study, cell: Cell) -> dict[str, Any]:
     run = study.run(cell.arm, cell.seed)
     learnt = experiment.finetunings(cell.arm)
     weights = run.weights(learnt) if learnt else None
-    assert weights is None or all(map(is_published, models_in(weights))), "an arm's last model stays until it was tried"
+    models = models_in(weights) if weights else []
+    assert weights is None or (models and all(map(is_published, models))), (
+        "an arm's last model stays until it was tried"
+    )
     tasks = _tasks(config, experiment.ids(experiment.settings.never_searched or "", cell.seed))
     with TemporaryDirectory() as folder:
         named = {stage.name: tasks for stage in config.stages}

@@ -27,11 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from soar.errors import ConfigError
-from soar.experiments.settings import BASE, Experiment, arms_of, checked, id_lists, sections_of
+from soar.experiments.settings import BASE, Experiment, ExperimentSettings, arms_of, checked, id_lists, sections_of
 from soar.types import content_hash
 
 TOGETHER = "together"
 """The arm in which models vote together."""
+
+ARMS_OF_FILE = ("arms", "compare", "group")
+"""What a file's section [experiment] has for its own arms, and a comparison has no use for."""
 
 FOLDER = Path(__file__).parent / "comparisons"
 
@@ -67,10 +70,11 @@ def load_comparison(name: str, path: Path, overrides: Sequence[str] = ()) -> Com
         )
     if preset.get("tasks") == "never" and "never_searched" not in given:
         raise ConfigError(f"{name} is judged on tasks never learnt from: {path} names none (experiment.never_searched)")
-    given = {key: value for key, value in given.items() if key not in ("arms", "compare")}
+    given = {key: value for key, value in given.items() if key not in ARMS_OF_FILE}
     arms = _of_models(path, raw, given) if preset.get("models") else arms_of(preset["experiment"]["arms"])
     arms = {arm: _with(preset.get("settings", {}), each) for arm, each in arms.items()}
     settings = checked(path, {**given, **preset["experiment"], "arms": arms})
+    _refuse_owned(name, overrides, preset, settings)
     lists = sorted(set(map(tuple, id_lists(path, settings))))  # one file for all seeds counts once
     base = content_hash(raw, settings.answers, lists)[:12]
     # Without defaults: a setting that a later version adds renames no result.
@@ -91,6 +95,24 @@ def load_comparison(name: str, path: Path, overrides: Sequence[str] = ()) -> Com
         preset.get("tasks", "searched"),
         preset.get("shows", "scores"),
     )
+
+
+def _refuse_owned(name: str, overrides: Sequence[str], preset: Mapping[str, Any], settings: ExperimentSettings) -> None:
+    """Raise `ConfigError` for an override that would change nothing: a comparison says itself what it compares."""
+    models = () if preset.get("models") else ("models",)
+    owned = {("experiment", key) for key in (*preset["experiment"], *ARMS_OF_FILE, *models)}
+    # The first search does not learn, so what every arm that does sets is read nowhere else.
+    taught = [
+        arm.overrides.get("learning", {}).keys() for arm in settings.arms.values() if arm.learns and arm.searching
+    ]
+    owned |= {("learning", key) for key in (set(taught[0]).intersection(*taught[1:]) if taught else ())}
+    for override in overrides:
+        section, _, rest = override.partition("=")[0].strip().partition(".")
+        if (section, rest.partition(".")[0]) in owned:
+            raise ConfigError(
+                f"--set {override!r} would change nothing: {name} has {section}.{rest.partition('.')[0]} of its own, or"
+                " none. Leave it out; for other arms write an experiment for `soar experiment learning`"
+            )
 
 
 def _of_models(path: Path, raw: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

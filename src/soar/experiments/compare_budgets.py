@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, Cost] = {
     "programs": lambda row, _: sum(row["statuses"].values()),
     "tokens": lambda row, _: sum(row["tokens"]) or None,
     "FLOPs": lambda row, _: _operations(row),
-    "CPU": lambda row, seconds: seconds + row.get("finetune_cpu", 0.0) if seconds else None,
+    "CPU": lambda row, seconds: _seconds(row, seconds),
 }
 """By unit, what an arm has spent. Floating-point operations are 2 for each token of the search and 6 for each that goes
 through finetuning, by parameter of the model, which is the same in both arms and left out here."""
@@ -65,12 +65,14 @@ def budgets_table(comparison: Comparison, found: Found, seeds: Sequence[int]) ->
 
 
 def _text(own: Mapping[int, float], theirs: Mapping[int, float | None]) -> str:
-    """Return what the other arm reaches and what learning gains on it, over the seeds where both went far enough."""
+    """Return what the other arm reaches and what learning gains on it, over the seeds where both went far enough; how
+    many these are where learning has more."""
     pairs = [(own[seed], value) for seed, value in theirs.items() if value is not None]
     if not pairs:
         return "missing" if not own else "not reached" if theirs else "not known"
     gained = mean_text([ours - value for ours, value in pairs])
-    return f"{mean_text([value for _, value in pairs])} ({'' if gained[0] == '-' else '+'}{gained})"
+    of = f"; n = {len(pairs)}" if len(pairs) < len(own) else ""
+    return f"{mean_text([value for _, value in pairs])} ({'' if gained[0] == '-' else '+'}{gained}{of})"
 
 
 def _compared(
@@ -130,6 +132,14 @@ def _operations(row: Row) -> float | None:
     if not sum(row["tokens"]) or ("examples" in row and "finetune_tokens" not in row):
         return None
     return sum(row["tokens"]) + 3 * row.get("finetune_tokens", 0)
+
+
+def _seconds(row: Row, seconds: float) -> float | None:
+    """Return the CPU seconds of a search, priced at `seconds`, and the finetuning before it. What one cost that was
+    interrupted is not known."""
+    if not seconds or ("examples" in row and "finetune_cpu" not in row):
+        return None
+    return seconds + row.get("finetune_cpu", 0.0)
 
 
 def _panels(comparison: Comparison, found: Found, seeds: Sequence[int]) -> list[list[Panel]]:

@@ -45,7 +45,7 @@ def ways_table(comparison: Comparison, found: Found, seeds: Sequence[int]) -> Ta
         for way, (cell, place) in ways.items():
             own = {seed: found.get(Cell(cell.arm, seed, cell.search)) for seed in seeds}
             reached = {
-                seed: 100 * row["curve"][measure][place] / row["count"]
+                seed: 100 * (row["curve"][measure] or [0])[place] / row["count"]
                 for seed, row in own.items()
                 if row and "curve" in row
             }

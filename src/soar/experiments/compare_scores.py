@@ -11,7 +11,7 @@ from soar.experiments.cells import Cell, Row
 from soar.experiments.compare import Comparison
 from soar.experiments.settings import BASE
 from soar.experiments.statistics import Found
-from soar.experiments.tabled import Tabled, mean_series, mean_text
+from soar.experiments.tabled import Tabled, counted_text, mean_series
 from soar.report.figures.figure import Panel
 
 MEASURES: dict[str, Callable[[Row], float | None]] = {
@@ -76,7 +76,7 @@ def _table(comparison: Comparison, made: Sequence[Line], seeds: Sequence[int]) -
             own = [by_place.get((arm, search, measure)) for measure in MEASURES]
             there = max((len(line.values) for line in own if line), default=0)
             paper = comparison.paper.get(arm) if search == last else None
-            texts = ["missing" if line is None else mean_text(list(line.values.values())) for line in own]
+            texts = ["missing" if line is None else counted_text([*line.values.values()], there) for line in own]
             column = ["" if paper is None else f"{paper:.2f}"] if comparison.paper else []
             rows.append([arm, str(search), *texts, f"{there} of {len(seeds)}", *column])
     last_column = ["paper's score"] if comparison.paper else []

@@ -70,6 +70,7 @@ def comparison(
     compared = load_comparison(name, path, overrides)
     if write is not None and compared.drawn:
         matplotlib_or_error()
+    only = [word for seed in seeds for word in ("--seed", seed)]
     seeds = _chosen(compared.experiment, seeds, arms)
     code = 0 if report else carry_out(compared.experiment, runs, out, seeds, arms, minutes)
     made = tabled(compared, read_cells(out, compared.experiment.digest_of), seeds)
@@ -77,7 +78,7 @@ def comparison(
     show_comparison(compared.title, made, Console(width=max(Console().width, WIDTH)))
     if write is not None:
         settings = [word for override in overrides for word in ("--set", override)]
-        asked = ["soar", "experiment", name, path, *settings, "--report", "--out", out, "--write", write]
+        asked = ["soar", "experiment", name, path, *settings, *only, "--report", "--out", out, "--write", write]
         write_comparison(compared, made, write, shlex.join(map(str, asked)))
     return code
 

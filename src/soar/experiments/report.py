@@ -75,8 +75,8 @@ def equal_cpu(shown: Shown, left: str, right: str, view: str = "solved") -> Diff
     on finetuning, a search priced alike."""
 
     def searches(seed: int, rows: Sequence[Row]) -> float | None:
-        each = price(shown.found, seed)
-        return None if each is None else len(rows) - 1 + finetuning(rows) / each
+        each, spent = price(shown.found, seed), finetuning(rows)
+        return None if each is None or spent is None else len(rows) - 1 + spent / each
 
     return _searching_on(shown, left, right, view, searches)
 

@@ -75,10 +75,13 @@ def price(found: Found, seed: int) -> float | None:
     return float(np.mean(costs)) if costs else None
 
 
-def finetuning(rows: Sequence[Row]) -> float:
-    """Return the CPU seconds of an arm's finetunings; one that is not known counts as the mean."""
+def finetuning(rows: Sequence[Row]) -> float | None:
+    """Return the CPU seconds of an arm's finetunings; one that is not known counts as the mean. None if none of them
+    is known."""
     known = [row["finetune_cpu"] for row in rows[1:] if "finetune_cpu" in row]
-    return float(np.mean(known)) * (len(rows) - 1) if known else 0.0
+    if not known:
+        return 0.0 if len(rows) == 1 else None
+    return float(np.mean(known)) * (len(rows) - 1)
 
 
 def by_searches(rows: Sequence[Row], searches: float, view: str = "solved") -> Values | None:

@@ -27,6 +27,11 @@ def mean_text(values: Sequence[float], digits: int = 2) -> str:
     return f"{fmean(values):.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
 
 
+def counted_text(values: Sequence[float], of: int, digits: int = 2) -> str:
+    """Return `mean_text`, and from how many seeds it is where the row has more of them."""
+    return mean_text(values, digits) + (f" (n = {len(values)})" if len(values) < of else "")
+
+
 def mean_series(label: str, way: Mapping[int, Sequence[float]], colour: int, *, dashed: bool = False) -> Series:
     """Return the line of means over seeds, with their intervals, given the seeds' values by place on the x axis."""
     ys, halves = [fmean(each) for each in way.values()], [margin(each) for each in way.values()]

@@ -6,6 +6,7 @@ them, so a run of millions of programs fits in memory. What these columns lack (
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -50,7 +51,7 @@ def write_parquet(view: RunView, out: Path, stage: str | None = None) -> str:
 
     name, count = stage_of(view, stage), 0
     schema = _schema(view, name)
-    lines = _rows(view, name)
+    lines = _rows(view, program_lines(view, name))
     with growing(out, binary=True) as sink, parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
         while rows := list(islice(lines, ROWS)):
             writer.write_table(pyarrow.Table.from_pylist(rows, schema))
@@ -61,22 +62,30 @@ def write_parquet(view: RunView, out: Path, stage: str | None = None) -> str:
 def write_dataset(view: RunView, out: Path, stage: str | None = None) -> str:
     """Write the programs of a stage as a new folder with a card; return what was written.
 
-    `ConfigError` if the folder exists; otherwise as `write_parquet`.
+    `ConfigError` if the folder exists; otherwise as `write_parquet`. What fails or is stopped leaves nothing.
     """
     pyarrow_or_error()
+    name = stage_of(view, stage)
     if out.exists():
         raise ConfigError(f"{out} already exists: name a new folder, or remove this one")
     # Written beside and renamed at the end: a folder of this name is always complete.
     aside = out.with_name(out.name + ".partial")
-    if aside.exists():
-        raise ConfigError(f"{aside} already exists: remove it, or name a new folder")
     try:
-        (aside / "data").mkdir(parents=True)
-        told = write_parquet(view, aside / "data" / "train.parquet", stage)
-        write_atomically(aside / "README.md", card(view, stage_of(view, stage), told))
-        aside.replace(out)
+        aside.mkdir(parents=True)
+    except FileExistsError:
+        raise ConfigError(f"{aside} already exists: remove it, or name a new folder") from None
     except OSError as error:
         raise StoreError(f"{out} cannot be written: {error}") from None
+    try:
+        (aside / "data").mkdir()
+        told = write_parquet(view, aside / "data" / "train.parquet", name)
+        write_atomically(aside / "README.md", card(view, name, told))
+        aside.replace(out)
+    except BaseException as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StoreError(f"{out} cannot be written: {error}") from None
+        raise
     return told
 
 
@@ -165,9 +174,9 @@ def _value_type(view: RunView, stage: str) -> "pyarrow.DataType":
     return pyarrow.array([example.input for example in task.train]).type
 
 
-def _rows(view: RunView, stage: str) -> Iterator[dict[str, Any]]:
+def _rows(view: RunView, lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     as_text = view.domain.codec == "json"
-    for line in program_lines(view, stage):
+    for line in lines:
         row = {name: line[name] for name in COLUMNS}
         if as_text:
             row |= {name: [None if value is None else json.dumps(value) for value in row[name]] for name in VALUES}

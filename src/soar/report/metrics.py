@@ -43,7 +43,11 @@ def _solved_by(k: int, n: int, c: int) -> float:
 def iteration_record(
     view: RunView, step: Step, row: IterationRow, results: Sequence[TaskResult], solved_before: set[str]
 ) -> dict[str, object]:
-    """Return one search's object of ``soar report --json``. `solved_before`: ids solved earlier in the stage."""
+    """Return one search's object of ``soar report --json``. `solved_before`: ids solved earlier in the stage.
+
+    Completions, how they ended, and tokens are of one reading, later than that of the results: a search that is running
+    has all programs that were judged among them.
+    """
     known = [result for result in results if result.matched is not None]
     solved = {result.task_id for result in known if result.solved}
     outputs = [right for result in known for right in result.matched or ()]
@@ -57,7 +61,7 @@ def iteration_record(
         "answers": step.stage.answers,
         "finished": row.finished,
         "tasks": len(results),
-        "completions": _total(result.completions for result in results),
+        "completions": _total(totals.statuses.values()),
         "programs": _total(result.programs for result in results),
         "distinct": _total(result.distinct for result in results),
         "solved_train_pairs": _total(result.solved_train_pairs for result in results),

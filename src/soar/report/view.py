@@ -33,6 +33,11 @@ class RunView:
     overrides: tuple[str, ...] = ()
 
     @property
+    def name(self) -> str:
+        """The name of the run's directory, also where its path is `.` or ends in `..`."""
+        return self.path.resolve().name
+
+    @property
     def title(self) -> str:
         """The run's path, and how its vote differs from the one that it was started with."""
         return " with ".join([str(self.path), *([", ".join(self.overrides)] if self.overrides else [])])

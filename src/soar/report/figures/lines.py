@@ -44,7 +44,7 @@ def settings_of(views: Sequence[RunView], runs: Sequence[Drawn]) -> dict[str, di
 
 def run_names(views: Sequence[RunView]) -> list[str]:
     """Return the names of runs: those of their directories if these differ, else their paths."""
-    short = [view.path.resolve().name for view in views]
+    short = [view.name for view in views]
     return [name if short.count(name) == 1 else str(view.path) for name, view in zip(short, views, strict=True)]
 
 

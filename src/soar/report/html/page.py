@@ -40,13 +40,11 @@ def page(view: RunView) -> str:
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        element("title", f"SOAR: {view.path.name}"),
+        element("title", f"SOAR: {view.name}"),
         element("style", SHEET),
     )
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    body = element(
-        "body", element("h1", view.path.name), _standing(view, found, now), _parts(view, found), class_="soar"
-    )
+    body = element("body", element("h1", view.name), _standing(view, found, now), _parts(view, found), class_="soar")
     return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
 
 
@@ -54,7 +52,7 @@ def run_cell(view: RunView) -> Html:
     """Return a run as a notebook shows it: what its searches reached, and the wall of its tasks."""
     found = overview(view)
     told = [
-        element("h3", view.path.name),
+        element("h3", view.name),
         _standing(view, found),
         reached(found.records),
         walls(found.tiles, view.domain),

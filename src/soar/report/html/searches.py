@@ -85,7 +85,7 @@ def _failure(each: FailureKind, most: int, completions: int) -> list[object]:
 
 
 def _share(count: int, completions: int) -> str:
-    share = count / completions
+    share = count / completions if completions else 0.0
     return "<0.1%" if share < 0.001 else f"{share:.1%}"
 
 
