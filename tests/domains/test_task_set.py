@@ -106,3 +106,16 @@ def test_a_domain_that_loads_something_else_is_told_so():
         DataError, match=r"^words\.json: the domain's load returned a str, expected tasks \(soar\.Task\)"
     ):
         complete(Words(), "words").load("words.json")
+
+
+def test_a_domain_that_gives_one_id_to_two_tasks_is_refused_before_anything_is_paid_for():
+    class Twice:
+        def load(self, source):
+            pair = Example(source, 1)
+            return [Task(name, (pair,), (pair,)) for name in ("c", "b", "a", "c", "b")]
+
+        def parse(self, value):
+            return value
+
+    with pytest.raises(DataError, match=r"^words\.json: .* several tasks of the id 'b': expected each id once\. Name"):
+        complete(Twice(), "twice").load("words.json")
