@@ -98,7 +98,7 @@ async def open_run(
     `notify` receives the metrics of finetunings, `say` messages for the user, such as a changed setting. `tasks` by
     stage replace those that the configuration names.
     """
-    parts = open_parts(config, tasks)
+    parts = open_parts(config, tasks, say)
     async with parts.executors.open(contract(config, parts.domain)) as executor:
         with locked(path) as directory:
             if keep := getattr(parts.backend, "keep_in", None):
@@ -115,12 +115,15 @@ async def open_run(
                 writer.close()
 
 
-def open_parts(config: Config, tasks: Mapping[str, Sequence[Task]] | None = None) -> Parts:
+def open_parts(
+    config: Config, tasks: Mapping[str, Sequence[Task]] | None = None, say: Callable[[str], None] = lambda _: None
+) -> Parts:
     """Resolve and check everything that a configuration names; write nothing but the conversion of a .gguf file, to the
-    user's cache. `tasks` by stage replace those that the configuration names."""
+    user's cache. `tasks` by stage replace those that the configuration names; `say` receives what was left out."""
     domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
     method = open_method(config, domain, backend)
-    return Parts(domain, backend, executors, method, load_task_sets(config, domain) if tasks is None else tasks)
+    tasks = load_task_sets(config, domain, say) if tasks is None else tasks
+    return Parts(domain, backend, executors, method, tasks)
 
 
 def _check_against_start(config: Config, parts: Parts, directory: RunDirectory, *, write: bool) -> list[str]:
