@@ -22,6 +22,7 @@ from soar.config import PARTS, Config, apply_override, free_settings, locations,
 from soar.domains.task_set import task_set_hash
 from soar.errors import ConfigError, DataError, StoreError
 from soar.frozen import compare, freeze, move
+from soar.import_note import refuse_unfinished_import, unfinished_import
 from soar.iterate import Method, Run, iterate
 from soar.method import (
     contract,
@@ -60,7 +61,8 @@ async def run(config: Config, path: Path, console: Console, track: Track = lambd
     """Start or resume a configuration in a run directory; return whether there was anything left to do. `track`
     receives the metrics of finetunings, step by step, and of finished searches.
 
-    Raises `Interrupted` on a signal, once everything paid for is stored.
+    Raises `Interrupted` on a signal, once everything paid for is stored; `ConfigError` while an import into the
+    directory is not finished.
     """
     progress = Progress()
 
@@ -73,6 +75,7 @@ async def run(config: Config, path: Path, console: Console, track: Track = lambd
             track({f"finetuning/{name}": value for name, value in numbers.items()})
 
     async with open_run(config, path, note, say) as opened:
+        refuse_unfinished_import(opened.directory, opened.reader)
         finished = [row.finished for row in opened.reader.iterations()]
         if len(finished) == len(opened.method.steps) and all(finished):
             return False
@@ -150,7 +153,11 @@ async def try_parts(config: Config, path: Path | None) -> Parts:
             identity(config, parts.backend)
         else:
             refuse_other(path)
-            _check_against_start(config, parts, RunDirectory(path), write=False)
+            directory = RunDirectory(path)
+            _check_against_start(config, parts, directory, write=False)
+            if directory.archive.exists():
+                with contextlib.closing(ArchiveReader(directory.archive)) as reader:
+                    refuse_unfinished_import(directory, reader)
     return parts
 
 
@@ -239,8 +246,16 @@ def read_status(path: Path) -> Snapshot | None:
     reader = ArchiveReader(directory.archive)
     try:
         per_task, leaking = config.search.samples + config.search.refinements, directory.manifest().get("leaks", {})
-        plan, running = steps(config.plan()), in_use(path)
-        return snapshot(reader, plan, counts, per_task, config.budget, running=running, leaks=leaking)
+        return snapshot(
+            reader,
+            steps(config.plan()),
+            counts,
+            per_task,
+            config.budget,
+            running=in_use(path),
+            leaks=leaking,
+            importing=unfinished_import(directory, reader),
+        )
     finally:
         reader.close()
 
