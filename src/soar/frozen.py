@@ -84,11 +84,13 @@ def _is_free(setting: str, free: Collection[str]) -> bool:
 
 
 def _identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a manifest no resumed run may change: a model is its weights, wherever they are."""
+    """Return what of a manifest no resumed run may change: a model is its weights, wherever they are, and tasks are
+    their ids and one hash."""
     model = dict(manifest["model"])
     if "weights_sha256" in model:
         model.pop("model", None)
-    return {**{key: value for key, value in manifest.items() if key != "versions"}, "model": model}
+    tasks = {name: {key: entry.get(key) for key in ("hash", "ids")} for name, entry in manifest["tasks"].items()}
+    return {**{key: value for key, value in manifest.items() if key != "versions"}, "model": model, "tasks": tasks}
 
 
 def _refuse(error: type[ConfigError] | type[DataError], path: Path, what: str, found: list[str]) -> None:

@@ -19,7 +19,7 @@ from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter, Tokens
 from soar.config import PARTS, Config, apply_override, free_settings, locations, validated
-from soar.domains.task_set import task_set_hash
+from soar.domains.task_set import described, is_described
 from soar.errors import ConfigError, DataError, StoreError
 from soar.frozen import compare, freeze, move
 from soar.import_note import refuse_unfinished_import, unfinished_import
@@ -134,6 +134,8 @@ def _check_against_start(config: Config, parts: Parts, directory: RunDirectory, 
     new run, and for another the places of what has moved."""
     domain, backend = parts.domain, parts.backend
     about = manifest(identity(config, backend), parts.tasks, leaks(config, domain, parts.tasks))
+    if directory.begun:
+        about["tasks"] |= _hidden_as_described(config, parts.tasks, directory.manifest()["tasks"])
     then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
     now = resolved(config, domain, backend)
     changed = compare(directory, now, about, then=then, free=free_settings(config))
@@ -143,6 +145,15 @@ def _check_against_start(config: Config, parts: Parts, directory: RunDirectory, 
     elif write and (moved := locations(config) & {line.split(" ")[0] for line in changed}):
         move(directory, now, moved)
     return changed
+
+
+def _hidden_as_described(
+    config: Config, tasks: Mapping[str, Sequence[Task]], then: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the descriptions of tasks then, for the stages with hidden answers where no others than answers published
+    since are new: no search depends on these."""
+    hidden = [stage.name for stage in config.stages if stage.answers == "hidden"]
+    return {name: then[name] for name in hidden if name in then and is_described(tasks[name], then[name])}
 
 
 async def try_parts(config: Config, path: Path | None) -> Parts:
@@ -227,10 +238,7 @@ def _tasks_of(
         ) from None
     started = directory.manifest()["tasks"]
     for name, tasks in found.items():
-        if started[name]["hash"] not in (
-            task_set_hash(tasks),
-            task_set_hash([task.without_answers() for task in tasks]),
-        ):
+        if not is_described(tasks, started[name]):
             raise DataError(
                 f"the tasks of stage {name!r} of {directory.path} are not those that it searched, though their ids are:"
                 f" {source_of(config.tasks_of(name), domain)} has changed. Put it back as it was, or start a new run"
@@ -295,8 +303,6 @@ def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]], leak
     return {
         **({"leaks": leaking} if leaking else {}),
         "model": dict(model),
-        "tasks": {
-            name: {"hash": task_set_hash(found), "ids": [task.id for task in found]} for name, found in tasks.items()
-        },
+        "tasks": {name: described(found) for name, found in tasks.items()},
         "versions": {"soar": __version__, "python": platform.python_version(), "platform": platform.platform()},
     }

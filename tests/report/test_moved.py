@@ -10,7 +10,9 @@ from scripted_runs import search, write_config
 
 from soar.config import load_config
 from soar.errors import DataError
+from soar.frozen import freeze
 from soar.lm.embedded import SHIPPED
+from soar.run import RunDirectory
 from soar.session import open_run, view_run
 
 
@@ -84,6 +86,31 @@ def test_answers_published_after_a_run_judge_it(tmp_path):
         rewritten(tmp_path / "hidden", name, lambda task: task["test"][0].update(output=[[1]]))
     with view_run(tmp_path / "run") as view:
         assert [task.answered for task in view.tasks["target"]] == [True] * len(names)
+
+
+def test_one_more_answer_judges_a_run_and_does_not_keep_it_from_going_on(run):
+    """Of its two tasks with hidden answers, one was answered from the start."""
+    config, path = run
+    rewritten(config.parent / "hidden", "secret-task", lambda task: task["test"][0].update(output=[[1]]))
+    with view_run(path) as view:
+        assert [task.answered for task in view.tasks["target"]] == [True, True]
+    search(config, path, "stages.0.iterations=1")
+    rewritten(config.parent / "hidden", "quiz", lambda task: task["test"][0].update(output=[[1]]))
+    with pytest.raises(DataError, match=r"stage 'target' of .* are not those that it searched"), view_run(path):
+        pass
+    with pytest.raises(DataError, match=r"different tasks or model: tasks\.target\.hash was"):
+        search(config, path, "stages.0.iterations=1")
+
+
+def test_tasks_described_by_an_earlier_version_are_read_and_go_on(run):
+    config, path = run
+    manifest = RunDirectory(path).manifest()
+    for entry in manifest["tasks"].values():
+        del entry["questions"], entry["answers"]
+    freeze(RunDirectory(path), RunDirectory(path).config(), manifest)
+    search(config, path, "stages.0.iterations=1")
+    with view_run(path) as view:
+        assert {name: len(tasks) for name, tasks in view.tasks.items()} == {"train": 3, "target": 2}
 
 
 def test_a_list_of_ids_may_move(tmp_path):
