@@ -18,15 +18,16 @@ from soar import __version__
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter, Tokens
-from soar.config import PARTS, Config, apply_override, free_settings, locations, validated
+from soar.config import PARTS, Config, apply_override, free_settings, locations, remembered, validated
 from soar.domains.task_set import described, is_described
 from soar.errors import ConfigError, DataError, StoreError
-from soar.frozen import compare, freeze, move
+from soar.frozen import compare, freeze, move, with_places
 from soar.import_note import refuse_unfinished_import, unfinished_import
 from soar.iterate import Method, Run, iterate
 from soar.method import (
     contract,
     identity,
+    means_place,
     open_answering,
     open_backend,
     open_domain,
@@ -34,6 +35,7 @@ from soar.method import (
     open_method,
     resolved,
 )
+from soar.places import placed, places_of, standing
 from soar.protocols import Backend, Domain, Executors
 from soar.report.drawing import print_whole
 from soar.report.progress import Progress, show_progress
@@ -131,20 +133,33 @@ def open_parts(
 
 def _check_against_start(config: Config, parts: Parts, directory: RunDirectory, *, write: bool) -> list[str]:
     """Check a run against what it was started with, and return the settings that changed; if `write`, write that for a
-    new run, and for another the places of what has moved."""
+    new run, and for another what it remembers: the places of what has moved, and prices."""
     domain, backend = parts.domain, parts.backend
     about = manifest(identity(config, backend), parts.tasks, leaks(config, domain, parts.tasks))
-    if directory.begun:
-        about["tasks"] |= _hidden_as_described(config, parts.tasks, directory.manifest()["tasks"])
-    then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
-    now = resolved(config, domain, backend)
-    changed = compare(directory, now, about, then=then, free=free_settings(config))
+    now, places = _with_places(config, domain, backend)
+    if not directory.begun:
+        compare(directory, now, about, then=None)
+        directory.refuse_lost_archive()
+        if write:
+            freeze(directory, now, with_places(about, places))
+        return []
+    about["tasks"] |= _hidden_as_described(config, parts.tasks, directory.manifest()["tasks"])
+    then, before = _with_places(_frozen_config(directory, parts=True), domain, backend)
+    free = free_settings(config)
+    changed = compare(directory, placed(now, places), about, then=placed(then, before), free=free)
     directory.refuse_lost_archive()
-    if write and then is None:
-        freeze(directory, now, about)
-    elif write and (moved := locations(config) & {line.split(" ")[0] for line in changed}):
-        move(directory, now, moved)
+    other, known = remembered(config) & {line.split(" ")[0] for line in changed}, _places(directory)
+    after = {name: place for name, place in {**known, **before}.items() if name not in other}
+    after |= {name: place for name, place in places.items() if name in other}
+    if write and (other or after != known):
+        move(directory, now, other, after)
     return changed
+
+
+def _with_places(config: Config, domain: Domain, backend: Backend) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the settings of a configuration as they are given, and the places of those that give relative paths."""
+    found = resolved(config, domain, backend)
+    return found, places_of(found, locations(config), lambda name, value: means_place(name, value, domain, backend))
 
 
 def _hidden_as_described(
@@ -211,7 +226,8 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
             plan=steps(config.plan()),
             domain=domain,
             tasks=_tasks_of(config, domain, directory, ids),
-            sources={stage.name: source_of(config.tasks_of(stage.name), domain) for stage in config.stages},
+            sources=_sources(_frozen_config(directory, given=True), domain),
+            places=_sources(config, domain),
             samples=config.search.samples,
             refinements=config.search.refinements,
             answering=open_answering(config, domain),
@@ -222,6 +238,11 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
         )
     finally:
         reader.close()
+
+
+def _sources(config: Config, domain: Domain) -> dict[str, str]:
+    """Return where each stage's tasks come from."""
+    return {stage.name: source_of(config.tasks_of(stage.name), domain) for stage in config.stages}
 
 
 def _tasks_of(
@@ -268,10 +289,14 @@ def read_status(path: Path) -> Snapshot | None:
         reader.close()
 
 
-def _frozen_config(directory: RunDirectory, *, parts: bool = False, overrides: Sequence[str] = ()) -> Config:
+def _frozen_config(
+    directory: RunDirectory, *, parts: bool = False, overrides: Sequence[str] = (), given: bool = False
+) -> Config:
     """Return the configuration that a run was started with, but for settings of ``[answer]`` in `overrides`. Without
-    `parts`, leave out model, executor and trainer: readers of a run need none of them, and may not have them."""
+    `parts`, leave out model, executor and trainer: readers of a run need none of them, and may not have them. Paths are
+    absolute where something still is there, unless they are wanted as they were `given`."""
     raw = {name: section for name, section in directory.config().items() if parts or name not in PARTS}
+    raw = raw if given else placed(raw, standing(_places(directory)))
     for override in overrides:
         if not override.startswith("answer."):
             raise ConfigError(
@@ -280,6 +305,11 @@ def _frozen_config(directory: RunDirectory, *, parts: bool = False, overrides: S
             )
         apply_override(raw, override)
     return validated(raw, str(directory.path / "config.toml"))
+
+
+def _places(directory: RunDirectory) -> dict[str, str]:
+    """Return where the settings with relative paths of a run pointed, by name; none of a run of an earlier version."""
+    return directory.manifest().get("places", {})
 
 
 def _ids(directory: RunDirectory, config: Config) -> dict[str, list[str]]:

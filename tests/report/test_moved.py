@@ -6,12 +6,13 @@ import re
 import shutil
 
 import pytest
-from scripted_runs import search, write_config
+from scripted_runs import search, standing, write_config
 
 from soar.config import load_config
 from soar.errors import DataError
 from soar.frozen import freeze
 from soar.lm.embedded import SHIPPED
+from soar.report.metrics import report
 from soar.run import RunDirectory
 from soar.session import open_run, view_run
 
@@ -124,6 +125,23 @@ def test_a_list_of_ids_may_move(tmp_path):
     with view_run(tmp_path / "run") as view:
         assert [task.id for task in view.tasks["train"]] == ["flip", "sums"]
     assert "list.txt" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_prices_that_are_given_when_a_run_resumes_are_those_of_its_reports(run):
+    config, path = run
+    for prompt, completion in ((3.0, 15.0), (0.3, 0.0)):
+        key = "budget.price_per_million"
+        prices = (f"{key}_prompt_tokens={prompt}", f"{key}_completion_tokens={completion}")
+        search(config, path, "stages.0.iterations=1", *prices)
+        with view_run(path) as view:
+            records = report(view)["iterations"]
+        for record in records:
+            tokens = record["tokens"]
+            assert record["cost"] == (tokens["prompt"] * prompt + tokens["completion"] * completion) / 1e6
+        assert standing(path).cost == records[-1]["cost"] > 0
+    before = (path / "config.toml").read_text()
+    search(config, path, "stages.0.iterations=1", *prices, "budget.max_tokens=10000000")
+    assert (path / "config.toml").read_text() == before, "limits count only while the run goes on"
 
 
 def opened(config, path, model):
