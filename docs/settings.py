@@ -35,7 +35,8 @@ HEAD = """# Every setting
 Made from the code by `python docs/settings.py`; a test keeps it so. A configuration is TOML; `soar run CONFIG --set
 section.key=value` changes one setting. What a run was started with is frozen in its directory. Settings marked *free*
 may have another value when it resumes: no result depends on them. Those marked *place* may name another place if the
-same tasks, or the same weights, are there; the run then remembers it.
+same tasks, or the same weights, are there; the run then remembers it. A relative path is relative to the folder in
+which the run is started, and remembered as such.
 """
 
 

@@ -16,6 +16,30 @@ def test_the_one_training_task_that_is_an_evaluation_task_is_left_out():
     assert (len(found["train"]), len(found["target"])) == (399, 400)
 
 
+def test_what_is_left_out_is_said():
+    said: list[str] = []
+    load_task_sets(config("arc1-training", "arc1-evaluation"), Arc(), said.append)
+    assert said == [
+        "left out 1 of the 400 tasks of stage 'train' (answers known): stage 'target' has it too, with its answers"
+        " hidden"
+    ]
+    said.clear()
+    load_task_sets(config("arc1-training", "arc2-evaluation"), Arc(), said.append)
+    assert said == []
+
+
+@pytest.mark.parametrize("allow_leak", [False, True])
+def test_a_stage_that_would_be_left_without_tasks_is_refused(tmp_path, allow_leak):
+    (tmp_path / "ids.txt").write_text("".join(f"{task.id}\n" for task in Arc().load("arc1-evaluation")[:5]))
+    few = {"name": "train", "source": "arc1-evaluation", "ids_file": str(tmp_path / "ids.txt")}
+    stages = [few, {"name": "target", "source": "arc1-evaluation", "answers": "hidden"}]
+    found = validated({"stages": stages, "tasks": {"allow_leak": allow_leak}})
+    with pytest.raises(
+        DataError, match=r"^all 5 tasks of stage 'train' .* are also in stage 'target' .*: choose other"
+    ):
+        load_task_sets(found, Arc())
+
+
 def test_learning_from_a_set_that_holds_the_target_is_refused():
     with pytest.raises(DataError, match="are also in stage 'train'"):
         load_task_sets(config("arc2-training", "arc1-evaluation"), Arc())

@@ -214,6 +214,12 @@ def locations(config: Config) -> set[str]:
     return _marked(config, "location")
 
 
+def remembered(config: Config) -> set[str]:
+    """Return those of the free settings that a run remembers when it resumes with other values: locations, and prices,
+    by which its reports count money."""
+    return locations(config) | {f"budget.{name}" for name in BudgetSettings.model_fields if name.startswith("price_")}
+
+
 def _marked(config: Config, mark: str) -> set[str]:
     """Return the settings whose field has a mark."""
     sections: dict[str, object] = {name: getattr(config, name) for name in type(config).model_fields}

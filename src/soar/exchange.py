@@ -51,7 +51,7 @@ def export(
         vote, paths = overrides or (), (run_dir, *(others or ()))
         view, *more = (stack.enter_context(session.view_run(path, vote)) for path in paths)
         for each in (view, *more):
-            refuse_run(given[0], each.path, [*each.sources.values(), *([str(challenges)] if challenges else [])])
+            refuse_run(given[0], each.path, [*each.places.values(), *([str(challenges)] if challenges else [])])
         if answers:
             told = write_submission(view, answers, stage, str(challenges) if challenges else None, more)
         elif programs:
@@ -95,14 +95,20 @@ def finetune(
 
     from soar import finetuning
     from soar.config import load_config
+    from soar.places import as_overrides, standing
     from soar.run import RunDirectory
 
     def say(line: str) -> None:
         with printing():
             typer.echo(line)
 
+    given = overrides or []
     if config is None:
         RunDirectory(runs[0]).config()  # raises if it is not a run directory
+        places = standing(RunDirectory(runs[0]).manifest().get("places", {}))
         config = runs[0] / "config.toml"
-    settings = load_config(config, overrides or ())
+        # Another backend's model is not where that of the run is.
+        if not any(each.startswith("lm.backend") for each in given):
+            given = [*as_overrides({name: place for name, place in places.items() if name.startswith("lm.")}), *given]
+    settings = load_config(config, given)
     say(finetuning.told(asyncio.run(finetuning.finetune(runs, settings, out, say))))

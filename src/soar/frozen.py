@@ -1,4 +1,5 @@
-"""What a run was started with: written once, compared with what it resumes with, changed only where things have moved.
+"""What a run was started with: written once, compared with what it resumes with, changed only where things have moved,
+and in what else a run remembers when it resumes.
 
 Knows JSON values and their differences; does not know which settings may change.
 """
@@ -23,8 +24,11 @@ def freeze(directory: RunDirectory, config: Mapping[str, Any], manifest: Mapping
     write_atomically(directory.path / "manifest.json", _manifest_text(manifest, text))
 
 
-def move(directory: RunDirectory, now: Mapping[str, Any], names: Collection[str]) -> None:
-    """Give settings of the frozen configuration, those in `names`, the values that they have `now`."""
+def move(
+    directory: RunDirectory, now: Mapping[str, Any], names: Collection[str], places: Mapping[str, str] | None = None
+) -> None:
+    """Give settings of the frozen configuration, those in `names`, the values that they have `now`; `places` (None: as
+    they were) say where settings with relative paths point."""
     config, before = directory.config(), (directory.path / "config.toml").read_text(encoding="utf-8")
     for name in names:
         *path, key = name.split(".")
@@ -33,8 +37,15 @@ def move(directory: RunDirectory, now: Mapping[str, Any], names: Collection[str]
         section.update({key: given[key]} if key in given else {})
     after = tomli_w.dumps(config)
     # The manifest comes first and names both, so that a kill between the two files leaves a whole run.
-    write_atomically(directory.path / "manifest.json", _manifest_text(directory.manifest(), after, before))
+    manifest = directory.manifest() if places is None else with_places(directory.manifest(), places)
+    write_atomically(directory.path / "manifest.json", _manifest_text(manifest, after, before))
     write_atomically(directory.path / "config.toml", after)
+
+
+def with_places(manifest: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    """Return a manifest that says where settings with relative paths point."""
+    rest = {key: value for key, value in manifest.items() if key != "places"}
+    return {**rest, "places": dict(places)} if places else rest
 
 
 def _inside(config: Any, path: Sequence[str]) -> Any:
@@ -84,11 +95,14 @@ def _is_free(setting: str, free: Collection[str]) -> bool:
 
 
 def _identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a manifest no resumed run may change: a model is its weights, wherever they are."""
+    """Return what of a manifest no resumed run may change: a model is its weights, wherever they are, and tasks are
+    their ids and one hash."""
     model = dict(manifest["model"])
     if "weights_sha256" in model:
         model.pop("model", None)
-    return {**{key: value for key, value in manifest.items() if key != "versions"}, "model": model}
+    tasks = {name: {key: entry.get(key) for key in ("hash", "ids")} for name, entry in manifest["tasks"].items()}
+    rest = {key: value for key, value in manifest.items() if key not in ("versions", "places")}
+    return {**rest, "model": model, "tasks": tasks}
 
 
 def _refuse(error: type[ConfigError] | type[DataError], path: Path, what: str, found: list[str]) -> None:

@@ -17,15 +17,13 @@ from soar import session
 from soar.archive.rows import CompletionRow, code_hash, execution_row
 from soar.config import Config
 from soar.errors import ConfigError, DataError
+from soar.import_note import IMPORTED, note_import
 from soar.iterate import Run, conclude
 from soar.report.dataset import pyarrow_or_error
 from soar.run import Step
 from soar.search.evaluate import execute
 from soar.signals import until_signal
 from soar.types import Completion, Origin, Task
-
-IMPORTED = "imported"
-"""The finish reason of every imported completion; tells an import from a search."""
 
 IN_FLIGHT = 256
 """How many rows a file is read ahead of what is stored: it may hold millions of programs."""
@@ -61,6 +59,7 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
     stored = _stored(run, step)
     tasks = {task.id: task.without_answers() for task in run.tasks[step.stage.name]}
     places, elsewhere, said = Counter[str](), 0, time.monotonic()
+    note_import(run.directory, named)
     await run.writer.begin(*step.key)
     async with run.writer.timing(*step.key, "seconds"):
         under_way: deque[asyncio.Task[None]] = deque()

@@ -120,6 +120,17 @@ def resolved(config: Config, domain: Domain, backend: Backend) -> dict[str, Any]
     return found
 
 
+def means_place(name: str, value: str, domain: Domain, backend: Backend) -> bool:
+    """Return whether a setting's value is the file or folder of this name, rather than a set of tasks or a model that
+    is called the same."""
+    if name.endswith(".source"):
+        return value not in domain.sources
+    if not name.startswith("lm.") or value.endswith(".gguf"):
+        return True
+    folder: Path | None = getattr(backend, "folder", None)
+    return folder is None or folder.resolve() == Path(value).resolve()
+
+
 def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
     """Return what a run does; `ConfigError` if a name is unknown or parts do not fit together."""
     if config.sampling.distinct and not getattr(backend, "distinct", False):

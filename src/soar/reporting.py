@@ -109,7 +109,7 @@ def _write_figures(run_dirs: list[Path], folder: Path, stage: str | None, tables
     with ExitStack() as stack:
         views = [stack.enter_context(session.view_run(run_dir, vote)) for run_dir in run_dirs]
         for view in views:
-            refuse_run(folder, view.path, view.sources.values())
+            refuse_run(folder, view.path, view.places.values())
         print_written(folder / "figures.md", write_figures(views, folder, shlex.join(asked), stage, tables=tables))
 
 
@@ -120,5 +120,5 @@ def _write_page(run_dir: Path, out: Path, vote: list[str]) -> None:
     from soar.report.html.page import write_page
 
     with session.view_run(run_dir, vote) as view:
-        refuse_run(out, run_dir, view.sources.values())
+        refuse_run(out, run_dir, view.places.values())
         print_written(out, write_page(view, out))

@@ -8,6 +8,7 @@ Knows files and refuses what does not match; knows nothing of searching or learn
       data/<i>/  adapters/<i>/     what the model of search i was finetuned on, and its weights
       answers/<i>.json             search i's answers in the ARC Prize submission format
       results/<i>.json             finished search i's results by task, so that a report need not read its programs
+      import.json                  if programs were imported as the first search: from where
       engines/                     of engines and endpoints: logs, what is running, what was found out
 """
 

@@ -18,14 +18,16 @@ from soar import __version__
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
 from soar.budget import Meter, Tokens
-from soar.config import PARTS, Config, apply_override, free_settings, locations, validated
-from soar.domains.task_set import task_set_hash
+from soar.config import PARTS, Config, apply_override, free_settings, locations, remembered, validated
+from soar.domains.task_set import described, is_described
 from soar.errors import ConfigError, DataError, StoreError
-from soar.frozen import compare, freeze, move
+from soar.frozen import compare, freeze, move, with_places
+from soar.import_note import refuse_unfinished_import, unfinished_import
 from soar.iterate import Method, Run, iterate
 from soar.method import (
     contract,
     identity,
+    means_place,
     open_answering,
     open_backend,
     open_domain,
@@ -33,6 +35,7 @@ from soar.method import (
     open_method,
     resolved,
 )
+from soar.places import placed, places_of, standing
 from soar.protocols import Backend, Domain, Executors
 from soar.report.drawing import print_whole
 from soar.report.progress import Progress, show_progress
@@ -60,7 +63,8 @@ async def run(config: Config, path: Path, console: Console, track: Track = lambd
     """Start or resume a configuration in a run directory; return whether there was anything left to do. `track`
     receives the metrics of finetunings, step by step, and of finished searches.
 
-    Raises `Interrupted` on a signal, once everything paid for is stored.
+    Raises `Interrupted` on a signal, once everything paid for is stored; `ConfigError` while an import into the
+    directory is not finished.
     """
     progress = Progress()
 
@@ -73,6 +77,7 @@ async def run(config: Config, path: Path, console: Console, track: Track = lambd
             track({f"finetuning/{name}": value for name, value in numbers.items()})
 
     async with open_run(config, path, note, say) as opened:
+        refuse_unfinished_import(opened.directory, opened.reader)
         finished = [row.finished for row in opened.reader.iterations()]
         if len(finished) == len(opened.method.steps) and all(finished):
             return False
@@ -98,7 +103,7 @@ async def open_run(
     `notify` receives the metrics of finetunings, `say` messages for the user, such as a changed setting. `tasks` by
     stage replace those that the configuration names.
     """
-    parts = open_parts(config, tasks)
+    parts = open_parts(config, tasks, say)
     async with parts.executors.open(contract(config, parts.domain)) as executor:
         with locked(path) as directory:
             if keep := getattr(parts.backend, "keep_in", None):
@@ -115,28 +120,55 @@ async def open_run(
                 writer.close()
 
 
-def open_parts(config: Config, tasks: Mapping[str, Sequence[Task]] | None = None) -> Parts:
+def open_parts(
+    config: Config, tasks: Mapping[str, Sequence[Task]] | None = None, say: Callable[[str], None] = lambda _: None
+) -> Parts:
     """Resolve and check everything that a configuration names; write nothing but the conversion of a .gguf file, to the
-    user's cache. `tasks` by stage replace those that the configuration names."""
+    user's cache. `tasks` by stage replace those that the configuration names; `say` receives what was left out."""
     domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
     method = open_method(config, domain, backend)
-    return Parts(domain, backend, executors, method, load_task_sets(config, domain) if tasks is None else tasks)
+    tasks = load_task_sets(config, domain, say) if tasks is None else tasks
+    return Parts(domain, backend, executors, method, tasks)
 
 
 def _check_against_start(config: Config, parts: Parts, directory: RunDirectory, *, write: bool) -> list[str]:
     """Check a run against what it was started with, and return the settings that changed; if `write`, write that for a
-    new run, and for another the places of what has moved."""
+    new run, and for another what it remembers: the places of what has moved, and prices."""
     domain, backend = parts.domain, parts.backend
     about = manifest(identity(config, backend), parts.tasks, leaks(config, domain, parts.tasks))
-    then = resolved(_frozen_config(directory, parts=True), domain, backend) if directory.begun else None
-    now = resolved(config, domain, backend)
-    changed = compare(directory, now, about, then=then, free=free_settings(config))
+    now, places = _with_places(config, domain, backend)
+    if not directory.begun:
+        compare(directory, now, about, then=None)
+        directory.refuse_lost_archive()
+        if write:
+            freeze(directory, now, with_places(about, places))
+        return []
+    about["tasks"] |= _hidden_as_described(config, parts.tasks, directory.manifest()["tasks"])
+    then, before = _with_places(_frozen_config(directory, parts=True), domain, backend)
+    free = free_settings(config)
+    changed = compare(directory, placed(now, places), about, then=placed(then, before), free=free)
     directory.refuse_lost_archive()
-    if write and then is None:
-        freeze(directory, now, about)
-    elif write and (moved := locations(config) & {line.split(" ")[0] for line in changed}):
-        move(directory, now, moved)
+    other, known = remembered(config) & {line.split(" ")[0] for line in changed}, _places(directory)
+    after = {name: place for name, place in {**known, **before}.items() if name not in other}
+    after |= {name: place for name, place in places.items() if name in other}
+    if write and (other or after != known):
+        move(directory, now, other, after)
     return changed
+
+
+def _with_places(config: Config, domain: Domain, backend: Backend) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the settings of a configuration as they are given, and the places of those that give relative paths."""
+    found = resolved(config, domain, backend)
+    return found, places_of(found, locations(config), lambda name, value: means_place(name, value, domain, backend))
+
+
+def _hidden_as_described(
+    config: Config, tasks: Mapping[str, Sequence[Task]], then: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the descriptions of tasks then, for the stages with hidden answers where no others than answers published
+    since are new: no search depends on these."""
+    hidden = [stage.name for stage in config.stages if stage.answers == "hidden"]
+    return {name: then[name] for name in hidden if name in then and is_described(tasks[name], then[name])}
 
 
 async def try_parts(config: Config, path: Path | None) -> Parts:
@@ -147,7 +179,11 @@ async def try_parts(config: Config, path: Path | None) -> Parts:
             identity(config, parts.backend)
         else:
             refuse_other(path)
-            _check_against_start(config, parts, RunDirectory(path), write=False)
+            directory = RunDirectory(path)
+            _check_against_start(config, parts, directory, write=False)
+            if directory.archive.exists():
+                with contextlib.closing(ArchiveReader(directory.archive)) as reader:
+                    refuse_unfinished_import(directory, reader)
     return parts
 
 
@@ -190,7 +226,8 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
             plan=steps(config.plan()),
             domain=domain,
             tasks=_tasks_of(config, domain, directory, ids),
-            sources={stage.name: source_of(config.tasks_of(stage.name), domain) for stage in config.stages},
+            sources=_sources(_frozen_config(directory, given=True), domain),
+            places=_sources(config, domain),
             samples=config.search.samples,
             refinements=config.search.refinements,
             answering=open_answering(config, domain),
@@ -201,6 +238,11 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
         )
     finally:
         reader.close()
+
+
+def _sources(config: Config, domain: Domain) -> dict[str, str]:
+    """Return where each stage's tasks come from."""
+    return {stage.name: source_of(config.tasks_of(stage.name), domain) for stage in config.stages}
 
 
 def _tasks_of(
@@ -217,10 +259,7 @@ def _tasks_of(
         ) from None
     started = directory.manifest()["tasks"]
     for name, tasks in found.items():
-        if started[name]["hash"] not in (
-            task_set_hash(tasks),
-            task_set_hash([task.without_answers() for task in tasks]),
-        ):
+        if not is_described(tasks, started[name]):
             raise DataError(
                 f"the tasks of stage {name!r} of {directory.path} are not those that it searched, though their ids are:"
                 f" {source_of(config.tasks_of(name), domain)} has changed. Put it back as it was, or start a new run"
@@ -236,16 +275,28 @@ def read_status(path: Path) -> Snapshot | None:
     reader = ArchiveReader(directory.archive)
     try:
         per_task, leaking = config.search.samples + config.search.refinements, directory.manifest().get("leaks", {})
-        plan, running = steps(config.plan()), in_use(path)
-        return snapshot(reader, plan, counts, per_task, config.budget, running=running, leaks=leaking)
+        return snapshot(
+            reader,
+            steps(config.plan()),
+            counts,
+            per_task,
+            config.budget,
+            running=in_use(path),
+            leaks=leaking,
+            importing=unfinished_import(directory, reader),
+        )
     finally:
         reader.close()
 
 
-def _frozen_config(directory: RunDirectory, *, parts: bool = False, overrides: Sequence[str] = ()) -> Config:
+def _frozen_config(
+    directory: RunDirectory, *, parts: bool = False, overrides: Sequence[str] = (), given: bool = False
+) -> Config:
     """Return the configuration that a run was started with, but for settings of ``[answer]`` in `overrides`. Without
-    `parts`, leave out model, executor and trainer: readers of a run need none of them, and may not have them."""
+    `parts`, leave out model, executor and trainer: readers of a run need none of them, and may not have them. Paths are
+    absolute where something still is there, unless they are wanted as they were `given`."""
     raw = {name: section for name, section in directory.config().items() if parts or name not in PARTS}
+    raw = raw if given else placed(raw, standing(_places(directory)))
     for override in overrides:
         if not override.startswith("answer."):
             raise ConfigError(
@@ -254,6 +305,11 @@ def _frozen_config(directory: RunDirectory, *, parts: bool = False, overrides: S
             )
         apply_override(raw, override)
     return validated(raw, str(directory.path / "config.toml"))
+
+
+def _places(directory: RunDirectory) -> dict[str, str]:
+    """Return where the settings with relative paths of a run pointed, by name; none of a run of an earlier version."""
+    return directory.manifest().get("places", {})
 
 
 def _ids(directory: RunDirectory, config: Config) -> dict[str, list[str]]:
@@ -277,8 +333,6 @@ def manifest(model: Mapping[str, Any], tasks: Mapping[str, Sequence[Task]], leak
     return {
         **({"leaks": leaking} if leaking else {}),
         "model": dict(model),
-        "tasks": {
-            name: {"hash": task_set_hash(found), "ids": [task.id for task in found]} for name, found in tasks.items()
-        },
+        "tasks": {name: described(found) for name, found in tasks.items()},
         "versions": {"soar": __version__, "python": platform.python_version(), "platform": platform.platform()},
     }

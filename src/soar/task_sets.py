@@ -1,6 +1,6 @@
 """The tasks that a configuration names, and whether one run may hold them together. Knows no particular domain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from soar import shipped
 from soar.config import Config, TasksSettings
@@ -13,15 +13,18 @@ TOLERATED = 0.02
 """The largest share of a hidden stage's tasks that a stage with known answers may contain, and then leaves out."""
 
 
-def load_task_sets(config: Config, domain: Domain) -> dict[str, list[Task]]:
-    """Return the tasks of every stage by its name, with answers if the source has them; refuse leaks."""
+def load_task_sets(
+    config: Config, domain: Domain, say: Callable[[str], None] = lambda _: None
+) -> dict[str, list[Task]]:
+    """Return the tasks of every stage by its name, with answers if the source has them; refuse leaks. `say` receives
+    what was left out."""
     found = {}
     for stage in config.stages:
         where = config.tasks_of(stage.name)
         ids = read_ids(shipped.ids_file(where.ids_file)) if where.ids_file else None
         tasks = load(domain, source_of(where, domain), ids=ids, strict=where.strict)
         found[stage.name] = select(tasks, ids=ids, count=where.count, seed=config.seed)
-    found = one_form_of_each(config, without_leaks(config, domain, found))
+    found = one_form_of_each(config, without_leaks(config, domain, found, say))
     refuse_clashes(found)
     return found
 
@@ -66,18 +69,19 @@ def refuse_clashes(tasks: Mapping[str, Sequence[Task]]) -> None:
                 )
 
 
-def without_leaks(config: Config, domain: Domain, tasks: Mapping[str, list[Task]]) -> dict[str, list[Task]]:
+def without_leaks(
+    config: Config, domain: Domain, tasks: Mapping[str, list[Task]], say: Callable[[str], None] = lambda _: None
+) -> dict[str, list[Task]]:
     """Return the task sets such that no stage with known answers holds a task of a stage with hidden answers.
 
-    A few shared tasks are left out of the stage with known answers (ARC-AGI-1's sets share one). More than `TOLERATED`
-    of the hidden stage's tasks are a mistake and refused (most of ARC-AGI-1's evaluation is in ARC-AGI-2's training),
-    or kept with ``tasks.allow_leak``.
+    A few shared tasks are left out of the stage with known answers (ARC-AGI-1's sets share one), unless these are all
+    it has. More than `TOLERATED` of the hidden stage's tasks are a mistake and refused (most of ARC-AGI-1's evaluation
+    is in ARC-AGI-2's training), or kept with ``tasks.allow_leak``.
     """
     found = dict(tasks)
     for known, target, shared in _shared(config, domain, tasks):
         if len({b for _, b in shared}) <= TOLERATED * len(found[target]):
-            leaking = {a for a, _ in shared}
-            found[known] = [task for task in found[known] if task.id not in leaking]
+            found[known] = _without(found[known], {a for a, _ in shared}, known, target, say)
         elif not config.tasks.allow_leak:
             pairs = ", ".join(f"{a} = {b}" for a, b in shared[:3])
             raise DataError(
@@ -85,6 +89,25 @@ def without_leaks(config: Config, domain: Domain, tasks: Mapping[str, list[Task]
                 f" for example {pairs}: choose other task sets, or use --allow-leak, which every report will state"
             )
     return found
+
+
+def _without(
+    tasks: list[Task], leaking: Collection[str], known: str, target: str, say: Callable[[str], None]
+) -> list[Task]:
+    """Return the tasks of a stage without those that a stage with hidden answers has; `DataError` if none is left."""
+    kept = [task for task in tasks if task.id not in leaking]
+    if not kept:
+        raise DataError(
+            f"all {len(tasks)} tasks of stage {known!r} (answers known) are also in stage {target!r} (answers hidden)"
+            f" and would be left out: choose other tasks for stage {known!r}, or leave it out"
+        )
+    if left_out := len(tasks) - len(kept):
+        what = "has it too, with its answers" if left_out == 1 else "has them too, with their answers"
+        say(
+            f"left out {left_out} of the {len(tasks)} tasks of stage {known!r} (answers known): stage {target!r} {what}"
+            " hidden"
+        )
+    return kept
 
 
 def leaks(config: Config, domain: Domain, tasks: Mapping[str, Sequence[Task]]) -> Leaks:

@@ -4,7 +4,7 @@ import pytest
 
 from soar.domains.arc.domain import Arc
 from soar.domains.complete import complete, fingerprints
-from soar.domains.task_set import overlap, read_ids, select, task_set_hash
+from soar.domains.task_set import described, is_described, overlap, read_ids, select, task_set_hash
 from soar.errors import DataError
 from soar.types import Example, Task
 
@@ -106,3 +106,34 @@ def test_a_domain_that_loads_something_else_is_told_so():
         DataError, match=r"^words\.json: the domain's load returned a str, expected tasks \(soar\.Task\)"
     ):
         complete(Words(), "words").load("words.json")
+
+
+def test_a_domain_that_gives_one_id_to_two_tasks_is_refused_before_anything_is_paid_for():
+    class Twice:
+        def load(self, source):
+            pair = Example(source, 1)
+            return [Task(name, (pair,), (pair,)) for name in ("c", "b", "a", "c", "b")]
+
+        def parse(self, value):
+            return value
+
+    with pytest.raises(DataError, match=r"^words\.json: .* several tasks of the id 'b': expected each id once\. Name"):
+        complete(Twice(), "twice").load("words.json")
+
+
+def test_a_description_holds_for_the_same_tasks_with_more_answers_and_for_no_others():
+    def task(id_, *answers):
+        return Task(id_, (Example(1, 1),), tuple(Example(place, answer) for place, answer in enumerate(answers)))
+
+    then = described([task("a", 1), task("b", None, 2), task("c", None)])
+    same = [[task("a", 1), task("b", None, 2), task("c", None)], [task("c", 5), task("b", 4, 2), task("a", 1)]]
+    changed, gone = [task("a", 1), task("b", None, 3), task("c", None)], [task("a", None), *same[0][1:]]
+    other = [task("a", 1), task("b", None, 2), Task("c", (Example(1, 2),), task("c", None).test)]
+    assert all(is_described(tasks, then) for tasks in same)
+    assert not any(is_described(tasks, then) for tasks in (changed, gone, other, same[0][:2]))
+
+
+def test_a_description_by_an_earlier_version_is_one_hash():
+    hidden, known = (Task("a", (Example(1, 1),), (Example(2, answer),)) for answer in (None, 2))
+    assert is_described([known], {"hash": task_set_hash([hidden])})
+    assert not is_described([hidden], {"hash": task_set_hash([known])})

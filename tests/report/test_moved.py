@@ -6,11 +6,14 @@ import re
 import shutil
 
 import pytest
-from scripted_runs import search, write_config
+from scripted_runs import search, standing, write_config
 
 from soar.config import load_config
 from soar.errors import DataError
+from soar.frozen import freeze
 from soar.lm.embedded import SHIPPED
+from soar.report.metrics import report
+from soar.run import RunDirectory
 from soar.session import open_run, view_run
 
 
@@ -86,6 +89,31 @@ def test_answers_published_after_a_run_judge_it(tmp_path):
         assert [task.answered for task in view.tasks["target"]] == [True] * len(names)
 
 
+def test_one_more_answer_judges_a_run_and_does_not_keep_it_from_going_on(run):
+    """Of its two tasks with hidden answers, one was answered from the start."""
+    config, path = run
+    rewritten(config.parent / "hidden", "secret-task", lambda task: task["test"][0].update(output=[[1]]))
+    with view_run(path) as view:
+        assert [task.answered for task in view.tasks["target"]] == [True, True]
+    search(config, path, "stages.0.iterations=1")
+    rewritten(config.parent / "hidden", "quiz", lambda task: task["test"][0].update(output=[[1]]))
+    with pytest.raises(DataError, match=r"stage 'target' of .* are not those that it searched"), view_run(path):
+        pass
+    with pytest.raises(DataError, match=r"different tasks or model: tasks\.target\.hash was"):
+        search(config, path, "stages.0.iterations=1")
+
+
+def test_tasks_described_by_an_earlier_version_are_read_and_go_on(run):
+    config, path = run
+    manifest = RunDirectory(path).manifest()
+    for entry in manifest["tasks"].values():
+        del entry["questions"], entry["answers"]
+    freeze(RunDirectory(path), RunDirectory(path).config(), manifest)
+    search(config, path, "stages.0.iterations=1")
+    with view_run(path) as view:
+        assert {name: len(tasks) for name, tasks in view.tasks.items()} == {"train": 3, "target": 2}
+
+
 def test_a_list_of_ids_may_move(tmp_path):
     config = write_config(tmp_path)
     (tmp_path / "ids.txt").write_text("flip\nsums\n")
@@ -97,6 +125,23 @@ def test_a_list_of_ids_may_move(tmp_path):
     with view_run(tmp_path / "run") as view:
         assert [task.id for task in view.tasks["train"]] == ["flip", "sums"]
     assert "list.txt" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_prices_that_are_given_when_a_run_resumes_are_those_of_its_reports(run):
+    config, path = run
+    for prompt, completion in ((3.0, 15.0), (0.3, 0.0)):
+        key = "budget.price_per_million"
+        prices = (f"{key}_prompt_tokens={prompt}", f"{key}_completion_tokens={completion}")
+        search(config, path, "stages.0.iterations=1", *prices)
+        with view_run(path) as view:
+            records = report(view)["iterations"]
+        for record in records:
+            tokens = record["tokens"]
+            assert record["cost"] == (tokens["prompt"] * prompt + tokens["completion"] * completion) / 1e6
+        assert standing(path).cost == records[-1]["cost"] > 0
+    before = (path / "config.toml").read_text()
+    search(config, path, "stages.0.iterations=1", *prices, "budget.max_tokens=10000000")
+    assert (path / "config.toml").read_text() == before, "limits count only while the run goes on"
 
 
 def opened(config, path, model):

@@ -1,14 +1,19 @@
 """A run that was searched, read as if its programs voted otherwise."""
 
 import json
+import shutil
+import sys
+from contextlib import ExitStack
 
 import pytest
+from scripted_runs import search
 
 import soar
 from soar.cli import main
 from soar.ensemble import Ballot
 from soar.report.html.page import page
 from soar.report.metrics import report
+from soar.report.pool import voices_of, voting_differently
 from soar.session import view_run
 from soar.types import canonical_json
 
@@ -19,6 +24,70 @@ def worst(programs):
     """A voter: the programs that are right on the fewest training pairs, one by one."""
     ranked = sorted(programs, key=lambda each: (each.accuracy, each.key))
     return [Ballot(each.test, 1 - each.accuracy, 1, each.key) for each in ranked]
+
+
+def by_accuracy(sign):
+    """A voter that is written once and is two: both have the same name."""
+
+    def vote(programs):
+        ranked = sorted(programs, key=lambda each: (sign * each.accuracy, each.key))
+        return [Ballot(each.test, 1.0, 1, each.key) for each in ranked]
+
+    return vote
+
+
+lowest, highest = by_accuracy(1), by_accuracy(-1)
+
+
+class Rejects:
+    """A filter that is an object: one that rejects programs by their accuracy."""
+
+    def __init__(self, accuracy):
+        self.accuracy = accuracy
+
+    def __call__(self, task, program):
+        return program.accuracy == self.accuracy
+
+
+rejects = Rejects(2.0)
+
+
+@pytest.fixture
+def by_own_vote(scripted, tmp_path):
+    """A run that votes by a user's own function."""
+    vote = ("answer.voter=test_other_vote:lowest", 'answer.filters=["test_other_vote:rejects"]')
+    search(scripted, tmp_path / "run", "stages.0.iterations=1", *vote)
+    return tmp_path / "run"
+
+
+def test_a_vote_that_has_the_name_of_the_runs_own_is_another(by_own_vote):
+    with view_run(by_own_vote, ["answer.voter=test_other_vote:highest"]) as other, view_run(by_own_vote) as own:
+        told = report(other)
+        assert told != report(own)
+        shutil.rmtree(by_own_vote / "results", ignore_errors=True)
+        assert report(other) == told
+
+
+def test_runs_that_vote_by_functions_of_one_name_vote_differently(finished, short):
+    with ExitStack() as stack:
+        lowest, highest, lowest_too = (
+            stack.enter_context(view_run(path, [f"answer.voter=test_other_vote:{name}"]))
+            for path, name in ((finished, "lowest"), (short, "highest"), (short, "lowest"))
+        )
+        assert [voice.view for voice in voting_differently(voices_of([lowest, highest], "train"))] == [highest]
+        assert voting_differently(voices_of([lowest, lowest_too], "train")) == []
+
+
+def test_a_vote_or_a_filter_that_was_edited_counts_as_it_is_now(by_own_vote, monkeypatch):
+    with view_run(by_own_vote) as view:
+        before = report(view)["iterations"]
+    monkeypatch.setattr(sys.modules[__name__], "rejects", Rejects(1.0))
+    with view_run(by_own_vote) as view:
+        assert report(view)["iterations"][0]["filtered"] != before[0]["filtered"]
+    monkeypatch.undo()
+    monkeypatch.setattr(sys.modules[__name__], "lowest", by_accuracy(-1))
+    with view_run(by_own_vote) as view:
+        assert report(view)["iterations"][0]["solved"] > before[0]["solved"]
 
 
 def test_a_report_counts_what_another_vote_answers(finished):

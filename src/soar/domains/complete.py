@@ -7,6 +7,7 @@ and the outputs of loaded tasks have the canonical form that `parse` gives to th
 import html
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, cast
 
 from rich.text import Text
@@ -63,7 +64,13 @@ class _Complete:
         tasks = [self._checked(task) for task in found]
         if not tasks:
             raise DataError(f"no tasks at {source!r}")
-        return sorted(tasks, key=lambda task: task.id)
+        tasks = sorted(tasks, key=lambda task: task.id)
+        if repeated := [one.id for one, other in pairwise(tasks) if one.id == other.id]:
+            raise DataError(
+                f"{source}: the domain's load returned several tasks of the id {repeated[0]!r}: expected each id once."
+                " Name them apart, or leave out the repeats"
+            )
+        return tasks
 
     def parse(self, value: object) -> Value:
         """Return the author's canonical form, with tuples for lists; `ValueError` if there is none. Its message

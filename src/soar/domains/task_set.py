@@ -1,12 +1,13 @@
-"""A set of tasks of any domain: loading it from a source, its hash, a part of it, its overlap with another set.
+"""A set of tasks of any domain: loading it from a source, what identifies it, a part of it, its overlap with another.
 
 Knows only that tasks have ids and pairs.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from soar.errors import DataError
 from soar.protocols import Domain
@@ -17,6 +18,32 @@ from soar.types import Example, Task, content_hash
 def task_set_hash(tasks: Sequence[Task]) -> str:
     """Return 32 hex digits that identify the ids and all pairs, test outputs included, in any order of the tasks."""
     return content_hash(*([task.id, _pairs(task.train), _pairs(task.test)] for task in sorted(tasks, key=_id)))
+
+
+def described(tasks: Sequence[Task]) -> dict[str, Any]:
+    """Return what identifies a task set later, as JSON values: its hash and ids, its hash without answers, a hash of
+    each answer, None for one that is not known."""
+    answers = {task.id: [_answer_hash(task, example) for example in task.test] for task in tasks}
+    return {
+        "hash": task_set_hash(tasks),
+        "ids": [task.id for task in tasks],
+        "questions": task_set_hash([task.without_answers() for task in tasks]),
+        "answers": {id_: hashes for id_, hashes in answers.items() if any(hashes)},
+    }
+
+
+def is_described(tasks: Sequence[Task], then: Mapping[str, Any]) -> bool:
+    """Return whether tasks are those that were `described` then, but for answers that were published since.
+
+    Descriptions by earlier versions hold one hash: where some answers were known, no further ones may be."""
+    now = described(tasks)
+    if "questions" not in then:
+        return then["hash"] in (now["hash"], now["questions"])
+    return then["questions"] == now["questions"] and all(
+        before in (None, after)
+        for id_, known in then["answers"].items()
+        for before, after in zip(known, now["answers"].get(id_, [None] * len(known)), strict=True)
+    )
 
 
 def load(domain: Domain, source: str, *, ids: Sequence[str] | None = None, strict: bool = False) -> list[Task]:
@@ -76,6 +103,10 @@ def overlap(
         for mark in fingerprints(task):
             owners[mark].add(task.id)
     return sorted({(task.id, owner) for task in left for mark in fingerprints(task) for owner in owners.get(mark, ())})
+
+
+def _answer_hash(task: Task, example: Example) -> str | None:
+    return None if example.output is None else content_hash(task.id, example.output)
 
 
 def _id(task: Task) -> str:

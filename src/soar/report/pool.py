@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from soar.ensemble import Answering, Ballot, filtered
 from soar.errors import ConfigError
 from soar.report.meant import begun, stage_of
-from soar.report.task_results import voting_rule
+from soar.report.task_results import name_of
 from soar.report.view import RunView
 from soar.run import Step
 from soar.types import Program, Task
@@ -85,5 +85,13 @@ def _first_with_an_answer(voice: Voice, task: Task, answering: Answering) -> lis
 
 def voting_differently(voices: Sequence[Voice]) -> list[Voice]:
     """Return the runs whose own vote or filters differ from the first run's."""
-    rules = [voting_rule(voice.view.answering) for voice in voices]
-    return [voice for voice, rule in zip(voices, rules, strict=True) if rule != rules[0]]
+    first = voices[0].view.answering
+    return [voice for voice in voices if not _vote_alike(voice.view.answering, first)]
+
+
+def _vote_alike(one: Answering, other: Answering) -> bool:
+    """Return whether two runs vote by the same function, which for a user's own is below what checks its results, and
+    have the same filters by name."""
+    voters = [getattr(each.voter, "__wrapped__", each.voter) for each in (one, other)]
+    filters = [[(name, name_of(each)) for name, each in answering.filters.items()] for answering in (one, other)]
+    return voters[0] is voters[1] and filters[0] == filters[1]

@@ -19,7 +19,8 @@ from soar.types import Leaks
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The newest search of a run. `budget` is the most completions it may take; early stopping takes fewer. `running`
-    says whether a process is working on it, None if that was not checked."""
+    says whether a process is working on it, None if that was not checked; `importing` is the command that finishes an
+    import, None if there is none to finish."""
 
     stage: str
     iteration: int
@@ -36,6 +37,7 @@ class Snapshot:
     cost: float | None = None
     running: bool | None = None
     leaks: Leaks = field(default_factory=dict)
+    importing: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the fields as JSON values."""
@@ -51,6 +53,7 @@ def snapshot(
     *,
     running: bool | None = None,
     leaks: Leaks = MappingProxyType({}),
+    importing: str | None = None,
 ) -> Snapshot | None:
     """Read where the run stands; None before its first search. `tasks`: how many per stage; `per_task`: completions.
 
@@ -80,6 +83,7 @@ def snapshot(
         cost=budget.cost(spent),
         running=running,
         leaks=leaks,
+        importing=importing,
     )
 
 
@@ -100,7 +104,9 @@ def line(now: Snapshot) -> str:
         at = f"{place} (search {now.searches_done + 1} of {now.searches})"
         said = "; ".join([at, f"{now.completions}/{now.budget} completions", *reached, mix or _nothing_yet(now)])
         if now.running is False:
-            said += "; no process is working on it: run the same `soar run` command again to resume"
+            said += (
+                f"; no process is working on it: run the same `{now.importing or 'soar run'}` command again to resume"
+            )
     useless = useless_line(now.status)
     return "\n".join([said, *([useless] if useless else []), *leak_lines(now.leaks)])
 

@@ -2,10 +2,12 @@
 programs again takes minutes if there are millions.
 
 Knows scores, and one file per search. Kept results are ignored, as if missing, if they are not what would be computed
-now: for other tasks, by another vote, of other completions, or changed by hand.
+now: for other tasks, by another vote, of other completions, or changed by hand. Results by a user's own vote or filter
+are not kept: its name does not say what it does today.
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -73,13 +75,17 @@ def judge(
 def keep(
     directory: RunDirectory, step: Step, answering: Answering, tasks: Sequence[Task], results: Sequence[TaskResult]
 ) -> None:
-    """Write the results of a search that ends, all or nothing."""
+    """Write the results of a search that ends, all or nothing; none by a vote or a filter of the user's own."""
+    if not _is_shipped(answering):
+        return
     rows = [asdict(result) for result in results]
     directory.write_results(step.number, {"hash": _fingerprint(answering, tasks, rows), "tasks": rows})
 
 
 def kept(view: RunView, step: Step) -> list[TaskResult] | None:
     """Return the kept results of a finished search, None if they must be computed."""
+    if not _is_shipped(view.answering):
+        return None
     tasks, path = view.tasks[step.stage.name], RunDirectory(view.path).results(step.number)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -94,15 +100,21 @@ def kept(view: RunView, step: Step) -> list[TaskResult] | None:
 
 def _fingerprint(answering: Answering, tasks: Sequence[Task], rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the hash that kept results must match: of the results and all they follow from, except the programs."""
-    return content_hash(VERSION, voting_rule(answering), task_set_hash(tasks), rows)
+    rule = [name_of(answering.voter), *([name, name_of(function)] for name, function in answering.filters.items())]
+    return content_hash(VERSION, rule, task_set_hash(tasks), rows)
 
 
-def voting_rule(answering: Answering) -> list[object]:
-    """Return the names of a vote and its filters: runs with the same names answer by the same functions."""
-    return [_name(answering.voter), *([name, _name(function)] for name, function in answering.filters.items())]
+def _is_shipped(answering: Answering) -> bool:
+    """Return whether a vote and all its filters are functions of this package, which their names identify."""
+    for function in (answering.voter, *answering.filters.values()):
+        module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+        if module.partition(".")[0] != "soar" or getattr(sys.modules.get(module), name, None) is not function:
+            return False
+    return True
 
 
-def _name(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any]) -> str:
+    """Return the name under which a function was written, which others may have, too."""
     return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
 
 

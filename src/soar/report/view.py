@@ -14,10 +14,10 @@ from soar.types import Leaks, Task
 
 @dataclass(frozen=True)
 class RunView:
-    """A run, finished or active: its searches, its tasks by stage (with answers) and their sources, how programs
-    answer, and its archive. `samples` and `refinements` are completions per task and search; `leaks` says which tasks
-    it was allowed to learn from although it is judged on them, `overrides` which settings of its vote are others than
-    it was started with."""
+    """A run, finished or active: its searches, its tasks by stage (with answers) and their sources as they were named,
+    how programs answer, and its archive. `places` are the sources as they are found from any folder. `samples` and
+    `refinements` are completions per task and search; `leaks` says which tasks it was allowed to learn from although it
+    is judged on them, `overrides` which settings of its vote are others than it was started with."""
 
     path: Path
     plan: tuple[Step, ...]
@@ -31,6 +31,7 @@ class RunView:
     reader: ArchiveReader
     leaks: Leaks = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

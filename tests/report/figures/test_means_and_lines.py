@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from scripted_runs import search
 
 from soar import session
 from soar.errors import ConfigError
@@ -57,6 +58,13 @@ def test_runs_that_differ_in_the_seed_only_are_one_line(views):
     assert other_tasks(views, drawn(views)) == []
     fewer = replace(views[1], tasks={**views[1].tasks, "train": views[1].tasks["train"][:1]})
     assert other_tasks([views[0], fewer], drawn(views[:2])) == ["finished"]
+
+
+def test_a_run_that_was_resumed_with_prices_stays_in_its_line(scripted, views, tmp_path):
+    priced = shutil.copytree(views[1].path, tmp_path / "priced")
+    search(scripted, priced, "seed=2", "budget.price_per_million_prompt_tokens=2.0")
+    with session.view_run(priced) as view:
+        assert [run.line for run in drawn([views[0], view])] == ["finished", "finished"]
 
 
 def test_a_copy_of_a_run_is_no_second_seed(views, tmp_path):

@@ -1,9 +1,9 @@
-"""Groups runs into the lines of a figure: runs of one line have configurations that differ only in the seed. Knows what
-a run was started with; reads no program.
+"""Groups runs into the lines of a figure: runs of one line have configurations that differ only in seed and prices.
+Knows what a run was started with; reads no program.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soar.errors import ConfigError
@@ -25,7 +25,7 @@ def drawn(views: Sequence[RunView]) -> list[Drawn]:
     for view, name in zip(views, names, strict=True):
         settings = RunDirectory(view.path).config()
         seed = settings.pop("seed", 0)
-        line = first.setdefault(canonical_json(settings), name)
+        line = first.setdefault(canonical_json(_without_prices(settings)), name)
         if seed in seeds[line]:
             raise ConfigError(
                 f"the runs {seeds[line][seed]} and {name} have the same configuration and seed {seed}: they do not"
@@ -34,6 +34,12 @@ def drawn(views: Sequence[RunView]) -> list[Drawn]:
         seeds[line][seed] = name
         found.append(Drawn(name, seed, line))
     return found
+
+
+def _without_prices(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without prices, which may change while a run goes on, and of which no figure tells."""
+    budget = {name: value for name, value in settings.get("budget", {}).items() if not name.startswith("price_")}
+    return {**settings, "budget": budget}
 
 
 def settings_of(views: Sequence[RunView], runs: Sequence[Drawn]) -> dict[str, dict[str, Any]]:
