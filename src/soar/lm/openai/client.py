@@ -241,6 +241,8 @@ class OpenAICompatible:
             answer = await self._send(sent, fields)
             if isinstance(answer, Reply):
                 break
+            if answer.ending is not None:
+                return [Completion("", answer.ending, seconds=(time.monotonic() - started) / count)] * count
             if answer.too_long:
                 if not self._learnt.make_room(answer, prompt, sampling):
                     self._too_long.add(prompt_key(prompt, sampling.max_new_tokens))
@@ -301,7 +303,7 @@ class OpenAICompatible:
         """Return the refusal if it is about the request or its length; otherwise raise what it means."""
         refusal = read_refusal(problem.status_code, self._without_key(problem.response.text), fields)
         refusal = replace(refusal, message=self._without_key(refusal.message))
-        if refusal.too_long or (refusal.refuses and refusal.status not in OVERLOADED):
+        if refusal.ending or refusal.too_long or (refusal.refuses and refusal.status not in OVERLOADED):
             return refusal
         if refusal.transient:
             wait = retry_after(problem.response.headers)

@@ -134,6 +134,7 @@ class Learnt:
 
     def note_answers(self, texts: Sequence[str]) -> None:
         """Note, until it is known, whether completions of one prompt differ: if not, a search is pointless."""
+        texts = [text for text in texts if text]  # cut off or blocked before anything was written
         if self._differ is not None or len(texts) < 2:
             return
         if len(set(texts)) > 1:

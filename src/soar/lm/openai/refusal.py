@@ -37,6 +37,8 @@ _ROLES = re.compile(
     r"|only user,? (and )?(assistant|model)|role\W+system\b|system\W+role|invalid role|(unknown|unexpected) role",
     re.IGNORECASE,
 )
+_CUT_OFF = re.compile(r"could not finish the message|output limit was reached", re.IGNORECASE)
+_BLOCKED = re.compile(r"content_filter|content management policy|prompt was flagged", re.IGNORECASE)
 _NEW_TOKENS = re.compile(r"max[_ ](new|completion|output)?[_ ]?tokens|(completion|output|new) tokens", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<![\[(\d])(\d{1,3}),(\d{3})\b")
 _CONTEXT = re.compile(r"(?:context[ _]?(?:length|size|window)|max_model_len|n_ctx)\D{0,40}?(\d+)", re.IGNORECASE)
@@ -63,6 +65,15 @@ class Refusal:
     def too_long(self) -> bool:
         """Whether the prompt and the tokens asked for exceed the model's context."""
         return self.status == 413 or (self.status != 429 and bool(_TOO_LONG.search(f"{self.code} {self.message}")))
+
+    @property
+    def ending(self) -> str | None:
+        """How it says that a completion ended, as a finish reason; None if it is about something else. A model that
+        reasons may be cut off before it writes anything, and a filter may block a prompt: OpenAI says so by status 400,
+        and neither is a fault of the request's fields."""
+        if _CUT_OFF.search(self.message):
+            return "length"
+        return "content_filter" if _BLOCKED.search(f"{self.code} {self.message}") else None
 
     @property
     def refuses(self) -> bool:
