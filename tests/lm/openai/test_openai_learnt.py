@@ -1,5 +1,7 @@
 """What a server does not take is found out, said once and minded from then on."""
 
+import re
+
 import pytest
 from asking import ask, by_seed
 from loopback import as_json, choices, error, serving
@@ -8,6 +10,7 @@ from soar.errors import PromptTooLong
 from soar.lm.openai.learnt import Learnt
 from soar.lm.openai.refusal import read_refusal
 from soar.lm.openai.request import without_system
+from soar.search.settings import SamplingSettings
 from soar.types import Message
 
 
@@ -112,9 +115,12 @@ def test_a_limit_of_new_tokens_is_read_as_it_is_written(words, limit):
     assert read_refusal(400, as_json({"error": {"message": words}}).body.decode(), ()).most_tokens(4096) == limit
 
 
-def test_a_limit_that_is_not_said_is_an_error_that_names_the_setting():
+def test_a_limit_that_is_not_said_is_an_error_that_names_the_settings():
     with serving(lambda *_: error(400, "too many max_tokens")) as server:
-        assert "sampling.max_new_tokens" in str(ask(server.url).error)
+        found = str(ask(server.url).error)
+    named = set(re.findall(r"sampling\.(\w+)", found))
+    assert named == {"sample_tokens", "refine_tokens"}
+    assert named <= SamplingSettings.model_fields.keys()
 
 
 @pytest.mark.parametrize(

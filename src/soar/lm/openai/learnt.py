@@ -90,7 +90,9 @@ class Learnt:
         ):
             return False
         if not self._rooms:
-            words = "%s: the context is too short for some prompts with sampling.max_new_tokens = %d: asking for fewer"
+            words = (
+                "%s: the context is too short for some prompts and %d new tokens (sampling.*_tokens): asking for fewer"
+            )
             logger.warning(words, self._name, sampling.max_new_tokens)
         self._rooms[name] = room
         return True
@@ -112,7 +114,7 @@ class Learnt:
         asked = fields.get("max_tokens") or fields.get("max_completion_tokens") or 0
         if (most := refusal.most_tokens(asked)) is not None:
             if self._most_tokens is None or most < self._most_tokens:
-                words = "%s: asking for at most %d new tokens from now on (sampling.max_new_tokens): %s"
+                words = "%s: asking for at most %d new tokens from now on (sampling.*_tokens): %s"
                 logger.warning(words, self._name, most, refusal.message[:200])
                 self._most_tokens = most
                 self._keep()
