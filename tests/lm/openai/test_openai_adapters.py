@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_an_adapter_is_lent_asked_for_by_name_and_taken_back(theta0, tmp_path):
 
 
 def test_what_a_killed_session_lent_is_taken_back_and_the_same_is_used_again(theta0, tmp_path, monkeypatch):
-    async def nothing(lent):
+    async def nothing(lent, name, asked_for):
         return None
 
     first, second = published(tmp_path / "1", "one"), published(tmp_path / "2", "two")
@@ -110,7 +111,7 @@ def test_what_a_killed_session_lent_is_taken_back_and_the_same_is_used_again(the
     with serving(behave) as behave.server:
         behave.loaded["somebody's"] = "x"
         with monkeypatch.context() as killed:
-            killed.setattr(LoadedAdapters, "unload_all", nothing)
+            killed.setattr(LoadedAdapters, "leave", nothing)
             asyncio.run(ask(backend(behave.server.url, theta0, kept).open(first)))
             (lent,) = set(behave.loaded) - {"somebody's"}
             assert asyncio.run(ask(backend(behave.server.url, theta0, kept).open(first))) == [f"{lent} 5"]
@@ -121,6 +122,58 @@ def test_what_a_killed_session_lent_is_taken_back_and_the_same_is_used_again(the
         asyncio.run(ask(backend(behave.server.url, theta0, kept).open(published(tmp_path / "2", "other"))))
     assert set(behave.loaded) == {"somebody's"}
     assert len({name for path, name in behave.log if path == "/load_lora_adapter" and name}) == 3
+
+
+def test_what_one_of_two_models_uses_is_not_taken_back_for_the_other(theta0, tmp_path, monkeypatch):
+    async def nothing(lent, name, asked_for):
+        return None
+
+    async def both(found, *orders):
+        models = [found.open(each) for each in weights]
+        try:
+            prompt = (Message("user", "x"),)
+            for which in orders:
+                assert [each async for each in models[which].generate(prompt, (5,), Sampling(1.0, 0.05, 8))]
+        finally:
+            for each in models:
+                await each.close()
+
+    weights, behave, kept = (
+        [published(tmp_path / "1", "one"), published(tmp_path / "2", "two")],
+        AdapterServer(),
+        tmp_path,
+    )
+    with serving(behave) as behave.server:
+        with monkeypatch.context() as killed:
+            killed.setattr(LoadedAdapters, "leave", nothing)
+            asyncio.run(both(backend(behave.server.url, theta0, kept), 0, 1))
+        (record,) = json.loads((kept / "adapters.json").read_text()).values()
+        assert sorted(record) == sorted(behave.loaded)
+        assert len(record) == 2
+        asyncio.run(both(backend(behave.server.url, theta0, kept), 1, 0, 1))
+        assert not behave.loaded
+        found = backend(behave.server.url, theta0, kept)
+        asyncio.run(both(found, 0))
+        asyncio.run(both(found, 1, 0))
+    assert not behave.loaded
+    assert list(json.loads((kept / "adapters.json").read_text()).values()) == [[]]
+
+
+def test_an_adapter_stays_on_record_while_its_server_cannot_be_reached(theta0, tmp_path, caplog):
+    async def go_away(lm, server):
+        try:
+            assert [each async for each in lm.generate((Message("user", "x"),), (5,), Sampling(1.0, 0.05, 8))]
+            server.close()
+        finally:
+            await lm.close()
+
+    weights, behave, kept = published(tmp_path / "1", "one"), AdapterServer(), tmp_path
+    with ExitStack() as server:
+        behave.server = server.enter_context(serving(behave))
+        asyncio.run(go_away(backend(behave.server.url, theta0, kept).open(weights), server))
+    (record,) = json.loads((kept / "adapters.json").read_text()).values()
+    assert record == list(behave.loaded)
+    assert "to unload the adapter" in caplog.text
 
 
 @pytest.mark.parametrize("status", [404, 405])

@@ -12,7 +12,7 @@ from soar.lm.openai.request import check_address
 from soar.settings import FREE, LOCATION, Positive, Section
 
 if TYPE_CHECKING:
-    from soar.lm.openai.adapters import WithAdapter
+    from soar.lm.openai.adapters import LoadedAdapters, WithAdapter
 
 
 class Backend:
@@ -65,7 +65,7 @@ class Backend:
 
     def open(self, weights: Path | None) -> "OpenAICompatible | WithAdapter":
         """Connect to the server, which loads the adapter of `weights`. `StoreError` if they have none."""
-        from soar.lm.openai.adapters import LoadedAdapters, WithAdapter, name_of
+        from soar.lm.openai.adapters import WithAdapter, name_of
 
         settings = self._settings
         learnt = Learnt(f"{settings.model} at {settings.base_url}", kept=self._kept)
@@ -74,4 +74,10 @@ class Backend:
         client = OpenAICompatible(name, settings.base_url, settings.api_key_env, limits=limits, learnt=learnt)
         if weights is None:
             return client
-        return WithAdapter(client, weights, LoadedAdapters(settings.base_url, settings.api_key_env, self._kept))
+        return WithAdapter(client, weights, self._adapters)
+
+    @cached_property
+    def _adapters(self) -> "LoadedAdapters":
+        from soar.lm.openai.adapters import LoadedAdapters
+
+        return LoadedAdapters(self._settings.base_url, self._settings.api_key_env, self._kept)
