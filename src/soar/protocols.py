@@ -205,8 +205,8 @@ class Backend(Protocol):
     ``[lm]`` then takes. Optional members: `reads` (default: both forms), `distinct` (draws without replacement;
     default: no), `domain` (the only one whose tasks it can read; default: any), `folder` (θ0's weights; default None:
     it cannot be finetuned), `rendering` (the default of ``prompt.rendering``, otherwise "chat"), `identity` (default:
-    the settings) and `keep_in`, which is called with a folder in the run directory, before anything is opened and
-    before the run starts, and may refuse it.
+    the settings); `check_learning`, which is called if a run is to learn and may refuse it; and `keep_in`, which is
+    called with a folder in the run directory, before anything is opened and before the run starts, and may refuse it.
     """
 
     def open(self, weights: Path | None) -> LanguageModel:

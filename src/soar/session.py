@@ -31,6 +31,7 @@ from soar.method import (
     open_domain,
     open_executors,
     open_method,
+    refuse_doomed,
     resolved,
 )
 from soar.protocols import Backend, Domain, Executors
@@ -120,6 +121,7 @@ def open_parts(config: Config, tasks: Mapping[str, Sequence[Task]] | None = None
     user's cache. `tasks` by stage replace those that the configuration names."""
     domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
     method = open_method(config, domain, backend)
+    refuse_doomed(config, backend)
     return Parts(domain, backend, executors, method, load_task_sets(config, domain) if tasks is None else tasks)
 
 

@@ -76,6 +76,7 @@ def published(folder: Path, content: str, **files: object) -> Path:
 def backend(url, theta0, kept=None):
     found = Backend(Backend.Settings(model="base-model", base_url=url, weights=str(theta0)))
     if kept:
+        found.check_learning()
         found.keep_in(kept)
     return found
 
@@ -223,6 +224,13 @@ def test_an_adapter_that_the_server_applies_wrongly_is_refused(found, reason, th
 STAGES = [{"name": "train", "iterations": 2}, {"name": "target", "iterations": 2, "base": "train"}]
 
 
+def test_what_no_step_learns_needs_no_adapter(theta0):
+    url = "http://127.0.0.1:1/v1"
+    raw = {"lm": {"backend": "openai", "model": "m", "base_url": url, "weights": str(theta0)}}
+    config = validated({**raw, "finetune": {"trainer": "trl", "method": "full"}})
+    assert open_method(config, open_domain("arc"), open_backend(config)).steps
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -251,8 +259,8 @@ class AdapterTrainer(Scripted):
         published(out, rows.read_text())
 
 
-def begun(tmp_path, theta0, url) -> Path:
-    """Run two searches with learning between them, against a server; return the run directory."""
+def configured(tmp_path, theta0, url, iterations=2):
+    """Return the configuration of searches of one task, with learning between them, against a server."""
     grids = [[[number, 1], [2, 3]] for number in range(4)]
     pairs = [{"input": grid, "output": grid[::-1]} for grid in grids]
     (tmp_path / "tasks").mkdir(exist_ok=True)
@@ -262,9 +270,13 @@ def begun(tmp_path, theta0, url) -> Path:
         "lm": {"backend": "openai", "model": "base-model", "base_url": url, "weights": str(theta0)},
         "search": {"samples": 4, "refinements": 0, "samples_per_request": 1},
         "finetune": {"trainer": "test_openai_adapters:AdapterTrainer"},
-        "stages": [{"name": "train", "iterations": 2}],
+        "stages": [{"name": "train", "iterations": iterations}],
     }
-    asyncio.run(session.run(validated(raw), tmp_path / "run", Console(quiet=True)))
+    return validated(raw)
+
+
+def begun(tmp_path, theta0, url, iterations=2) -> Path:
+    asyncio.run(session.run(configured(tmp_path, theta0, url, iterations), tmp_path / "run", Console(quiet=True)))
     return tmp_path / "run"
 
 
@@ -291,6 +303,21 @@ def test_a_run_learns_and_searches_with_what_a_server_was_lent(theta0, tmp_path)
 
 
 def test_a_refused_server_leaves_no_run_behind(theta0, tmp_path):
-    with serving(lambda *_: error(404, "Not Found")) as server, pytest.raises(ConfigError, match="iterations = 1"):
-        begun(tmp_path, theta0, server.url)
+    with serving(lambda *_: error(404, "Not Found")) as server:
+        with pytest.raises(ConfigError, match="iterations = 1"):
+            begun(tmp_path, theta0, server.url)
+        with pytest.raises(ConfigError, match="iterations = 1"):
+            asyncio.run(session.try_parts(configured(tmp_path, theta0, server.url), None))
     assert not (tmp_path / "run" / "config.toml").exists()
+
+
+def test_a_server_that_loads_no_adapters_will_do_for_a_run_that_learns_nothing(theta0, tmp_path):
+    def behave(body, number):
+        return (
+            choices("```python\ndef transform(grid):\n    return grid\n```") if "messages" in body else error(404, "no")
+        )
+
+    with serving(behave) as server:
+        run = begun(tmp_path, theta0, server.url, iterations=1)
+    assert set(server.paths) == {"/v1/chat/completions"}
+    assert (run / "answers" / "0.json").is_file()

@@ -56,12 +56,14 @@ class Backend:
         return {"model": name} if weights is None else {"model": name, "weights_sha256": fingerprint(weights)}
 
     def keep_in(self, folder: Path) -> None:
-        """Keep findings about the server in a folder; refuse a server that could not serve the finetuned model."""
+        """Keep findings about the server in a folder."""
+        self._kept = folder
+
+    def check_learning(self) -> None:
+        """Refuse a server that could not serve the finetuned model."""
         from soar.lm.openai.adapters import refuse_without_adapters
 
-        self._kept = folder
-        if self._settings.weights is not None:
-            refuse_without_adapters(self._settings.base_url, self._settings.api_key_env)
+        refuse_without_adapters(self._settings.base_url, self._settings.api_key_env)
 
     def open(self, weights: Path | None) -> "OpenAICompatible | WithAdapter":
         """Connect to the server, which loads the adapter of `weights`. `StoreError` if they have none."""
