@@ -8,7 +8,7 @@ from pydantic import Field
 
 from soar.lm.served.engines import engine_of
 from soar.lm.served.install import interpreter
-from soar.settings import FREE, LOCATION, Positive, Section
+from soar.settings import FREE, LOCATION, Positive, Section, require
 
 if TYPE_CHECKING:
     from soar.lm.served.engine import Served
@@ -42,6 +42,8 @@ class Backend:
     reads = ("chat", "text")
 
     def __init__(self, settings: Settings) -> None:
+        if settings.context is not None:  # a prompt's tokens are counted here, with the model's tokenizer
+            require("lm.context (how many tokens a prompt has)", "train", "transformers", "tokenizers", "jinja2")
         self._engine = engine_of(settings.engine)
         self._python = interpreter(self._engine.name, self._engine.modules, settings.engine_python)
         self._settings = settings
