@@ -154,8 +154,9 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
 
 
 def refuse_doomed(config: Config, backend: Backend) -> None:
-    """Raise `ConfigError` for what would show only when a run is under way: a server that could not serve what is
-    learnt."""
+    """Raise `ConfigError` for what would show only when a run is under way, if at all: a limit that cannot hold, a
+    server that could not serve what is learnt."""
+    config.budget.refuse_without_prices()
     check = getattr(backend, "check_learning", None)
     if check is not None and any(step.learns for step in steps(config.plan())):
         check()

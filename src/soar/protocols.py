@@ -170,7 +170,11 @@ class Rendering(Protocol):
 
 
 class LanguageModel(Protocol):
-    """Holds a model or a connection open. Safe to call from many tasks of one event loop at once."""
+    """Holds a model or a connection open. Safe to call from many tasks of one event loop at once.
+
+    Optional: ``prompts(completions)`` returns how many times a call for so many completions reads its prompt at most,
+    and is paid for that (default: once).
+    """
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
         """Return whether the prompt and `max_new_tokens` more fit the context (True if that cannot be known)."""

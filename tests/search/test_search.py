@@ -10,9 +10,9 @@ from soar.archive.reader import ArchiveReader
 from soar.budget import BudgetSettings, Meter, Tokens
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.errors import EndpointError, SandboxError
+from soar.errors import BudgetReached, EndpointError, SandboxError
 from soar.lm.embedded.engine import Embedded
-from soar.lm.scripted import Scripted
+from soar.lm.scripted import Scripted, prompt_text
 from soar.prompts.chat import Chat
 from soar.search.settings import SamplingSettings
 from soar.seeds import rng
@@ -257,6 +257,42 @@ def test_a_task_that_spent_its_own_limit_goes_on_with_a_higher_one(searched, tas
     assert (calls(reader), reader.searched("train", 0)) == ([], set())
     reader = searched(variants(NOTHING), task, meter=limited(10**6))
     assert (len(calls(reader)), reader.searched("train", 0)) == (28, {task.id})
+
+
+def test_a_model_that_counts_no_tokens_ends_a_search_with_a_limit_of_them_and_what_it_wrote_is_stored(searched, task):
+    class Uncounted(Scripted):
+        async def generate(self, prompt, seeds, sampling):
+            async for index, completion in super().generate(prompt, seeds, sampling):
+                yield index, Completion(completion.text)
+
+    limited = Meter(BudgetSettings(max_tokens=10**6))
+    with pytest.raises(EndpointError, match=r"budget\.max_tokens cannot hold"):
+        searched([], task, lm=Uncounted([NOTHING]), meter=limited, budget={"samples": 4, "refinements": 0}, name="b")
+    again = Uncounted([NOTHING])
+    assert len(calls(searched([], task, lm=again, budget={"samples": 4, "refinements": 0}, name="b"))) == 4
+    assert again.requests()["issued"] == 0
+
+
+def test_a_limit_holds_where_a_prompt_is_counted_with_every_completion(searched, task):
+    class Wordy(Scripted):
+        async def generate(self, prompt, seeds, sampling):
+            async for index, completion in super().generate(prompt, seeds, sampling):
+                yield index, replace(completion, prompt_tokens=len(prompt_text(prompt)) // 2)
+
+    limit = 100_000
+    with pytest.raises(BudgetReached):
+        searched(
+            variants(NOTHING),
+            task,
+            lm=Wordy(variants(NOTHING)),
+            meter=Meter(BudgetSettings(max_tokens=limit)),
+            sampling=SamplingSettings(sample_tokens=40, refine_tokens=40),
+            budget={"samples": 400, "samples_per_request": 8},
+            name="c",
+        )
+    reader = searched([NOTHING], name="c")
+    ((spent,),) = reader.query("SELECT SUM(prompt_tokens + completion_tokens) FROM completions")
+    assert limit / 2 < spent <= limit
 
 
 @pytest.mark.slow

@@ -70,13 +70,17 @@ class Backend:
         from soar.lm.openai.adapters import WithAdapter, name_of
 
         settings = self._settings
-        learnt = Learnt(f"{settings.model} at {settings.base_url}", kept=self._kept)
         limits = Limits(settings.concurrency, settings.deadline_seconds, settings.give_up_seconds)
         name = settings.model if weights is None else name_of(weights)
-        client = OpenAICompatible(name, settings.base_url, settings.api_key_env, limits=limits, learnt=learnt)
+        client = OpenAICompatible(name, settings.base_url, settings.api_key_env, limits=limits, learnt=self._learnt)
         if weights is None:
             return client
         return WithAdapter(client, weights, self._adapters)
+
+    @cached_property
+    def _learnt(self) -> Learnt:
+        """What is known of the server: one for all connections, or each would overwrite what another found out."""
+        return Learnt(f"{self._settings.model} at {self._settings.base_url}", kept=self._kept)
 
     @cached_property
     def _adapters(self) -> "LoadedAdapters":

@@ -43,6 +43,10 @@ class WithAdapter:
         """Return False for a prompt that the server has refused as too long; otherwise only the server knows."""
         return self._client.fits(prompt, max_new_tokens)
 
+    def prompts(self, completions: int) -> int:
+        """Return how many times a call for so many completions sends its prompt at most."""
+        return self._client.prompts(completions)
+
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:

@@ -104,6 +104,10 @@ class OpenAICompatible:
         """Return False for a prompt that the server has refused as too long; otherwise only the server knows."""
         return prompt_key(prompt, max_new_tokens) not in self._too_long
 
+    def prompts(self, completions: int) -> int:
+        """Return how many times a call for so many completions sends its prompt at most."""
+        return self._learnt.prompts(completions)
+
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncGenerator[tuple[int, Completion], None]:

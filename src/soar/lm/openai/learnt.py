@@ -50,6 +50,7 @@ class Learnt:
         self._differ: bool | None = found.get("differ")
         self._heeds_temperature: bool | None = found.get("heeds_temperature")
         self.merges_system = bool(found.get("merges_system"))
+        self._choices: int = found.get("choices", 1)
         self._rooms: dict[str, int] = {}
         self._ignored = 0
 
@@ -73,8 +74,17 @@ class Learnt:
         """Return the prompt as the endpoint accepts it."""
         return prompt if isinstance(prompt, str) or not self.merges_system else without_system(prompt)
 
+    def prompts(self, completions: int) -> int:
+        """Return how many requests, each with the prompt, as many completions of it take at most. What is not known yet
+        counts as one choice per request."""
+        sure = 1 if self.one_at_a_time or self._ignored else self._choices
+        return -(-completions // sure)
+
     def note_choices(self, asked: int, returned: int) -> None:
         """Note how many of the choices asked for in one request were returned."""
+        if min(asked, returned) > self._choices:
+            self._choices = min(asked, returned)
+            self._keep()
         if asked > 1:
             self._ignored = self._ignored + 1 if returned == 1 else 0
             if self._ignored >= N_IGNORED:
@@ -166,6 +176,7 @@ class Learnt:
             "differ": self._differ,
             "heeds_temperature": self._heeds_temperature,
             "merges_system": self.merges_system,
+            "choices": self._choices,
         }
         try:
             write_atomically(self._file, json.dumps({**_read(self._file), self._name: found}, indent=1))
