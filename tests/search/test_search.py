@@ -275,6 +275,9 @@ def test_a_model_that_counts_no_tokens_ends_a_search_with_a_limit_of_them_and_wh
 
 def test_a_limit_holds_where_a_prompt_is_counted_with_every_completion(searched, task):
     class Wordy(Scripted):
+        def prompts(self, completions):
+            return completions
+
         async def generate(self, prompt, seeds, sampling):
             async for index, completion in super().generate(prompt, seeds, sampling):
                 yield index, replace(completion, prompt_tokens=len(prompt_text(prompt)) // 2)

@@ -52,10 +52,6 @@ class Scripted:
         """Return whether the prompt has at most `context_characters` characters."""
         return self._context is None or len(prompt_text(prompt)) <= self._context
 
-    def prompts(self, completions: int) -> int:
-        """Return how many times a call counts its prompt: with every completion."""
-        return completions
-
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:
