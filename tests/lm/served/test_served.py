@@ -119,6 +119,32 @@ def test_what_an_engine_began_ends_with_it_wherever_it_is(weights, tmp_path):
     assert none_left(weights)
 
 
+NESTED = """
+import subprocess, sys, time
+if int(sys.argv[2]):
+    subprocess.Popen([*sys.orig_argv[:-1], str(int(sys.argv[2]) - 1)], start_new_session=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a process the orphans of another")
+def test_what_the_processes_of_an_engine_began_in_sessions_of_their_own_ends_too(tmp_path):
+    engine = [sys.executable, "-c", NESTED, str(tmp_path / "engine"), "3"]
+    command = [sys.executable, "-I", keeper.__file__, str(tmp_path / "record.pid"), *engine]
+    watchman = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        until = time.monotonic() + 30
+        while len(left(tmp_path / "engine")) < 5 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(left(tmp_path / "engine")) == 5
+        watchman.communicate(b"")
+        assert none_left(tmp_path / "engine")
+    finally:
+        watchman.kill()
+        for process in left(tmp_path / "engine"):
+            process.kill()
+
+
 @pytest.mark.slow
 def test_an_engine_that_dies_is_started_again_and_nothing_is_lost(weights, tmp_path, caplog):
     deaths = tmp_path / "deaths"
