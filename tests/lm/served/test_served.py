@@ -106,6 +106,19 @@ def test_what_was_found_out_is_kept_and_minded_at_the_next_start(weights, tmp_pa
     assert use(opened(weights, kept), often) == 4 * 3
 
 
+def test_what_one_engine_does_not_take_the_other_is_not_asked_for(weights, tmp_path):
+    async def often(lm):
+        for _ in range(3):
+            await ask(lm)
+
+    backend = Backend(Backend.Settings(model=str(weights), engine=stub()))
+    backend.keep_in(tmp_path / "engines")
+    first, second = backend.open(None), backend.open(None)
+    use(first, often)
+    use(second)
+    assert second.requests()["issued"] == 3
+
+
 @pytest.mark.slow
 def test_what_an_engine_began_ends_with_it_wherever_it_is(weights, tmp_path):
     lm = opened(weights, tmp_path / "engines", "child", "deaf")

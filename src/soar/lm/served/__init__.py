@@ -11,6 +11,7 @@ from soar.lm.served.install import interpreter
 from soar.settings import FREE, LOCATION, Positive, Section, require
 
 if TYPE_CHECKING:
+    from soar.lm.openai.learnt import Learnt
     from soar.lm.served.engine import Served
 
 
@@ -48,6 +49,7 @@ class Backend:
         self._python = interpreter(self._engine.name, self._engine.modules, settings.engine_python)
         self._settings = settings
         self._kept: Path | None = None
+        self._learnt: Learnt | None = None
 
     @cached_property
     def folder(self) -> Path:
@@ -64,9 +66,10 @@ class Backend:
 
     def keep_in(self, folder: Path) -> None:
         """Keep logs, records and findings in a folder from now on; end engines that an earlier run left there."""
-        from soar.lm.served.engine import end_earlier
+        from soar.lm.served.engine import end_earlier, learnt_of
 
         self._kept = folder
+        self._learnt = learnt_of(self._engine, folder)  # one for all engines, or each would overwrite the other's
         end_earlier(folder)
 
     def open(self, weights: Path | None) -> "Served":
@@ -84,4 +87,5 @@ class Backend:
             context=settings.context,
             start_seconds=settings.start_seconds,
             limits=Limits(settings.concurrency, settings.deadline_seconds, settings.give_up_seconds),
+            learnt=self._learnt,
         )
