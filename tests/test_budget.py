@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from soar.budget import BudgetSettings, Meter, Tokens, search_seconds
-from soar.errors import BudgetReached
+from soar.errors import BudgetReached, ConfigError, EndpointError
 
 
 def test_calls_at_once_never_pass_a_limit_together_and_use_what_there_is():
@@ -37,6 +37,33 @@ def test_a_limit_in_money_needs_prices_and_says_what_it_would_take():
         BudgetReached, match=r"max_cost = 0.5 is reached: 120000 tokens, 0.30 in money spent, .* 20001 tokens"
     ):
         asyncio.run(meter.admit(Tokens(0, 20_001)))
+
+
+def test_a_limit_in_money_without_a_price_is_refused_with_the_names_of_the_prices():
+    with pytest.raises(ConfigError) as caught:
+        BudgetSettings(max_cost=0.5).refuse_without_prices()
+    for name in ("price_per_million_prompt_tokens", "price_per_million_completion_tokens", "max_tokens"):
+        assert name in BudgetSettings.model_fields
+        assert f"budget.{name}" in str(caught.value)
+    BudgetSettings(max_tokens=5).refuse_without_prices()
+    BudgetSettings(max_cost=0.5, price_per_million_completion_tokens=1.0).refuse_without_prices()
+
+
+@pytest.mark.parametrize("limit", ["max_tokens", "max_cost", "max_tokens_per_task"])
+def test_text_whose_tokens_nobody_counts_is_refused_if_a_limit_needs_them(limit):
+    meter = Meter(BudgetSettings.model_validate({limit: 10**6, "price_per_million_prompt_tokens": 1.0}))
+    meter.count("a", Tokens(5, 2), "text")
+    meter.count("a", Tokens(5, 0), "")
+    meter.refuse_uncounted()
+    meter.count("a", Tokens(), "text")
+    with pytest.raises(EndpointError, match=rf"budget\.{limit} cannot hold.*budget\.max_seconds.*reports usage"):
+        meter.refuse_uncounted()
+
+
+def test_text_whose_tokens_nobody_counts_will_do_without_such_a_limit():
+    meter = Meter(BudgetSettings(max_seconds=60))
+    meter.count("a", Tokens(), "text")
+    meter.refuse_uncounted()
 
 
 def test_what_earlier_sessions_spent_counts_in_tokens_and_in_seconds():

@@ -1,5 +1,6 @@
 """The configurations that ship: each can be opened as far as that goes without its model, and says what it says."""
 
+import asyncio
 import json
 from functools import cache
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from soar import session
 from soar.config import Config, load_config, validated
-from soar.method import contract, open_answering, open_domain, open_executors, open_method
+from soar.errors import ConfigError
+from soar.method import contract, open_answering, open_domain, open_executors, open_method, refuse_doomed
 from soar.shipped import names
 from soar.task_sets import load_task_sets
 
@@ -51,6 +54,7 @@ def test_every_shipped_configuration_is_valid_and_its_parts_fit_together(name, t
     open_executors(config)
     assert contract(config, domain).signature
     (tmp_path / "replay.jsonl.gz").touch()
+    refuse_doomed(config, Anything(config, tmp_path))
     method = open_method(config, domain, Anything(config, tmp_path))
     assert len(method.steps) == sum(stage.iterations for stage in config.stages)
     sources = [config.tasks_of(stage.name).source or domain.sources[0] for stage in config.stages]
@@ -85,3 +89,10 @@ def test_the_notebooks_configuration_keeps_to_its_clock_and_one_shot_asks_once()
     assert (once.search.samples, once.search.refinements, once.search.enough) == (1, 0, 0)
     assert once.budget.max_cost
     assert once.budget.price_per_million_completion_tokens > 0
+
+
+def test_a_limit_that_cannot_hold_is_refused_before_a_run_and_by_a_dry_run():
+    settings = ("lm.backend=scripted", "lm.model=json:dumps", "prompt.rendering=chat", "learning.replay=0")
+    config = load_config(Path("demo"), [*settings, "budget.max_cost=1"])
+    with pytest.raises(ConfigError, match="price_per_million_prompt_tokens"):
+        asyncio.run(session.try_parts(config, None))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from soar.errors import BudgetReached
+from soar.errors import BudgetReached, ConfigError, EndpointError
 from soar.settings import FREE, Positive, Section
 
 
@@ -36,6 +36,21 @@ class BudgetSettings(Section):
         """Return what tokens cost, None if no price is set."""
         prices = self.price_per_million_prompt_tokens, self.price_per_million_completion_tokens
         return (tokens.prompt * prices[0] + tokens.completion * prices[1]) / 1e6 if any(prices) else None
+
+    def refuse_without_prices(self) -> None:
+        """Raise `ConfigError` for a limit in money that cannot hold because nothing has a price."""
+        if self.max_cost is not None and self.cost(Tokens()) is None:
+            raise ConfigError(
+                f"budget.max_cost = {self.max_cost:g} has no effect without prices: set"
+                " budget.price_per_million_prompt_tokens and budget.price_per_million_completion_tokens to what the"
+                " model costs, or limit budget.max_tokens instead"
+            )
+
+    @property
+    def of_tokens(self) -> list[str]:
+        """The limits that are set and hold only if tokens are counted."""
+        names = ("max_cost", "max_tokens", "max_tokens_per_task")
+        return [f"budget.{name}" for name in names if getattr(self, name) is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,7 @@ class Meter:
         self._by_task = dict(by_task or {})
         self._spent = sum(self._by_task.values(), Tokens())
         self._reserved = Tokens()
+        self._uncounted = False
         self._begun = time.monotonic() - seconds
         self._settled = asyncio.Event()
 
@@ -127,10 +143,21 @@ class Meter:
         self._reserved -= most
         self._settled.set()
 
-    def count(self, task_id: str, tokens: Tokens) -> None:
-        """Count tokens that were paid for."""
+    def count(self, task_id: str, tokens: Tokens, text: str = "") -> None:
+        """Count tokens that were paid for, those of a completion with its `text`."""
+        self._uncounted = self._uncounted or bool(text.strip() and not tokens.completion)
         self._spent += tokens
         self._by_task[task_id] = self._by_task.get(task_id, Tokens()) + tokens
+
+    def refuse_uncounted(self) -> None:
+        """Raise `EndpointError` if a completion came with a text and without tokens and a limit needs their number.
+        Called once what has arrived is being stored."""
+        if self._uncounted and (limits := " and ".join(self.limits.of_tokens)):
+            raise EndpointError(
+                "the model wrote text and counted no tokens for it (a server's reply lacks usage.completion_tokens), so"
+                f" {limits} cannot hold. Take that out of [budget] (budget.max_seconds holds with any model), or use a"
+                " server that reports usage; then run the same command again. What was written is stored"
+            )
 
     def _over(self, tokens: Tokens) -> str | None:
         """Say which limit this total of tokens would exceed, None if none."""

@@ -164,6 +164,15 @@ def open_method(config: Config, domain: Domain, backend: Backend) -> Method:
     )
 
 
+def refuse_doomed(config: Config, backend: Backend) -> None:
+    """Raise `ConfigError` for what would show only when a run is under way, if at all: a limit that cannot hold, a
+    server that could not serve what is learnt."""
+    config.budget.refuse_without_prices()
+    check = getattr(backend, "check_learning", None)
+    if check is not None and any(step.learns for step in steps(config.plan())):
+        check()
+
+
 def _refuse_model_of_another_domain(config: Config, backend: Backend) -> None:
     """Raise `ConfigError` if the model was made for another domain than that of the tasks: it could not read them."""
     made_for = getattr(backend, "domain", None)
@@ -177,15 +186,16 @@ def _refuse_model_of_another_domain(config: Config, backend: Backend) -> None:
 
 def _refuse_more_than_an_adapter(config: Config, backend: Backend) -> None:
     """Raise `ConfigError` if learning needs more than an adapter, and a server that SOAR does not own takes no more."""
-    if not getattr(backend, "needs_adapter", False) or getattr(backend, "folder", None) is None:
+    learning = [step for step in steps(config.plan()) if step.learns]
+    if not learning or not getattr(backend, "needs_adapter", False) or getattr(backend, "folder", None) is None:
         return
     if getattr(config.finetune, "method", "lora") == "full":
         raise ConfigError(
             f'lm.backend = "{config.lm.backend}" lends the server an adapter, and finetune.method = "full" makes none:'
             ' set "lora" or "qlora", or lm.backend = "served"'
         )
-    for step in steps(config.plan()):
-        if step.learns and (before := theta0_of(steps(config.plan()), step)) is not None:
+    for step in learning:
+        if (before := theta0_of(steps(config.plan()), step)) is not None:
             raise ConfigError(
                 f"stage {step.stage.name!r} learns from the base {before.stage.name!r}: its adapters need weights that"
                 f' the server of lm.backend = "{config.lm.backend}" does not have; set lm.backend = "served"'

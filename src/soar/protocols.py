@@ -170,7 +170,11 @@ class Rendering(Protocol):
 
 
 class LanguageModel(Protocol):
-    """Holds a model or a connection open. Safe to call from many tasks of one event loop at once."""
+    """Holds a model or a connection open. Safe to call from many tasks of one event loop at once.
+
+    Optional: ``prompts(completions)`` returns how many times a call for so many completions reads its prompt at most,
+    and is paid for that (default: once).
+    """
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
         """Return whether the prompt and `max_new_tokens` more fit the context (True if that cannot be known)."""
@@ -205,8 +209,8 @@ class Backend(Protocol):
     ``[lm]`` then takes. Optional members: `reads` (default: both forms), `distinct` (draws without replacement;
     default: no), `domain` (the only one whose tasks it can read; default: any), `folder` (θ0's weights; default None:
     it cannot be finetuned), `rendering` (the default of ``prompt.rendering``, otherwise "chat"), `identity` (default:
-    the settings) and `keep_in`, which is called with a folder in the run directory, before anything is opened and
-    before the run starts, and may refuse it.
+    the settings); `check_learning`, which is called if a run is to learn and may refuse it; and `keep_in`, which is
+    called with a folder in the run directory, before anything is opened and before the run starts, and may refuse it.
     """
 
     def open(self, weights: Path | None) -> LanguageModel:

@@ -33,6 +33,7 @@ from soar.method import (
     open_domain,
     open_executors,
     open_method,
+    refuse_doomed,
     resolved,
 )
 from soar.places import placed, places_of, standing
@@ -127,6 +128,7 @@ def open_parts(
     user's cache. `tasks` by stage replace those that the configuration names; `say` receives what was left out."""
     domain, backend, executors = open_domain(config.tasks.domain), open_backend(config), open_executors(config)
     method = open_method(config, domain, backend)
+    refuse_doomed(config, backend)
     tasks = load_task_sets(config, domain, say) if tasks is None else tasks
     return Parts(domain, backend, executors, method, tasks)
 

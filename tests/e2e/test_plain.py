@@ -52,14 +52,25 @@ def test_without_the_extra_the_shipped_model_searches_and_what_it_found_is_shown
     assert json.loads(call("show", tmp_path / "run", task, "--json").stdout)["programs"]
 
 
+SERVED = ["lm.backend=served", "lm.engine=serve {weights} {port}"]
+
+
 @pytest.mark.parametrize(
     ("settings", "needs"),
     [
         (["stages.0.iterations=2"], 'finetune.trainer = "trl" needs torch'),
         (["lm.backend=transformers", "lm.model=somewhere"], 'lm.backend = "transformers" needs torch'),
+        (
+            [*SERVED, "lm.model=FOLDER", "lm.context=100"],
+            "lm.context (how many tokens a prompt has) needs transformers",
+        ),
+        ([*SERVED, "lm.model=x.gguf"], "a .gguf file needs gguf, torch, transformers"),
     ],
 )
 def test_what_needs_the_extra_says_in_a_line_how_to_install_it(call, config, tmp_path, settings, needs):
+    (tmp_path / "theta").mkdir()
+    (tmp_path / "theta" / "config.json").write_text("{}")
+    settings = [setting.replace("FOLDER", str(tmp_path / "theta")) for setting in settings]
     done = call("run", config, tmp_path / "run", *(f"--set={setting}" for setting in settings))
     assert done.returncode == 2
     assert needs in done.stderr

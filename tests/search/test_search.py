@@ -1,4 +1,3 @@
-import asyncio
 import json
 from collections import Counter
 from dataclasses import replace
@@ -11,9 +10,9 @@ from soar.archive.reader import ArchiveReader
 from soar.budget import BudgetSettings, Meter, Tokens
 from soar.domains.arc.compact import Compact
 from soar.domains.arc.domain import Arc
-from soar.errors import EndpointError, PromptTooLong, SandboxError
+from soar.errors import BudgetReached, EndpointError, SandboxError
 from soar.lm.embedded.engine import Embedded
-from soar.lm.scripted import Scripted
+from soar.lm.scripted import Scripted, prompt_text
 from soar.prompts.chat import Chat
 from soar.search.settings import SamplingSettings
 from soar.seeds import rng
@@ -208,56 +207,6 @@ def test_a_stored_completion_whose_program_never_ran_is_executed_on_resuming(sea
     assert silent.requests()["issued"] == 0
 
 
-class Overloaded(Scripted):
-    """A model that finds the prompt of a call too long after so many answers; keeps what it was asked."""
-
-    def __init__(self, *answers: int):
-        super().__init__(variants(MIRROR))
-        self.answers, self.asked = list(answers), []
-
-    async def generate(self, prompt, seeds, sampling):
-        self.asked.append(len(seeds))
-        most = self.answers.pop(0) if self.answers else len(seeds)
-        async for item in super().generate(prompt, seeds[:most], sampling):
-            yield item
-        if most < len(seeds):
-            raise PromptTooLong("the cache is full")
-
-
-ONE_CALL = {"samples": 4, "refinements": 0}
-
-
-def test_what_came_before_a_prompt_was_found_too_long_is_not_asked_for_again(searched, task):
-    lm = Overloaded(2)
-    assert len(calls(searched([], task, lm=lm, budget=ONE_CALL))) == 4
-    assert lm.asked == [4, 2]
-
-
-def test_what_is_left_of_a_call_that_fits_no_more_is_asked_for_on_resuming(searched, task, monkeypatch):
-    # Not over: a task whose search is over is not looked at again.
-    monkeypatch.setattr(ArchiveReader, "searched", lambda self, *place: set())
-    reader = searched([], task, lm=Overloaded(3, *[0] * 20), budget=ONE_CALL)
-    assert len(calls(reader)) == 3
-    lm = Overloaded()
-    assert len(calls(searched([], task, lm=lm, budget=ONE_CALL))) == 4
-    assert lm.asked == [1]
-
-
-class Hasty(Scripted):
-    """A model in whose call the search is stopped at the very moment when all completions are there."""
-
-    async def generate(self, prompt, seeds, sampling):
-        search = asyncio.current_task()
-        assert search
-        asyncio.get_running_loop().call_soon(search.cancel)
-        for index, _ in enumerate(seeds):
-            yield index, Completion(NOTHING)
-
-
-def test_completions_that_arrived_before_a_stop_are_stored(searched, task):
-    assert len(calls(searched([], task, lm=Hasty([NOTHING]), budget=ONE_CALL))) == 4
-
-
 class Breaking(Embedded):
     """The shipped model; from some call on, calls break off after three completions. Keeps each job's tokens."""
 
@@ -308,6 +257,46 @@ def test_a_task_that_spent_its_own_limit_goes_on_with_a_higher_one(searched, tas
     assert (calls(reader), reader.searched("train", 0)) == ([], set())
     reader = searched(variants(NOTHING), task, meter=limited(10**6))
     assert (len(calls(reader)), reader.searched("train", 0)) == (28, {task.id})
+
+
+def test_a_model_that_counts_no_tokens_ends_a_search_with_a_limit_of_them_and_what_it_wrote_is_stored(searched, task):
+    class Uncounted(Scripted):
+        async def generate(self, prompt, seeds, sampling):
+            async for index, completion in super().generate(prompt, seeds, sampling):
+                yield index, Completion(completion.text)
+
+    limited = Meter(BudgetSettings(max_tokens=10**6))
+    with pytest.raises(EndpointError, match=r"budget\.max_tokens cannot hold"):
+        searched([], task, lm=Uncounted([NOTHING]), meter=limited, budget={"samples": 4, "refinements": 0}, name="b")
+    again = Uncounted([NOTHING])
+    assert len(calls(searched([], task, lm=again, budget={"samples": 4, "refinements": 0}, name="b"))) == 4
+    assert again.requests()["issued"] == 0
+
+
+def test_a_limit_holds_where_a_prompt_is_counted_with_every_completion(searched, task):
+    class Wordy(Scripted):
+        def prompts(self, completions):
+            return completions
+
+        async def generate(self, prompt, seeds, sampling):
+            async for index, completion in super().generate(prompt, seeds, sampling):
+                yield index, replace(completion, prompt_tokens=len(prompt_text(prompt)) // 2)
+
+    # What three calls take and one more would have reserved if its prompt counted once.
+    limit = 13 * len(prompt_text(Chat(Arc()).sampling(task.without_answers()))) + 600
+    with pytest.raises(BudgetReached):
+        searched(
+            variants(NOTHING),
+            task,
+            lm=Wordy(variants(NOTHING)),
+            meter=Meter(BudgetSettings(max_tokens=limit)),
+            sampling=SamplingSettings(sample_tokens=40, refine_tokens=40),
+            budget={"samples": 400, "samples_per_request": 8},
+            name="c",
+        )
+    reader = searched([NOTHING], name="c")
+    ((spent,),) = reader.query("SELECT SUM(prompt_tokens + completion_tokens) FROM completions")
+    assert limit / 2 < spent <= limit
 
 
 @pytest.mark.slow

@@ -137,7 +137,7 @@ def total_figures(
     early = (
         f"upper bound: search.enough = {enough} stops no task early" if enough else "every task uses its full budget"
     )
-    once = "completion" if repeated else "request"
+    once = "completion" if repeated else "request, so with every completion if the server gives one per request"
     tokens = Tokens(sum(s.prompt_tokens for s in searches), sum(s.completion_tokens for s in searches))
     money = prices.cost(tokens)
     told = "upper bound: from the configured prices" if money is not None else "unknown: no price is set in [budget]"

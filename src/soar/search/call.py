@@ -62,17 +62,18 @@ async def _generate(
         prompt = call.prompt_of(detail)
         if not lm.fits(prompt, call.sampling.max_new_tokens):
             continue
-        most = most_tokens(prompt, len(seeds), call.sampling)
+        most = context.at_most(lm, len(seeds), most_tokens(prompt, len(seeds), call.sampling))
         await context.meter.admit(most)
         try:
             async for index, completion in lm.generate(prompt, seeds, call.sampling):
                 spent = Tokens(completion.prompt_tokens, completion.completion_tokens)
-                context.meter.count(call.task.id, spent)
+                context.meter.count(call.task.id, spent, completion.text)
                 if asked[index] in left:
                     left.remove(asked[index])
                     row, code = judged(context.method.rendering, call, asked[index], completion, detail)
                     stored = context.writer.submit([row])  # now: a task that is cancelled before it begins does nothing
                     kept.append(asyncio.create_task(_keep(context, row, code, stored, evaluate)))
+            context.meter.refuse_uncounted()
             return kept
         except PromptTooLong:
             if not left:

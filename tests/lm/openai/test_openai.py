@@ -138,6 +138,13 @@ def test_tokens_of_a_reply_are_shared_among_its_choices():
     assert all(completion.seconds > 0 for completion in found)
 
 
+def test_a_text_has_a_token_if_its_reply_counts_any():
+    with serving(lambda *_: choices("", "", "c", "", prompt=5, completion=1)) as server:
+        found = [completion for _, completion in ask(server.url, 4).found]
+    assert [c.completion_tokens for c in found] == [0, 0, 1, 0]
+    assert [c.prompt_tokens for c in found] == [1, 1, 2, 1]
+
+
 def test_what_was_paid_for_comes_before_the_error():
     def behave(body, number):
         if body["seed"] == 102:

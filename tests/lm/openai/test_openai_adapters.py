@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def published(folder: Path, content: str, **files: object) -> Path:
 def backend(url, theta0, kept=None):
     found = Backend(Backend.Settings(model="base-model", base_url=url, weights=str(theta0)))
     if kept:
+        found.check_learning()
         found.keep_in(kept)
     return found
 
@@ -102,7 +104,7 @@ def test_an_adapter_is_lent_asked_for_by_name_and_taken_back(theta0, tmp_path):
 
 
 def test_what_a_killed_session_lent_is_taken_back_and_the_same_is_used_again(theta0, tmp_path, monkeypatch):
-    async def nothing(lent):
+    async def nothing(lent, name, asked_for):
         return None
 
     first, second = published(tmp_path / "1", "one"), published(tmp_path / "2", "two")
@@ -110,7 +112,7 @@ def test_what_a_killed_session_lent_is_taken_back_and_the_same_is_used_again(the
     with serving(behave) as behave.server:
         behave.loaded["somebody's"] = "x"
         with monkeypatch.context() as killed:
-            killed.setattr(LoadedAdapters, "unload_all", nothing)
+            killed.setattr(LoadedAdapters, "leave", nothing)
             asyncio.run(ask(backend(behave.server.url, theta0, kept).open(first)))
             (lent,) = set(behave.loaded) - {"somebody's"}
             assert asyncio.run(ask(backend(behave.server.url, theta0, kept).open(first))) == [f"{lent} 5"]
@@ -121,6 +123,58 @@ def test_what_a_killed_session_lent_is_taken_back_and_the_same_is_used_again(the
         asyncio.run(ask(backend(behave.server.url, theta0, kept).open(published(tmp_path / "2", "other"))))
     assert set(behave.loaded) == {"somebody's"}
     assert len({name for path, name in behave.log if path == "/load_lora_adapter" and name}) == 3
+
+
+def test_what_one_of_two_models_uses_is_not_taken_back_for_the_other(theta0, tmp_path, monkeypatch):
+    async def nothing(lent, name, asked_for):
+        return None
+
+    async def both(found, *orders):
+        models = [found.open(each) for each in weights]
+        try:
+            prompt = (Message("user", "x"),)
+            for which in orders:
+                assert [each async for each in models[which].generate(prompt, (5,), Sampling(1.0, 0.05, 8))]
+        finally:
+            for each in models:
+                await each.close()
+
+    weights, behave, kept = (
+        [published(tmp_path / "1", "one"), published(tmp_path / "2", "two")],
+        AdapterServer(),
+        tmp_path,
+    )
+    with serving(behave) as behave.server:
+        with monkeypatch.context() as killed:
+            killed.setattr(LoadedAdapters, "leave", nothing)
+            asyncio.run(both(backend(behave.server.url, theta0, kept), 0, 1))
+        (record,) = json.loads((kept / "adapters.json").read_text()).values()
+        assert sorted(record) == sorted(behave.loaded)
+        assert len(record) == 2
+        asyncio.run(both(backend(behave.server.url, theta0, kept), 1, 0, 1))
+        assert not behave.loaded
+        found = backend(behave.server.url, theta0, kept)
+        asyncio.run(both(found, 0))
+        asyncio.run(both(found, 1, 0))
+    assert not behave.loaded
+    assert list(json.loads((kept / "adapters.json").read_text()).values()) == [[]]
+
+
+def test_an_adapter_stays_on_record_while_its_server_cannot_be_reached(theta0, tmp_path, caplog):
+    async def go_away(lm, server):
+        try:
+            assert [each async for each in lm.generate((Message("user", "x"),), (5,), Sampling(1.0, 0.05, 8))]
+            server.close()
+        finally:
+            await lm.close()
+
+    weights, behave, kept = published(tmp_path / "1", "one"), AdapterServer(), tmp_path
+    with ExitStack() as server:
+        behave.server = server.enter_context(serving(behave))
+        asyncio.run(go_away(backend(behave.server.url, theta0, kept).open(weights), server))
+    (record,) = json.loads((kept / "adapters.json").read_text()).values()
+    assert record == list(behave.loaded)
+    assert "to unload the adapter" in caplog.text
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -170,6 +224,13 @@ def test_an_adapter_that_the_server_applies_wrongly_is_refused(found, reason, th
 STAGES = [{"name": "train", "iterations": 2}, {"name": "target", "iterations": 2, "base": "train"}]
 
 
+def test_what_no_step_learns_needs_no_adapter(theta0):
+    url = "http://127.0.0.1:1/v1"
+    raw = {"lm": {"backend": "openai", "model": "m", "base_url": url, "weights": str(theta0)}}
+    config = validated({**raw, "finetune": {"trainer": "trl", "method": "full"}})
+    assert open_method(config, open_domain("arc"), open_backend(config)).steps
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -198,8 +259,8 @@ class AdapterTrainer(Scripted):
         published(out, rows.read_text())
 
 
-def begun(tmp_path, theta0, url) -> Path:
-    """Run two searches with learning between them, against a server; return the run directory."""
+def configured(tmp_path, theta0, url, iterations=2):
+    """Return the configuration of searches of one task, with learning between them, against a server."""
     grids = [[[number, 1], [2, 3]] for number in range(4)]
     pairs = [{"input": grid, "output": grid[::-1]} for grid in grids]
     (tmp_path / "tasks").mkdir(exist_ok=True)
@@ -209,9 +270,13 @@ def begun(tmp_path, theta0, url) -> Path:
         "lm": {"backend": "openai", "model": "base-model", "base_url": url, "weights": str(theta0)},
         "search": {"samples": 4, "refinements": 0, "samples_per_request": 1},
         "finetune": {"trainer": "test_openai_adapters:AdapterTrainer"},
-        "stages": [{"name": "train", "iterations": 2}],
+        "stages": [{"name": "train", "iterations": iterations}],
     }
-    asyncio.run(session.run(validated(raw), tmp_path / "run", Console(quiet=True)))
+    return validated(raw)
+
+
+def begun(tmp_path, theta0, url, iterations=2) -> Path:
+    asyncio.run(session.run(configured(tmp_path, theta0, url, iterations), tmp_path / "run", Console(quiet=True)))
     return tmp_path / "run"
 
 
@@ -238,6 +303,21 @@ def test_a_run_learns_and_searches_with_what_a_server_was_lent(theta0, tmp_path)
 
 
 def test_a_refused_server_leaves_no_run_behind(theta0, tmp_path):
-    with serving(lambda *_: error(404, "Not Found")) as server, pytest.raises(ConfigError, match="iterations = 1"):
-        begun(tmp_path, theta0, server.url)
+    with serving(lambda *_: error(404, "Not Found")) as server:
+        with pytest.raises(ConfigError, match="iterations = 1"):
+            begun(tmp_path, theta0, server.url)
+        with pytest.raises(ConfigError, match="iterations = 1"):
+            asyncio.run(session.try_parts(configured(tmp_path, theta0, server.url), None))
     assert not (tmp_path / "run" / "config.toml").exists()
+
+
+def test_a_server_that_loads_no_adapters_will_do_for_a_run_that_learns_nothing(theta0, tmp_path):
+    def behave(body, number):
+        return (
+            choices("```python\ndef transform(grid):\n    return grid\n```") if "messages" in body else error(404, "no")
+        )
+
+    with serving(behave) as server:
+        run = begun(tmp_path, theta0, server.url, iterations=1)
+    assert set(server.paths) == {"/v1/chat/completions"}
+    assert (run / "answers" / "0.json").is_file()

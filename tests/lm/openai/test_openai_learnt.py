@@ -1,14 +1,19 @@
 """What a server does not take is found out, said once and minded from then on."""
 
+import asyncio
+import re
+
 import pytest
 from asking import ask, by_seed
 from loopback import as_json, choices, error, serving
 
 from soar.errors import PromptTooLong
+from soar.lm.openai import Backend
 from soar.lm.openai.learnt import Learnt
 from soar.lm.openai.refusal import read_refusal
 from soar.lm.openai.request import without_system
-from soar.types import Message
+from soar.search.settings import SamplingSettings
+from soar.types import Message, Sampling
 
 
 def said(caplog, words: str) -> int:
@@ -112,9 +117,12 @@ def test_a_limit_of_new_tokens_is_read_as_it_is_written(words, limit):
     assert read_refusal(400, as_json({"error": {"message": words}}).body.decode(), ()).most_tokens(4096) == limit
 
 
-def test_a_limit_that_is_not_said_is_an_error_that_names_the_setting():
+def test_a_limit_that_is_not_said_is_an_error_that_names_the_settings():
     with serving(lambda *_: error(400, "too many max_tokens")) as server:
-        assert "sampling.max_new_tokens" in str(ask(server.url).error)
+        found = str(ask(server.url).error)
+    named = set(re.findall(r"sampling\.(\w+)", found))
+    assert named == {"sample_tokens", "refine_tokens"}
+    assert named <= SamplingSettings.model_fields.keys()
 
 
 @pytest.mark.parametrize(
@@ -222,3 +230,42 @@ def test_where_nothing_cold_is_answered_nothing_is_known_of_temperature(caplog, 
         assert ask(server.url, 2, times=2, learnt=Learnt("here", kept=tmp_path)).texts == ["100", "101"]
     assert sum(map(cold, server.bodies)) == 1
     assert not said(caplog, "temperature")
+
+
+def test_how_often_a_prompt_is_sent_is_found_out_and_kept_and_never_more_than_expected(tmp_path):
+    def one(body, number):
+        return choices(str(body["seed"]))
+
+    def two(body, number):
+        return by_seed({**body, "n": min(body.get("n", 1), 2)}, number)
+
+    for name, behave, then in (("all", by_seed, 1), ("one", one, 5), ("two", two, 3)):
+        learnt = Learnt(name, kept=tmp_path)
+        with serving(behave) as server:
+            for _ in range(5):
+                before = len([body for body in server.bodies if not cold(body)])
+                expected = learnt.prompts(5)
+                ask(server.url, 5, learnt=learnt)
+                assert len([body for body in server.bodies if not cold(body)]) - before <= expected
+        assert learnt.prompts(5) == then
+        assert Learnt(name, kept=tmp_path).prompts(5) == then
+    assert Learnt("new").prompts(5) == 5
+
+
+def test_connections_to_one_server_share_what_is_found_out(tmp_path):
+    def behave(body, number):
+        return error(400, "unknown: min_p") if "min_p" in body else by_seed(body, number)
+
+    async def ask_both():
+        backend = Backend(Backend.Settings(model="m", base_url=server.url))
+        backend.keep_in(tmp_path)
+        first, second = backend.open(None), backend.open(None)
+        for lm in (first, second):
+            async for _ in lm.generate("x", (1, 2), Sampling(1.0, 0.05, 8)):
+                pass
+        await first.close()
+        await second.close()
+
+    with serving(behave) as server:
+        asyncio.run(ask_both())
+    assert sum("min_p" in body for body in server.bodies) == 1

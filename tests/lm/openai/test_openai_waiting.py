@@ -11,6 +11,8 @@ import pytest
 from asking import ask, by_seed
 from loopback import Answer, as_json, choices, error, serving
 
+from soar.errors import PromptTooLong
+
 
 @pytest.mark.parametrize(
     "bad",
@@ -120,3 +122,40 @@ def test_an_endpoint_that_has_never_answered_is_not_waited_for_as_long_as_one_th
         asked = ask(server.url, give_up_seconds=3600.0, backoff_seconds=0.2)
     assert asked.texts == ["100"]
     assert asked.seconds > 0.6
+
+
+FULL = as_json({"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}}, 500)
+"""What llama.cpp's server says when its slots together have filled the cache that they share."""
+
+
+def test_a_server_whose_requests_fill_its_memory_together_is_sent_fewer_at_once():
+    running, lock = [0], threading.Lock()
+
+    def behave(body, number):
+        with lock:
+            running[0] += 1
+            crowded = running[0] > 2
+        time.sleep(0.0 if crowded else 0.05)
+        with lock:
+            running[0] -= 1
+        return FULL if crowded else choices(str(body["seed"]))
+
+    with serving(behave) as server:
+        asked = ask(server.url, 17, concurrency=16, backoff_seconds=0.05, times=2)
+    assert (asked.error, asked.fits) == (None, True)
+    assert asked.texts == [str(seed) for seed in range(100, 117)]
+
+
+def test_a_server_too_small_for_one_request_is_given_up_with_what_to_do():
+    with serving(lambda *_: FULL) as server:
+        asked = ask(server.url, concurrency=4, give_up_seconds=3600.0, backoff_seconds=0.001)
+    assert not isinstance(asked.error, PromptTooLong)
+    assert asked.fits
+    for words in ("Context size has been exceeded", "--ctx-size", "lm.concurrency", "sampling.sample_tokens"):
+        assert words in str(asked.error)
+    assert len(server.bodies) <= 11
+
+
+def test_an_overload_is_waited_for_however_often_it_is_said():
+    with serving(lambda body, number: error(529, "overloaded") if number < 10 else choices("a")) as server:
+        assert ask(server.url, concurrency=1, backoff_seconds=0.001).texts == ["a"]

@@ -106,6 +106,19 @@ def test_what_was_found_out_is_kept_and_minded_at_the_next_start(weights, tmp_pa
     assert use(opened(weights, kept), often) == 4 * 3
 
 
+def test_what_one_engine_does_not_take_the_other_is_not_asked_for(weights, tmp_path):
+    async def often(lm):
+        for _ in range(3):
+            await ask(lm)
+
+    backend = Backend(Backend.Settings(model=str(weights), engine=stub()))
+    backend.keep_in(tmp_path / "engines")
+    first, second = backend.open(None), backend.open(None)
+    use(first, often)
+    use(second)
+    assert second.requests()["issued"] == 3
+
+
 @pytest.mark.slow
 def test_what_an_engine_began_ends_with_it_wherever_it_is(weights, tmp_path):
     lm = opened(weights, tmp_path / "engines", "child", "deaf")
@@ -117,6 +130,32 @@ def test_what_an_engine_began_ends_with_it_wherever_it_is(weights, tmp_path):
     keeper_engine_and_child = 3
     assert use(lm, look) == keeper_engine_and_child
     assert none_left(weights)
+
+
+NESTED = """
+import subprocess, sys, time
+if int(sys.argv[2]):
+    subprocess.Popen([*sys.orig_argv[:-1], str(int(sys.argv[2]) - 1)], start_new_session=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a process the orphans of another")
+def test_what_the_processes_of_an_engine_began_in_sessions_of_their_own_ends_too(tmp_path):
+    engine = [sys.executable, "-c", NESTED, str(tmp_path / "engine"), "3"]
+    command = [sys.executable, "-I", keeper.__file__, str(tmp_path / "record.pid"), *engine]
+    watchman = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        until = time.monotonic() + 30
+        while len(left(tmp_path / "engine")) < 5 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(left(tmp_path / "engine")) == 5
+        watchman.communicate(b"")
+        assert none_left(tmp_path / "engine")
+    finally:
+        watchman.kill()
+        for process in left(tmp_path / "engine"):
+            process.kill()
 
 
 @pytest.mark.slow

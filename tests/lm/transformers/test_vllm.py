@@ -87,6 +87,7 @@ def test_an_adapter_is_lent_at_run_time_and_scaled_right(folder, learnt, tmp_pat
         try:
             await ask(server)
             lending = Lending(Lending.Settings(model="soar", base_url=f"{server.address}/v1", weights=str(folder)))
+            lending.check_learning()
             lending.keep_in(tmp_path / "lent")
             lm = lending.open(learnt)
             try:
@@ -116,7 +117,7 @@ def test_a_server_that_may_not_load_adapters_is_refused(folder, tmp_path):
             await ask(server)
             lending = Lending(Lending.Settings(model="soar", base_url=f"{server.address}/v1", weights=str(folder)))
             with pytest.raises(ConfigError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING"):
-                lending.keep_in(tmp_path / "lent")
+                lending.check_learning()
         finally:
             await server.close()
 

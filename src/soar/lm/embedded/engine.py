@@ -67,6 +67,10 @@ class Embedded:
         """Return whether the prompt and that many new tokens, at most `LONGEST_PROGRAM`, fit the context."""
         return len(self._tokens(prompt)) + min(max_new_tokens, LONGEST_PROGRAM) <= self._model.context
 
+    def prompts(self, completions: int) -> int:
+        """Return how many times a call counts its prompt: with every completion."""
+        return completions
+
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:

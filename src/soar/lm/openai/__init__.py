@@ -12,7 +12,7 @@ from soar.lm.openai.request import check_address
 from soar.settings import FREE, LOCATION, Positive, Section
 
 if TYPE_CHECKING:
-    from soar.lm.openai.adapters import WithAdapter
+    from soar.lm.openai.adapters import LoadedAdapters, WithAdapter
 
 
 class Backend:
@@ -56,22 +56,34 @@ class Backend:
         return {"model": name} if weights is None else {"model": name, "weights_sha256": fingerprint(weights)}
 
     def keep_in(self, folder: Path) -> None:
-        """Keep findings about the server in a folder; refuse a server that could not serve the finetuned model."""
+        """Keep findings about the server in a folder."""
+        self._kept = folder
+
+    def check_learning(self) -> None:
+        """Refuse a server that could not serve the finetuned model."""
         from soar.lm.openai.adapters import refuse_without_adapters
 
-        self._kept = folder
-        if self._settings.weights is not None:
-            refuse_without_adapters(self._settings.base_url, self._settings.api_key_env)
+        refuse_without_adapters(self._settings.base_url, self._settings.api_key_env)
 
     def open(self, weights: Path | None) -> "OpenAICompatible | WithAdapter":
         """Connect to the server, which loads the adapter of `weights`. `StoreError` if they have none."""
-        from soar.lm.openai.adapters import LoadedAdapters, WithAdapter, name_of
+        from soar.lm.openai.adapters import WithAdapter, name_of
 
         settings = self._settings
-        learnt = Learnt(f"{settings.model} at {settings.base_url}", kept=self._kept)
         limits = Limits(settings.concurrency, settings.deadline_seconds, settings.give_up_seconds)
         name = settings.model if weights is None else name_of(weights)
-        client = OpenAICompatible(name, settings.base_url, settings.api_key_env, limits=limits, learnt=learnt)
+        client = OpenAICompatible(name, settings.base_url, settings.api_key_env, limits=limits, learnt=self._learnt)
         if weights is None:
             return client
-        return WithAdapter(client, weights, LoadedAdapters(settings.base_url, settings.api_key_env, self._kept))
+        return WithAdapter(client, weights, self._adapters)
+
+    @cached_property
+    def _learnt(self) -> Learnt:
+        """What is known of the server: one for all connections, or each would overwrite what another found out."""
+        return Learnt(f"{self._settings.model} at {self._settings.base_url}", kept=self._kept)
+
+    @cached_property
+    def _adapters(self) -> "LoadedAdapters":
+        from soar.lm.openai.adapters import LoadedAdapters
+
+        return LoadedAdapters(self._settings.base_url, self._settings.api_key_env, self._kept)

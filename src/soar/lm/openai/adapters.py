@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -34,11 +35,17 @@ class WithAdapter:
 
     def __init__(self, client: OpenAICompatible, weights: Path, adapters: "LoadedAdapters") -> None:
         self._client, self._weights, self._adapters = client, weights, adapters
+        self._name = name_of(weights)
+        adapters.use(self._name)
         self._ready: asyncio.Task[None] | None = None
 
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
         """Return False for a prompt that the server has refused as too long; otherwise only the server knows."""
         return self._client.fits(prompt, max_new_tokens)
+
+    def prompts(self, completions: int) -> int:
+        """Return how many times a call for so many completions sends its prompt at most."""
+        return self._client.prompts(completions)
 
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
@@ -56,32 +63,39 @@ class WithAdapter:
         return self._client.requests()
 
     async def close(self) -> None:
-        """Unload the adapter and close all connections."""
+        """Unload the adapter, unless another connection uses it, and close all connections."""
         if self._ready is not None:
             self._ready.cancel()
             await asyncio.gather(self._ready, return_exceptions=True)
-            await self._adapters.unload_all()
+        await self._adapters.leave(self._name, asked_for=self._ready is not None)
         await self._client.close()
 
 
 class LoadedAdapters:
-    """Our adapters on a server, on record in a file in `kept` (None: for this session only)."""
+    """Our adapters on a server, on record in a file in `kept` (None: for this session only). One object for all of a
+    session's connections: what any of them uses is left alone."""
 
     def __init__(self, base_url: str, api_key_env: str | None, kept: Path | None) -> None:
         self._url, self._key = base_url, read_key(api_key_env, base_url)
         self._file = kept / FILE if kept else None
-        self._names: list[str] = self._read().get(base_url, [])
+        self._names = set(self._read().get(base_url, []))
+        self._users: Counter[str] = Counter()
+
+    def use(self, name: str) -> None:
+        """Announce a connection that uses an adapter, before any is loaded; it ends with `leave`."""
+        self._users[name] += 1
 
     async def load(self, weights: Path) -> None:
-        """Have the server load the adapter of published weights and unload all others of ours; check how it answers.
+        """Have the server load the adapter of published weights, and unload those of ours that nobody uses, which a
+        killed session left; check how it answers.
 
         `EndpointError` if the server does not load it, `StoreError` if it answers with other weights.
         """
         name = name_of(weights)
         async with open_client(self._url, self._key) as opened:
             client = opened.with_options(timeout=SECONDS)
-            await self._unload(client, [each for each in self._names if each != name])
-            self._note([name])  # before it is loaded: a session killed in between leaves nothing off the record
+            await self._unload(client, [each for each in self._names if not self._users[each]])
+            self._note(self._names | {name})  # before it is loaded: a session killed in between leaves it on record
             path = str((weights / "adapter").resolve())
             try:
                 await client.post(LOAD, body={"lora_name": name, "lora_path": path}, cast_to=str)
@@ -93,13 +107,17 @@ class LoadedAdapters:
                     ) from None
             await refuse_other_weights(client, name, weights)
 
-    async def unload_all(self) -> None:
-        """Have the server unload all adapters of ours."""
-        async with open_client(self._url, self._key) as opened:
-            await self._unload(opened.with_options(timeout=SECONDS), self._names)
-        self._note([])
+    async def leave(self, name: str, *, asked_for: bool) -> None:
+        """End a connection's use of an adapter. If it had `asked_for` it, have the server unload what is ours and
+        nobody uses any more."""
+        self._users[name] -= 1
+        unused = [each for each in self._names if not self._users[each]]
+        if asked_for and unused:
+            async with open_client(self._url, self._key) as opened:
+                await self._unload(opened.with_options(timeout=SECONDS), unused)
 
     async def _unload(self, client: openai.AsyncOpenAI, names: Sequence[str]) -> None:
+        """Have the server unload adapters; those that it knows no more leave the record."""
         for name in names:
             try:
                 await client.post(UNLOAD, body={"lora_name": name}, cast_to=str)
@@ -107,11 +125,13 @@ class LoadedAdapters:
                 pass  # it was restarted in the meantime and does not know the name
             except openai.APIError as error:
                 logger.warning("cannot reach %s to unload the adapter %s: %s", self._url, name, error)
+                continue
+            self._note(self._names - {name})
 
-    def _note(self, names: list[str]) -> None:
+    def _note(self, names: set[str]) -> None:
         self._names = names
         if self._file is not None:
-            write_atomically(self._file, json.dumps({**self._read(), self._url: names}))
+            write_atomically(self._file, json.dumps({**self._read(), self._url: sorted(names)}))
 
     def _read(self) -> dict[str, list[str]]:
         with suppress(OSError, ValueError):

@@ -32,8 +32,6 @@ FIRST_CONTACT_SECONDS = 60.0
 """How long to wait for an endpoint that has never answered: most likely there is none."""
 MAX_WAIT_SECONDS = 30.0
 """The longest wait between two attempts, unless the server asks for more."""
-CROWDED = frozenset({429, 503, 529})
-"""Statuses that mean too many requests."""
 COLD, COLD_TOKENS = "Write a sentence about a river.", 24
 """The prompt that shows whether temperature acts: its completions are short, and differ if drawn at random."""
 SAME_ANSWERS = 8
@@ -43,12 +41,12 @@ SAME_ANSWERS = 8
 class _Transient(Exception):
     """A failed attempt that may succeed later; `wait` is the pause that the server asked for, in seconds.
 
-    `suspect`: it is permanent if it comes back word for word.
+    `suspect`: it is permanent if it comes back word for word. `advice`: what to do then, if that is known.
     """
 
-    def __init__(self, cause: str, wait: float | None = None, *, suspect: bool = False) -> None:
+    def __init__(self, cause: str, wait: float | None = None, *, suspect: bool = False, advice: str = "") -> None:
         super().__init__(cause)
-        self.wait, self.suspect = wait, suspect
+        self.wait, self.suspect, self.advice = wait, suspect, advice
 
 
 class _Unreachable(_Transient):
@@ -105,6 +103,10 @@ class OpenAICompatible:
     def fits(self, prompt: Prompt, max_new_tokens: int) -> bool:
         """Return False for a prompt that the server has refused as too long; otherwise only the server knows."""
         return prompt_key(prompt, max_new_tokens) not in self._too_long
+
+    def prompts(self, completions: int) -> int:
+        """Return how many times a call for so many completions sends its prompt at most."""
+        return self._learnt.prompts(completions)
 
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
@@ -217,15 +219,16 @@ class OpenAICompatible:
 
     def _given_up(self, problem: _Transient, same: int, lasted: float) -> str:
         if same >= SAME_ANSWERS:
-            return (
-                f"{self._url} gave the same answer {same} times, so retrying will not help: {problem}. Check that"
-                f" lm.base_url points to the model itself and that the server accepts what [lm] and [sampling] ask of"
-                f" lm.model = {self._model!r}; its log says more"
+            advice = problem.advice or (
+                "Check that lm.base_url points to the model itself and that the server accepts what [lm] and [sampling]"
+                f" ask of lm.model = {self._model!r}; its log says more"
             )
+            return f"{self._url} gave the same answer {same} times, so retrying will not help: {problem}. {advice}"
+        advice = problem.advice or "Check that the server runs and that lm.base_url is right"
         return (
             f"{self._url} gave no usable answer in {lasted:.0f} s, and the next retry would come after the"
-            f" limit of {self._patience():g} s; last attempt: {problem}. "
-            "Check that the server runs and that lm.base_url is right, then run the same command again"
+            f" limit of {self._patience():g} s; last attempt: {problem}."
+            f" {advice}, then run the same command again"
         )
 
     def _patience(self) -> float:
@@ -241,6 +244,8 @@ class OpenAICompatible:
             answer = await self._send(sent, fields)
             if isinstance(answer, Reply):
                 break
+            if answer.ending is not None:
+                return [Completion("", answer.ending, seconds=(time.monotonic() - started) / count)] * count
             if answer.too_long:
                 if not self._learnt.make_room(answer, prompt, sampling):
                     self._too_long.add(prompt_key(prompt, sampling.max_new_tokens))
@@ -265,8 +270,7 @@ class OpenAICompatible:
             except UnusableReply as problem:
                 raise _Transient(str(problem), suspect=True) from None
             except openai.APIStatusError as problem:
-                self._slow_down(problem.status_code, started)
-                return self._refused(problem, fields)
+                return self._refused(problem, fields, started)
             except openai.APIConnectionError as problem:
                 cause = self._without_key(f"{problem.message} {problem.__cause__ or ''}".strip())
                 raise _Unreachable(cause) from None
@@ -288,20 +292,21 @@ class OpenAICompatible:
         chat = self._client.chat.completions.with_raw_response
         return (await chat.create(model=self._model, messages=messages, extra_body=fields)).content
 
-    def _slow_down(self, status: int, started: float) -> None:
+    def _slow_down(self, refusal: Refusal, started: float) -> None:
         """Allow fewer requests in flight if the server complains of too many; warn once."""
-        if status in CROWDED and self._rate.refused(started) and not self._warned_crowded:
+        if refusal.crowded and self._rate.refused(started) and not self._warned_crowded:
             self._warned_crowded = True
             words = (
                 "%s accepts fewer requests at once (status %d): sending at most %d for now, more again as it answers"
             )
-            logger.warning(words, self._url, status, self._rate.limit)
+            logger.warning(words, self._url, refusal.status, self._rate.limit)
 
-    def _refused(self, problem: openai.APIStatusError, fields: Mapping[str, Any]) -> Refusal:
+    def _refused(self, problem: openai.APIStatusError, fields: Mapping[str, Any], started: float) -> Refusal:
         """Return the refusal if it is about the request or its length; otherwise raise what it means."""
         refusal = read_refusal(problem.status_code, self._without_key(problem.response.text), fields)
         refusal = replace(refusal, message=self._without_key(refusal.message))
-        if refusal.too_long or (refusal.refuses and refusal.status not in OVERLOADED):
+        self._slow_down(refusal, started)
+        if refusal.ending or refusal.too_long or (refusal.refuses and refusal.status not in OVERLOADED):
             return refusal
         if refusal.transient:
             wait = retry_after(problem.response.headers)
@@ -314,12 +319,13 @@ class OpenAICompatible:
         """Raise what a refusal means that has no remedy."""
         if refusal.transient:
             raise self._transient(refusal)
-        advice = " Lower sampling.max_new_tokens" if refusal.new_tokens else ""
+        advice = " Lower sampling.sample_tokens and sampling.refine_tokens" if refusal.new_tokens else ""
         raise EndpointError(f"{self._url} refuses the request (status {refusal.status}): {refusal.message}.{advice}")
 
     def _transient(self, refusal: Refusal, wait: float | None = None) -> _Transient:
-        suspect = refusal.status not in OVERLOADED | TRANSIENT
-        return _Transient(f"status {refusal.status}: {refusal.message}", wait, suspect=suspect)
+        may_pass = refusal.status in OVERLOADED | TRANSIENT or (refusal.crowded and self._rate.limit > 1)
+        cause = f"status {refusal.status}: {refusal.message}"
+        return _Transient(cause, wait, suspect=not may_pass, advice=refusal.advice)
 
     def _without_key(self, text: str) -> str:
         """Return a server's text with the key removed: some servers repeat it in errors."""

@@ -50,6 +50,7 @@ class Learnt:
         self._differ: bool | None = found.get("differ")
         self._heeds_temperature: bool | None = found.get("heeds_temperature")
         self.merges_system = bool(found.get("merges_system"))
+        self._choices: int = found.get("choices", 1)
         self._rooms: dict[str, int] = {}
         self._ignored = 0
 
@@ -73,8 +74,17 @@ class Learnt:
         """Return the prompt as the endpoint accepts it."""
         return prompt if isinstance(prompt, str) or not self.merges_system else without_system(prompt)
 
+    def prompts(self, completions: int) -> int:
+        """Return how many requests, each with the prompt, as many completions of it take at most. What is not known yet
+        counts as one choice per request."""
+        sure = 1 if self.one_at_a_time or self._ignored else self._choices
+        return -(-completions // sure)
+
     def note_choices(self, asked: int, returned: int) -> None:
         """Note how many of the choices asked for in one request were returned."""
+        if min(asked, returned) > self._choices:
+            self._choices = min(asked, returned)
+            self._keep()
         if asked > 1:
             self._ignored = self._ignored + 1 if returned == 1 else 0
             if self._ignored >= N_IGNORED:
@@ -90,7 +100,9 @@ class Learnt:
         ):
             return False
         if not self._rooms:
-            words = "%s: the context is too short for some prompts with sampling.max_new_tokens = %d: asking for fewer"
+            words = (
+                "%s: the context is too short for some prompts and %d new tokens (sampling.*_tokens): asking for fewer"
+            )
             logger.warning(words, self._name, sampling.max_new_tokens)
         self._rooms[name] = room
         return True
@@ -112,7 +124,7 @@ class Learnt:
         asked = fields.get("max_tokens") or fields.get("max_completion_tokens") or 0
         if (most := refusal.most_tokens(asked)) is not None:
             if self._most_tokens is None or most < self._most_tokens:
-                words = "%s: asking for at most %d new tokens from now on (sampling.max_new_tokens): %s"
+                words = "%s: asking for at most %d new tokens from now on (sampling.*_tokens): %s"
                 logger.warning(words, self._name, most, refusal.message[:200])
                 self._most_tokens = most
                 self._keep()
@@ -134,6 +146,7 @@ class Learnt:
 
     def note_answers(self, texts: Sequence[str]) -> None:
         """Note, until it is known, whether completions of one prompt differ: if not, a search is pointless."""
+        texts = [text for text in texts if text]  # cut off or blocked before anything was written
         if self._differ is not None or len(texts) < 2:
             return
         if len(set(texts)) > 1:
@@ -163,6 +176,7 @@ class Learnt:
             "differ": self._differ,
             "heeds_temperature": self._heeds_temperature,
             "merges_system": self.merges_system,
+            "choices": self._choices,
         }
         try:
             write_atomically(self._file, json.dumps({**_read(self._file), self._name: found}, indent=1))

@@ -13,14 +13,18 @@ from typing import Any
 
 TRANSIENT = frozenset({408, 409, 425, 429})
 """Client errors that pass by themselves; so do all of 500 and above."""
-OVERLOADED = frozenset({502, 503, 504})
-"""Of those, the ones from a server that is starting or a gateway in front of it: even many in a row may pass."""
+OVERLOADED = frozenset({502, 503, 504, 529})
+"""Of those, the ones from a server that is starting or overloaded, or a gateway in front of it: even many in a row may
+pass."""
+CROWDED = frozenset({429, 503, 529})
+"""Statuses that mean too many requests."""
 
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|size|window)|exceeds?_context|maximum context|max_model_len"
     r"|(prompt|input)( \w+){0,4} too long|too many (input|prompt) tokens",
     re.IGNORECASE,
 )
+_OF_ONE_REQUEST = re.compile(r"\b(request|prompt|input|messages)\b|exceeds?_context|context_length", re.IGNORECASE)
 _REFUSING = re.compile(
     r"not (be )?(support|allow|permit|valid|known|recogni)|n't support|unsupported|unknown|unrecogni[sz]ed|unexpected"
     r"|no support|invalid|validation|extra|must|only|valid range|should be|too (large|many|big)",
@@ -37,6 +41,8 @@ _ROLES = re.compile(
     r"|only user,? (and )?(assistant|model)|role\W+system\b|system\W+role|invalid role|(unknown|unexpected) role",
     re.IGNORECASE,
 )
+_CUT_OFF = re.compile(r"could not finish the message|output limit was reached", re.IGNORECASE)
+_BLOCKED = re.compile(r"content_filter|content management policy|prompt was flagged", re.IGNORECASE)
 _NEW_TOKENS = re.compile(r"max[_ ](new|completion|output)?[_ ]?tokens|(completion|output|new) tokens", re.IGNORECASE)
 _THOUSANDS = re.compile(r"(?<![\[(\d])(\d{1,3}),(\d{3})\b")
 _CONTEXT = re.compile(r"(?:context[ _]?(?:length|size|window)|max_model_len|n_ctx)\D{0,40}?(\d+)", re.IGNORECASE)
@@ -62,12 +68,48 @@ class Refusal:
     @property
     def too_long(self) -> bool:
         """Whether the prompt and the tokens asked for exceed the model's context."""
-        return self.status == 413 or (self.status != 429 and bool(_TOO_LONG.search(f"{self.code} {self.message}")))
+        return self.status == 413 or (self.status != 429 and self._of_context and not self._full)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether fewer requests at once may help."""
+        return self.status in CROWDED or self._full
+
+    @property
+    def _of_context(self) -> bool:
+        return bool(_TOO_LONG.search(f"{self.code} {self.message}"))
+
+    @property
+    def _full(self) -> bool:
+        """Whether all requests together have filled the memory for contexts, as llama.cpp says by status 500 ("Context
+        size has been exceeded."): unlike a refusal of one request, it names no length and nothing that was asked."""
+        about_one = _OF_ONE_REQUEST.search(f"{self.code} {self.message}") or _first(_CONTEXT, self.message) is not None
+        return self.status >= 500 and self._of_context and not about_one
+
+    @property
+    def ending(self) -> str | None:
+        """How it says that a completion ended, as a finish reason; None if it is about something else. A model that
+        reasons may be cut off before it writes anything, and a filter may block a prompt: OpenAI says so by status 400,
+        and neither is a fault of the request's fields."""
+        if _CUT_OFF.search(self.message):
+            return "length"
+        return "content_filter" if _BLOCKED.search(f"{self.code} {self.message}") else None
 
     @property
     def refuses(self) -> bool:
         """Whether it rejects something in the request; servers do so with any status, 500 included."""
         return self.status in (400, 422) or (self.status >= 500 and bool(_REFUSING.search(self.message)))
+
+    @property
+    def advice(self) -> str:
+        """What to do if it does not pass, "" if it does not say that."""
+        return (
+            "The server's memory for contexts is too small for what is asked at once: start it with more (llama.cpp:"
+            " --ctx-size, which its slots share), or lower lm.concurrency, sampling.sample_tokens or"
+            " sampling.refine_tokens"
+            if self._full
+            else ""
+        )
 
     @property
     def one_choice(self) -> bool:

@@ -5,6 +5,7 @@ as they like. Knows the wire format of chat and text completions; knows nothing 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,8 @@ def read_reply(body: bytes) -> Reply:
 def completions(reply: Reply, count: int, seconds: float) -> list[Completion]:
     """Return the first `count` choices as completions; tokens and seconds of the reply are shared evenly among them."""
     kept = reply.choices[:count]
-    prompt, completion = _shares(reply.prompt_tokens, len(kept)), _shares(reply.completion_tokens, len(kept))
+    written = [bool(text) for text, _ in kept]
+    prompt, completion = _shares(reply.prompt_tokens, written), _shares(reply.completion_tokens, written)
     return [
         Completion(text, reason, prompt[place], completion[place], seconds / len(kept))
         for place, (text, reason) in enumerate(kept)
@@ -94,10 +96,12 @@ def _count(value: Any) -> int:
     return value if type(value) is int and 0 <= value <= MAX_TOKENS else 0
 
 
-def _shares(total: int, count: int) -> list[int]:
-    """Return `total` in `count` nearly equal whole parts."""
-    each, rest = divmod(total, count)
-    return [each + (place < rest) for place in range(count)]
+def _shares(total: int, written: Sequence[bool]) -> list[int]:
+    """Return `total` in nearly equal whole parts, one for each. What is left over goes to those that are `written`
+    first: 0 completion tokens of a text mean that the server counts none."""
+    each, rest = divmod(total, len(written))
+    first = sorted(range(len(written)), key=lambda place: not written[place])[:rest]
+    return [each + (place in first) for place in range(len(written))]
 
 
 def _excerpt(body: bytes) -> str:

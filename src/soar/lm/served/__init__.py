@@ -8,9 +8,10 @@ from pydantic import Field
 
 from soar.lm.served.engines import engine_of
 from soar.lm.served.install import interpreter
-from soar.settings import FREE, LOCATION, Positive, Section
+from soar.settings import FREE, LOCATION, Positive, Section, require
 
 if TYPE_CHECKING:
+    from soar.lm.openai.learnt import Learnt
     from soar.lm.served.engine import Served
 
 
@@ -42,10 +43,13 @@ class Backend:
     reads = ("chat", "text")
 
     def __init__(self, settings: Settings) -> None:
+        if settings.context is not None:  # a prompt's tokens are counted here, with the model's tokenizer
+            require("lm.context (how many tokens a prompt has)", "train", "transformers", "tokenizers", "jinja2")
         self._engine = engine_of(settings.engine)
         self._python = interpreter(self._engine.name, self._engine.modules, settings.engine_python)
         self._settings = settings
         self._kept: Path | None = None
+        self._learnt: Learnt | None = None
 
     @cached_property
     def folder(self) -> Path:
@@ -62,9 +66,10 @@ class Backend:
 
     def keep_in(self, folder: Path) -> None:
         """Keep logs, records and findings in a folder from now on; end engines that an earlier run left there."""
-        from soar.lm.served.engine import end_earlier
+        from soar.lm.served.engine import end_earlier, learnt_of
 
         self._kept = folder
+        self._learnt = learnt_of(self._engine, folder)  # one for all engines, or each would overwrite the other's
         end_earlier(folder)
 
     def open(self, weights: Path | None) -> "Served":
@@ -82,4 +87,5 @@ class Backend:
             context=settings.context,
             start_seconds=settings.start_seconds,
             limits=Limits(settings.concurrency, settings.deadline_seconds, settings.give_up_seconds),
+            learnt=self._learnt,
         )

@@ -55,9 +55,10 @@ class Served:
         context: int | None = None,
         start_seconds: float = 1800.0,
         limits: Limits = Limits(),
+        learnt: Learnt | None = None,
     ) -> None:
-        """The engine starts on first use; see `soar.lm.served.Backend` for the settings. Logs, records and findings go
-        to `kept` (None: to a temporary folder, removed by `close`)."""
+        """The engine starts on first use; see `soar.lm.served.Backend` for the settings. Logs and records, and findings
+        without `learnt`, go to `kept` (None: to a temporary folder, removed by `close`)."""
         self._temporary = None if kept else tempfile.mkdtemp(prefix="soar-engine-")
         self._kept = kept or Path(self._temporary or "")
         self._weights, self._engine = weights.resolve(), engine
@@ -71,7 +72,7 @@ class Served:
             self._model,
             f"{self.address}/v1",
             limits=replace(limits, concurrency=min(limits.concurrency, engine.at_once or limits.concurrency)),
-            learnt=Learnt(engine.name, leaves_out=engine.leaves_out, fields=engine.fields, kept=self._kept),
+            learnt=learnt or learnt_of(engine, self._kept),
             reached=True,  # it is up when first asked; FIRST_CONTACT_SECONDS would cut a restart short
         )
         self._process: EngineProcess | None = None
@@ -84,6 +85,10 @@ class Served:
         if self._context is not None and len(self._text.tokens(prompt)) + max_new_tokens > self._context:
             return False
         return self._client.fits(prompt, max_new_tokens)
+
+    def prompts(self, completions: int) -> int:
+        """Return how many times a call for so many completions sends its prompt at most."""
+        return self._client.prompts(completions)
 
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
@@ -182,6 +187,11 @@ class Served:
             patient = client.with_options(timeout=self._deadline)
             await refuse_other_weights(patient, self._model, self._weights, self._engine.fields)
         logger.info("the engine serves %s after %.0f s", self._weights, time.monotonic() - started)
+
+
+def learnt_of(engine: Engine, kept: Path) -> Learnt:
+    """Return what is known of an engine, which is kept in a folder."""
+    return Learnt(engine.name, leaves_out=engine.leaves_out, fields=engine.fields, kept=kept)
 
 
 def _last_words(process: EngineProcess) -> str:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 GRACE = 10.0
 """Seconds that an engine has to end after SIGTERM before it is killed."""
+ORPHANS_GRACE = 3.0
+"""Seconds after which orphans that cannot be killed are left alone."""
 POLL = 0.1
 DEATH_SIGNAL, SUBREAPER = 1, 36
 """PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of Linux's prctl(2)."""
@@ -61,10 +63,21 @@ def end(child: "subprocess.Popen[bytes]") -> int:
         time.sleep(POLL / 2)
     send(child.pid, signal.SIGKILL)
     code = child.wait()
-    for pid in children():
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    end_orphans()
     return code if code >= 0 else 128 - code
+
+
+def end_orphans() -> None:
+    """Kill what the engine left, generation by generation: the children of each become children of this process."""
+    until = time.monotonic() + ORPHANS_GRACE
+    while (left := children()) and time.monotonic() < until:
+        for pid in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(POLL / 10)
 
 
 def reap(child: "subprocess.Popen[bytes]") -> None:

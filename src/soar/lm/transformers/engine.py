@@ -73,6 +73,10 @@ class Transformers:
         """Return whether the prompt and that many new tokens fit the context."""
         return len(self._text.tokens(prompt)) + max_new_tokens <= self._context
 
+    def prompts(self, completions: int) -> int:
+        """Return how many times a call counts its prompt: with every completion."""
+        return completions
+
     async def generate(
         self, prompt: Prompt, seeds: Sequence[int], sampling: Sampling
     ) -> AsyncIterator[tuple[int, Completion]]:

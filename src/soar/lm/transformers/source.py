@@ -69,7 +69,7 @@ def _converted(file: Path) -> Path:
     """Return the folder of a converted GGUF file, which is named by the hash of its content."""
     from soar.settings import require
 
-    require("a .gguf file", "train", "gguf")
+    require("a .gguf file", "train", "gguf", "torch", "transformers")
     if not file.is_file():
         raise ConfigError(f"lm.model: there is no file {file}")
     name = sha256(file)

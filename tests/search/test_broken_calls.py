@@ -1,0 +1,62 @@
+"""A call that breaks off: what arrived is kept and not asked for again, what did not is asked for on resuming."""
+
+import asyncio
+
+from searching import block, calls
+
+from soar.archive.reader import ArchiveReader
+from soar.errors import PromptTooLong
+from soar.lm.scripted import Scripted
+from soar.types import Completion
+
+NOTHING = block("return grid")
+
+
+class Overloaded(Scripted):
+    """A model that finds the prompt of a call too long after so many answers; keeps what it was asked."""
+
+    def __init__(self, *answers: int):
+        super().__init__(lambda prompt, seed: NOTHING.replace("grid):", f"grid):  # {seed}"))
+        self.answers, self.asked = list(answers), []
+
+    async def generate(self, prompt, seeds, sampling):
+        self.asked.append(len(seeds))
+        most = self.answers.pop(0) if self.answers else len(seeds)
+        async for item in super().generate(prompt, seeds[:most], sampling):
+            yield item
+        if most < len(seeds):
+            raise PromptTooLong("the cache is full")
+
+
+ONE_CALL = {"samples": 4, "refinements": 0}
+
+
+def test_what_came_before_a_prompt_was_found_too_long_is_not_asked_for_again(searched, task):
+    lm = Overloaded(2)
+    assert len(calls(searched([], task, lm=lm, budget=ONE_CALL))) == 4
+    assert lm.asked == [4, 2]
+
+
+def test_what_is_left_of_a_call_that_fits_no_more_is_asked_for_on_resuming(searched, task, monkeypatch):
+    # Not over: a task whose search is over is not looked at again.
+    monkeypatch.setattr(ArchiveReader, "searched", lambda self, *place: set())
+    reader = searched([], task, lm=Overloaded(3, *[0] * 20), budget=ONE_CALL)
+    assert len(calls(reader)) == 3
+    lm = Overloaded()
+    assert len(calls(searched([], task, lm=lm, budget=ONE_CALL))) == 4
+    assert lm.asked == [1]
+
+
+class Hasty(Scripted):
+    """A model in whose call the search is stopped at the very moment when all completions are there."""
+
+    async def generate(self, prompt, seeds, sampling):
+        search = asyncio.current_task()
+        assert search
+        asyncio.get_running_loop().call_soon(search.cancel)
+        for index, _ in enumerate(seeds):
+            yield index, Completion(NOTHING)
+
+
+def test_completions_that_arrived_before_a_stop_are_stored(searched, task):
+    assert len(calls(searched([], task, lm=Hasty([NOTHING]), budget=ONE_CALL))) == 4
