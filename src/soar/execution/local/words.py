@@ -70,7 +70,8 @@ class Words:
         found = _places(thing, omit)
         if found is not None:
             self._addresses += found
-            self._quick += [id(thing) + _VERSION] if VERSIONS and not omit and _is_combined(thing) else found
+            versioned = VERSIONS and not omit and len(found) > 1 and _is_combined(thing)
+            self._quick += [id(thing) + _VERSION] if versioned else found
         elif not omit:
             self._slow.append((label, thing, _state(thing)))
 
@@ -176,13 +177,14 @@ def _places(thing: Any, omit: Collection[str]) -> list[int] | None:
 
 def _dict_places(thing: dict, omit: Collection[str]) -> list[int] | None:
     start = id(thing)
+    if not omit and _word(start + _KEYS) == _EMPTY_TABLE:
+        return [start + _KEYS]  # the first item brings a table of its own
     places = [start + _KEYS, start + _VALUES] if omit else [start + _USED, start + _KEYS, start + _VALUES]
     if _word(start + _USED) != len(thing):
         return None
     wanted = {id(value) for key, value in dict.items(thing) if key not in omit}
     if not wanted:
-        # The first item brings a table of its own, so one word tells.
-        return [start + _KEYS] if not omit and _word(start + _KEYS) == _EMPTY_TABLE else places
+        return places
     table, values = _word(start + _KEYS), _word(start + _VALUES)
     if values:
         here = range(values, values + WORD * min(_MOST_SHARED_KEYS, len(thing) + 1), WORD)
