@@ -123,11 +123,12 @@ class Detail:
     """How much of a task a prompt shows; shorter details than the default serve small contexts.
 
     `pairs` caps the training pairs (None: all); `feedback` says whether a parent's outputs are shown, only the
-    verdicts, or neither.
+    verdicts, or neither; `example` whether a solved task is shown first, if the search has any.
     """
 
     pairs: int | None = None
     feedback: Feedback = "full"
+    example: bool = True
 
 
 @dataclass(frozen=True, slots=True)

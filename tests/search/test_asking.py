@@ -53,6 +53,7 @@ def test_a_sampling_call_asks_for_so_many_programs_of_its_task_at_its_place():
 def test_a_prompt_shows_a_solved_task_and_never_its_own():
     call = sampling_call(context(((task("mine"), "code"), (task("other"), "code"))), task("mine"), "sample", 0, 0, 1)
     assert call.prompt_of(Detail()) == ("mine", "other", Detail())
+    assert call.prompt_of(Detail(example=False)) == ("mine", None, Detail(example=False))
     call = sampling_call(context(((task("mine"), "code"),)), task("mine"), "sample", 0, 0, 1)
     assert call.prompt_of(Detail()) == ("mine", None, Detail())
 

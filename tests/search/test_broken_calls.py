@@ -1,13 +1,15 @@
-"""A call that breaks off: what arrived is kept and not asked for again, what did not is asked for on resuming."""
+"""A call that breaks off: what arrived is kept and not asked for again, what did not is asked for on resuming. And one
+whose prompt is too long for a solved task."""
 
 import asyncio
+import json
 
 from searching import block, calls
 
 from soar.archive.reader import ArchiveReader
 from soar.errors import PromptTooLong
 from soar.lm.scripted import Scripted
-from soar.types import Completion
+from soar.types import Completion, Task
 
 NOTHING = block("return grid")
 
@@ -60,3 +62,11 @@ class Hasty(Scripted):
 
 def test_completions_that_arrived_before_a_stop_are_stored(searched, task):
     assert len(calls(searched([], task, lm=Hasty([NOTHING]), budget=ONE_CALL))) == 4
+
+
+def test_a_solved_task_that_leaves_no_room_is_not_shown(searched, task):
+    large = Task("large", task.train * 9, task.test)
+    shown = {"few_shot": ((large, "code"),), "lm": Scripted([NOTHING], context_characters=2500)}
+    reader = searched([], task, budget=ONE_CALL, **shown)
+    details = [json.loads(text) for (text,) in reader.query("SELECT prompt_detail FROM completions")]
+    assert details == [{"pairs": None, "feedback": "full", "example": False}] * 4

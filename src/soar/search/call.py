@@ -3,7 +3,7 @@ arrive, and executed. Resuming is therefore calling again.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from soar.archive.rows import CompletionRow, UnsentRow, code_hash
@@ -18,7 +18,8 @@ from soar.types import Completion, Origin, Program, Prompt, Sampling, Task
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request for `count` completions at `origin` (its index is ignored) of the prompt that `prompt_of` renders."""
+    """A request for `count` completions at `origin` (its index is ignored) of the prompt that `prompt_of` renders;
+    `example`: the prompt shows a solved task."""
 
     task: Task
     origin: Origin
@@ -26,6 +27,7 @@ class Call:
     prompt_of: Callable[[Detail], Prompt]
     sampling: Sampling
     parents: tuple[Program, ...] = ()
+    example: bool = False
 
 
 async def complete(
@@ -56,7 +58,7 @@ async def _generate(
     """
     o, lm = call.origin, context.refiner if call.parents else context.sampler
     left, kept = list(missing), list[asyncio.Task[Program | None]]()
-    for detail in context.method.rendering.details(call.task):
+    for detail in _forms(context.method.rendering, call):
         asked = range(call.count) if call.sampling.distinct else tuple(left)
         seeds = sample_seeds(context.method.seed, asked, o.stage, o.iteration, o.task_id, o.phase, o.island, o.step)
         prompt = call.prompt_of(detail)
@@ -88,6 +90,15 @@ async def _generate(
     return kept
 
 
+def _forms(rendering: Rendering, call: Call) -> Iterator[Detail]:
+    """Yield the forms of a call's prompt, the fullest first. A solved task is given up before the task's own pairs."""
+    details = rendering.details(call.task)
+    if call.example:
+        yield from details[:1]
+        details = [replace(detail, example=False) for detail in details]
+    yield from details
+
+
 def most_tokens(prompt: Prompt, completions: int, sampling: Sampling) -> Tokens:
     """Return the most tokens that a call may take, counting a prompt's characters as tokens: hardly ever too few."""
     texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
@@ -108,6 +119,7 @@ def judged(
     else:
         status, name = "code", code_hash(extraction.code)
     shown = {} if detail == Detail() else {"pairs": detail.pairs, "feedback": detail.feedback}
+    shown = shown if detail.example else {**shown, "example": False}
     parents = tuple(parent.key for parent in call.parents)
     o = call.origin
     origin = Origin(o.stage, o.iteration, o.task_id, o.phase, o.island, o.step, place)

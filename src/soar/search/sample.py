@@ -41,6 +41,6 @@ def sampling_call(context: SearchContext, task: Task, phase: Phase, island: int,
     shown = examples[chance.integers(len(examples))] if examples else None
 
     def prompt_of(detail: Detail) -> Prompt:
-        return context.method.rendering.sampling(task, shown, detail)
+        return context.method.rendering.sampling(task, shown if detail.example else None, detail)
 
-    return Call(task, origin, count, prompt_of, context.method.when_sampling)
+    return Call(task, origin, count, prompt_of, context.method.when_sampling, example=shown is not None)

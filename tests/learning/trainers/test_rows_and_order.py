@@ -61,8 +61,8 @@ def test_of_rows_that_are_too_long_none_is_cut_and_the_rest_keep_their_lines(tmp
 def test_each_refusal_says_what_was_found_and_what_to_do(tmp_path):
     path = write(tmp_path / "rows")
     assert refusal(path) == (
-        f"{path} holds no example: no program of the searches was chosen to learn from. Search more, or choose another"
-        " learning.curator"
+        f"{path} holds no example: no program of the searches was chosen to learn from. Start a new run that searches"
+        " more or has another learning.curator; what this one found stays readable"
     )
     write(path, *[{"prompt": "a " * 9, "completion": "b"}] * 2)
     assert refusal(path) == f"{path}: none of 2 examples fits finetune.max_length = 6 tokens; raise it"

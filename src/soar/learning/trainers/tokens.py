@@ -43,8 +43,8 @@ def read_tokens(path: Path, tokenizer: Any, max_length: int) -> tuple[list[Token
     every = [_tokens(path, number, row, tokenizer) for number, row in _rows(path)]
     if not every:
         raise DataError(
-            f"{path} holds no example: no program of the searches was chosen to learn from. Search more, or choose"
-            " another learning.curator"
+            f"{path} holds no example: no program of the searches was chosen to learn from. Start a new run that"
+            " searches more or has another learning.curator; what this one found stays readable"
         )
     short = [tokens for tokens in every if len(tokens.ids) <= max_length]
     if not short:
