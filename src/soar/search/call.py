@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from soar.archive.rows import CompletionRow, UnsentRow, code_hash
 from soar.budget import Tokens
 from soar.errors import PromptTooLong
-from soar.protocols import Detail, Rendering
+from soar.protocols import Detail, LanguageModel, Rendering
 from soar.search.context import SearchContext
 from soar.search.evaluate import Evaluator
 from soar.seeds import sample_seeds
@@ -64,7 +64,7 @@ async def _generate(
         prompt = call.prompt_of(detail)
         if not lm.fits(prompt, call.sampling.max_new_tokens):
             continue
-        most = context.at_most(lm, len(seeds), most_tokens(prompt, len(seeds), call.sampling))
+        most = most_tokens(lm, prompt, len(seeds), call.sampling)
         await context.meter.admit(most)
         try:
             async for index, completion in lm.generate(prompt, seeds, call.sampling):
@@ -99,10 +99,13 @@ def _forms(rendering: Rendering, call: Call) -> Iterator[Detail]:
     yield from details
 
 
-def most_tokens(prompt: Prompt, completions: int, sampling: Sampling) -> Tokens:
-    """Return the most tokens that a call may take, counting a prompt's characters as tokens: hardly ever too few."""
+def most_tokens(lm: LanguageModel, prompt: Prompt, completions: int, sampling: Sampling) -> Tokens:
+    """Return the most tokens that a call may take, counting a prompt's characters as tokens: hardly ever too few. The
+    prompt counts as often as the model reads it, once if it does not say."""
     texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
-    return Tokens(sum(map(len, texts)), completions * sampling.max_new_tokens)
+    prompts = getattr(lm, "prompts", None)
+    times = 1 if prompts is None else prompts(completions)
+    return Tokens(times * sum(map(len, texts)), completions * sampling.max_new_tokens)
 
 
 def judged(

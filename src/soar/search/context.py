@@ -1,5 +1,4 @@
-"""What one iteration's search keeps open, and what stays fixed during it. Data, and little that follows from
-it."""
+"""What one iteration's search keeps open, and what stays fixed during it. Data only."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -9,7 +8,7 @@ from typing import Any
 
 from soar.archive.reader import ArchiveReader
 from soar.archive.writer import ArchiveWriter
-from soar.budget import Meter, Tokens
+from soar.budget import Meter
 from soar.protocols import Executor, Heuristic, LanguageModel, Parse, Rendering
 from soar.search.replies import Replies
 from soar.search.selectors import Selector
@@ -75,8 +74,3 @@ class SearchContext:
     few_shot: tuple[tuple[Task, str], ...] = ()
     replies: Replies = field(default_factory=Replies)
     evaluating: "set[asyncio.Task[Any]]" = field(default_factory=set)
-
-    def at_most(self, lm: LanguageModel, completions: int, once: Tokens) -> Tokens:
-        """Return the most tokens of a call for so many completions, `once` if the model reads the prompt once."""
-        prompts = getattr(lm, "prompts", None)
-        return once if prompts is None else Tokens(once.prompt * prompts(completions), once.completion)
