@@ -15,6 +15,8 @@ import scipy
 import soar
 from soar.execution.local import link
 
+pytestmark = pytest.mark.slow  # every test opens sandboxes of its own
+
 SITE = str(Path(np.__file__).parents[1])
 SOURCE = str(Path(soar.__file__).parents[1])
 RUN = """

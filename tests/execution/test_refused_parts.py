@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # every test opens sandboxes of its own
+
 WAYS = {
     "root of a user namespace with one user": ("unshare", "-Ur"),
     "root without capabilities": ("setpriv", "--bounding-set=-all", "--inh-caps=-all"),

@@ -89,6 +89,7 @@ def test_answers_published_after_a_run_judge_it(tmp_path):
         assert [task.answered for task in view.tasks["target"]] == [True] * len(names)
 
 
+@pytest.mark.slow
 def test_one_more_answer_judges_a_run_and_does_not_keep_it_from_going_on(run):
     """Of its two tasks with hidden answers, one was answered from the start."""
     config, path = run
@@ -127,6 +128,7 @@ def test_a_list_of_ids_may_move(tmp_path):
     assert "list.txt" in (tmp_path / "run" / "config.toml").read_text()
 
 
+@pytest.mark.slow
 def test_prices_that_are_given_when_a_run_resumes_are_those_of_its_reports(run):
     config, path = run
     for prompt, completion in ((3.0, 15.0), (0.3, 0.0)):
@@ -156,6 +158,7 @@ def opened(config, path, model):
     return asyncio.run(begin())
 
 
+@pytest.mark.slow
 def test_weights_may_move_and_are_known_by_their_hash(tmp_path):
     config, path = write_config(tmp_path), tmp_path / "run"
     shutil.copytree(SHIPPED, tmp_path / "old", ignore=shutil.ignore_patterns("sequences"))

@@ -16,6 +16,8 @@ from soar.report.metrics import report
 from soar.run import RunDirectory
 from soar.session import open_run, view_run
 
+pytestmark = pytest.mark.slow  # every test makes whole runs
+
 SHORT = "stages.0.iterations=1"
 
 

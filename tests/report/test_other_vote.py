@@ -17,6 +17,8 @@ from soar.report.pool import voices_of, voting_differently
 from soar.session import view_run
 from soar.types import canonical_json
 
+pytestmark = pytest.mark.slow  # every test makes whole runs
+
 VOTE = ("answer.voter=test_other_vote:worst", "answer.filters=[]")
 
 

@@ -16,6 +16,8 @@ from soar.importing import import_programs
 from soar.report.snapshot import line
 from soar.session import view_run
 
+pytestmark = pytest.mark.slow  # every test makes whole runs
+
 CODE = "def transform(grid):\n    return grid\n"
 ROWS = [json.dumps({"task_id": "flip", "code": CODE}) + "\n", json.dumps({"task_id": "sums", "code": CODE}) + "\n"]
 
