@@ -118,9 +118,11 @@ async def finish_evaluating(context: SearchContext, tasks: Sequence[Task]) -> No
 
 async def _evaluate_waiting(context: SearchContext, task: Task) -> None:
     rows = context.reader.waiting(context.stage, context.iteration, task.id)
+    if not rows:
+        return
+    evaluate = Evaluator(context, task)
     codes = [context.method.rendering.extract(row.completion.text).code for row in rows]
-    evaluate = Evaluator(context, task) if codes else None
-    await asyncio.gather(*(evaluate(code) for code in codes if evaluate and code is not None))
+    await asyncio.gather(*(evaluate(code) for code in codes if code is not None))
 
 
 async def execute(executor: Executor, parse: Parse, task: Task, code: str) -> Execution:
