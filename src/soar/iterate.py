@@ -4,6 +4,7 @@ Knows the order of the steps and little of how they work: that is the `Method`. 
 resumes when called again, because each part asks the archive or the disk what is already done.
 """
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,9 @@ from soar.budget import Meter
 from soar.ensemble import Answering
 from soar.errors import BudgetReached, Interrupted
 from soar.learning.learn import ExampleSource, LearningMethod, Searched, learn, of_pool, of_stage
+from soar.parallel import mapped
 from soar.protocols import Executor
-from soar.report.task_results import TaskResult, judge, keep
+from soar.report.task_results import Answer, TaskResult, judged, keep
 from soar.run import RunDirectory, Step, superseded, theta0_of, to_come
 from soar.search import Held, SearchMethod, search
 from soar.search.few_shot import solved_examples
@@ -96,7 +98,7 @@ async def iterate(run: Run) -> None:
         except BudgetReached as limit:
             reached = limit  # the programs found so far still give answers
         if reached:
-            answer(run, step)
+            await answer(run, step)
             raise reached
         await conclude(run, step)
         if method.learning.keep is not None:
@@ -134,24 +136,21 @@ def example_source(run: Run, step: Step) -> ExampleSource:
 
 async def conclude(run: Run, step: Step) -> None:
     """Conclude a step's search: answer, keep the results, and mark it as finished."""
-    results = answer(run, step)
+    results = await answer(run, step)
     keep(run.directory, step, run.method.answering, run.tasks[step.stage.name], results)
     await run.writer.finish(*step.key)
 
 
-def answer(run: Run, step: Step) -> list[TaskResult]:
+async def answer(run: Run, step: Step) -> list[TaskResult]:
     """Write the answers of a step's search, two per task, from the programs found so far (§3.2); return the result on
     each task."""
-    results: list[TaskResult] = []
-    answers: dict[str, list[tuple[Value, ...]]] = {}
-    tasks = run.tasks[step.stage.name]
-    for task in tasks:
-        programs = run.reader.programs(task.id, *step.key)
-        result, ballots = judge(run.reader, step, task, run.method.answering, programs)
-        results.append(result)
-        answers[task.id] = [ballot.outputs for ballot in ballots[:2]]
+    tasks, found = run.tasks[step.stage.name], list[tuple[TaskResult, list[Answer]]]()
+    for each in mapped(partial(judged, run.reader, step, run.method.answering), tasks):
+        found.append(each)
+        await asyncio.sleep(0)  # millions of programs take minutes; let signals be handled
+    answers = {result.task_id: answers for result, answers in found}
     run.directory.write_answers(step.number, run.method.submission(tasks, answers))
-    return results
+    return [result for result, _ in found]
 
 
 def _on_log(run: Run, entry: Mapping[str, float]) -> None:

@@ -7,6 +7,7 @@ checked against checksums and counts (`held`): a damaged archive gives the resul
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -35,6 +36,10 @@ class ArchiveReader:
         """Open the archive at `path`; `StoreError` if there is none. Unchecked results cost less and may be wrong."""
         self._tables = CheckedRows(path, checked=checked)
         self._readable: CheckedRows | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle where the archive is: another process opens a connection of its own."""
+        return partial(ArchiveReader, checked=self._tables.checked), (self._tables.path,)
 
     def close(self) -> None:
         """Close the connection."""

@@ -55,6 +55,10 @@ class _Complete:
         setattr(self, name, found)
         return found
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the author's object, without what was looked up in it: not all of that can be pickled."""
+        return _Complete, (self._own,)
+
     def load(self, source: str) -> list[Task]:
         """Return the author's tasks, checked and in canonical form, sorted by id."""
         found = list(self._own.load(source))

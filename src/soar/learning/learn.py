@@ -7,6 +7,7 @@ import asyncio
 import shutil
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from soar.errors import DataError, Interrupted
 from soar.files import is_published
 from soar.learning.examples import Row, write_examples
 from soar.learning.select import Pairs, shown_pairs
+from soar.parallel import mapped
 from soar.protocols import OnLog
 from soar.seeds import rng, seed_of
 from soar.types import Program, Task
@@ -72,13 +74,17 @@ def of_stage(
     """Return the source of an iteration's examples: the stage's own earlier searches, the last of them or all."""
     stage, iteration = place
     since = None if method.from_all else iteration - 1
-    return ExampleSource(tasks, lambda task: reader.programs(task.id, stage, since), method.examples)
+    return ExampleSource(tasks, partial(_programs, reader, stage, since), method.examples)
+
+
+def _programs(reader: ArchiveReader, stage: str, iteration: int | None, task: Task) -> Sequence[Program]:
+    return reader.programs(task.id, stage, iteration)
 
 
 def of_pool(method: LearningMethod, searched: Sequence[Searched]) -> ExampleSource:
     """Return the source of examples from all searches of some stages and runs together ("all train", §3.4);
     `DataError` if an id stands for two different tasks."""
-    return ExampleSource(pooled_tasks(searched), lambda task: pooled_programs(searched, task), method.pooled_examples)
+    return ExampleSource(pooled_tasks(searched), partial(pooled_programs, searched), method.pooled_examples)
 
 
 def pooled_tasks(searched: Sequence[Searched]) -> list[Task]:
@@ -131,15 +137,21 @@ async def learn(
     seed = seed_of(method.seed, "learn", *place)
     asked = {shown_pairs(task) for task in source.tasks}
     found: list[Row] = []
-    for task in source.tasks:
-        found += source.examples(task, source.programs_of(task), seed, asked)
+    for rows in mapped(partial(_examples, source.examples, source.programs_of, seed, asked), source.tasks):
+        found += rows
         await asyncio.sleep(0)  # with thousands of tasks this loop takes minutes; let signals be handled
     # 31 bits: trainers also seed NumPy, which takes at most 32.
     training = seed_of(method.seed, "finetune", *place) & 0x7FFFFFFF
-    replayed, rows = method.replay(rng(training, "replay")), method.kept([row for row in found if row["kind"] in kinds])
-    write_examples(data, [*rows, *replayed])
-    on_log({"examples from the search": len(rows), "replayed": len(replayed)})
+    replayed, own = method.replay(rng(training, "replay")), method.kept([row for row in found if row["kind"] in kinds])
+    write_examples(data, [*own, *replayed])
+    on_log({"examples from the search": len(own), "replayed": len(replayed)})
     await _in_thread(method.finetune, data, theta0, out, training, on_log)
+
+
+def _examples(
+    examples: Examples, programs_of: Callable[[Task], Sequence[Program]], seed: int, asked: Set[Pairs], task: Task
+) -> list[Row]:
+    return examples(task, programs_of(task), seed, asked)
 
 
 async def _in_thread(finetune: Callable[..., None], *arguments: object) -> None:

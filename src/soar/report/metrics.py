@@ -5,11 +5,13 @@ Knows scores and counts; does not know how they are shown. Safe while the run is
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from soar.archive.rows import IterationRow
 from soar.budget import Tokens
-from soar.report.task_results import TaskResult, judge, kept
+from soar.parallel import mapped
+from soar.report.task_results import TaskResult, judged, kept
 from soar.report.view import RunView
 from soar.run import Step
 
@@ -102,9 +104,10 @@ def search_results(view: RunView) -> list[SearchResults]:
 
 def _results(view: RunView, step: Step, *, finished: bool) -> list[TaskResult]:
     found = kept(view, step) if finished else None
-    return found or [
-        judge(view.reader, step, task, view.answering, view.reader.programs(task.id, *step.key))[0]
-        for task in view.tasks[step.stage.name]
+    if found:
+        return found
+    return [
+        result for result, _ in mapped(partial(judged, view.reader, step, view.answering), view.tasks[step.stage.name])
     ]
 
 

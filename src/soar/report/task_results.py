@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from soar.archive.reader import ArchiveReader
 from soar.domains.task_set import task_set_hash
@@ -19,10 +19,14 @@ from soar.report.digest import Digest, digest, from_json
 from soar.report.view import RunView
 from soar.run import RunDirectory, Step
 from soar.scoring import oracle, score, solves
-from soar.types import Program, Task, content_hash
+from soar.types import Program, Task, Value, content_hash
 
 VERSION = 2
 """Raise it whenever a field or its meaning changes, so that results kept by an older version are computed again."""
+
+
+Answer: TypeAlias = tuple[Value, ...]
+"""An output for each test input of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,13 @@ def judge(
         digest=digest(task, programs),
     )
     return result, ballots
+
+
+def judged(reader: ArchiveReader, step: Step, answering: Answering, task: Task) -> tuple[TaskResult, list[Answer]]:
+    """Return what one search reached on one task, and its answers, two at most (§3.2), from the programs that the
+    archive holds."""
+    result, ballots = judge(reader, step, task, answering, reader.programs(task.id, *step.key))
+    return result, [ballot.outputs for ballot in ballots[:2]]
 
 
 def keep(
