@@ -35,9 +35,9 @@ engines = typer.Typer(help="Engines that serve language models.", no_args_is_hel
 app.add_typer(engines, name="engine")
 STOPPED = "stopped; run the same command again to resume"
 
-GC_THRESHOLDS = (20_000, 20, 20)
+GC_THRESHOLDS = (200_000, 20, 20)
 """Outputs of programs are tuples of integers, which cannot form cycles; with Python's own thresholds the collector
-would scan them again and again as they arrive."""
+would scan them again and again as they arrive. With a tenth of these, a search takes a fifth more CPU time."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 RunDir = Annotated[Path, typer.Argument(help="The run directory.", show_default=False)]

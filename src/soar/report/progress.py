@@ -100,8 +100,8 @@ async def _look(watch: "_Watch", console: Console, live: Live | None) -> None:
             elif now and begun - said >= PRINT_EVERY:
                 said = begun
                 _print(console, ["; ".join(now)])
-            # The run waits while this reads: for at most 5 % of the time.
-            await asyncio.sleep(max(POLL_EVERY, 20 * (time.monotonic() - begun)))
+            # The run waits while this reads: for at most 2 % of the time.
+            await asyncio.sleep(max(POLL_EVERY, 50 * (time.monotonic() - begun)))
     finally:
         _print(console, watch.finished())
 
