@@ -1,5 +1,7 @@
 """A user's own function that returns something else is named, with what was expected; the right ones pass unchanged."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,19 @@ def test_what_is_right_passes_unchanged():
     assert paired(lambda task, pairs, n, rng: pairs) == PAIRS
     ballot = Ballot(((1,),), 1.0, 1, "key")
     assert voted(lambda programs: [ballot]) == [ballot]
+
+
+def last(task, programs, n, rng):
+    return [programs[-1]] * (2 if rng.integers(2) else 1)
+
+
+def test_another_process_can_be_given_one_and_it_is_held_to_the_same_there():
+    given = pickle.loads(pickle.dumps(held(last, "learning.curator 'mine:last'", wrong_choice)))
+    assert given.__wrapped__ is last
+    once, twice = (next(s for s in range(99) if np.random.default_rng(s).integers(2) == side) for side in (0, 1))
+    assert given(TASK, PROGRAMS, 3, np.random.default_rng(once)) == [PROGRAMS[3]]
+    with pytest.raises(ConfigError, match=r"^learning\.curator 'mine:last' returned 2 programs, 1 of them different"):
+        given(TASK, PROGRAMS, 3, np.random.default_rng(twice))
 
 
 @pytest.mark.parametrize(

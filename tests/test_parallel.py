@@ -17,7 +17,7 @@ PID = "__import__('os').getpid()"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(parallel, "PATIENCE", 0.0)
+    monkeypatch.setattr(parallel, "PATIENCE", -1.0)
     monkeypatch.setattr(parallel, "available_cores", lambda: 2)
 
 
@@ -44,6 +44,14 @@ def test_work_that_takes_little_time_stays_here(monkeypatch):
 @pytest.mark.parametrize(("work", "items"), [(lambda _: os.getpid(), [1, 2, 3]), (callable, [len, lambda: 0, 5])])
 def test_what_cannot_be_pickled_stays_here(work, items):
     assert list(mapped(work, items)) == [work(item) for item in items]
+
+
+def test_without_another_process_it_is_done_here(monkeypatch):
+    def refused(*_, **__):
+        raise OSError("no process left")
+
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    assert set(mapped(eval, [PID] * 3)) == {os.getpid()}
 
 
 def test_an_item_whose_process_is_lost_is_done_here():
@@ -73,7 +81,7 @@ def test_no_process_is_left_when_the_rest_is_not_wanted():
 
 def test_the_processes_end_with_the_one_that_started_them():
     program = (
-        "from soar import parallel\nparallel.PATIENCE, parallel.available_cores = 0, lambda: 2\n"
+        "from soar import parallel\nparallel.PATIENCE, parallel.available_cores = -1, lambda: 2\n"
         f"for found in parallel.mapped(eval, ['0', *[{PID!r}] * 3, *['__import__(\"time\").sleep(0.1)'] * 10**4]):\n"
         "    print(found, flush=True)\n"
     )

@@ -7,6 +7,7 @@ resumes when called again, because each part asks the archive or the disk what i
 import asyncio
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -145,9 +146,10 @@ async def answer(run: Run, step: Step) -> list[TaskResult]:
     """Write the answers of a step's search, two per task, from the programs found so far (§3.2); return the result on
     each task."""
     tasks, found = run.tasks[step.stage.name], list[tuple[TaskResult, list[Answer]]]()
-    for each in mapped(partial(judged, run.reader, step, run.method.answering), tasks):
-        found.append(each)
-        await asyncio.sleep(0)  # millions of programs take minutes; let signals be handled
+    with closing(mapped(partial(judged, run.reader, step, run.method.answering), tasks)) as results:
+        for each in results:
+            found.append(each)
+            await asyncio.sleep(0)  # millions of programs take minutes; let signals be handled
     answers = {result.task_id: answers for result, answers in found}
     run.directory.write_answers(step.number, run.method.submission(tasks, answers))
     return [result for result, _ in found]

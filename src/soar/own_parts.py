@@ -6,7 +6,7 @@ Knows what a curator, a pairing and a voter return; does not know where they com
 
 import traceback
 from collections.abc import Callable, Collection, Sequence
-from functools import wraps
+from functools import partial, update_wrapper
 from typing import Any, TypeAlias
 
 from soar.ensemble import Ballot
@@ -19,22 +19,22 @@ Wrong: TypeAlias = Callable[[object, Sequence[Any]], str | None]
 
 def held(function: Callable[..., Any], what: str, wrong: Wrong) -> Callable[..., Any]:
     """Return the function; when called, `ConfigError` says where it failed, or what is wrong with its result."""
+    # A partial rather than a closure: other processes can be given it (`soar.parallel`).
+    return update_wrapper(partial(_checked, function, what, wrong), function)
 
-    @wraps(function)
-    def checked(*arguments: Any) -> Any:
-        try:
-            found = function(*arguments)
-        except SoarError:
-            raise  # it says what is wrong, and which exit code that has
-        except Exception as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{last.filename}, line {last.lineno}"
-            raise ConfigError(f"{what} failed with {type(error).__name__}: {error} ({where})") from error
-        if said := wrong(found, arguments):
-            raise ConfigError(f"{what} returned {said}")
-        return found
 
-    return checked
+def _checked(function: Callable[..., Any], what: str, wrong: Wrong, *arguments: Any) -> Any:
+    try:
+        found = function(*arguments)
+    except SoarError:
+        raise  # it says what is wrong, and which exit code that has
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{last.filename}, line {last.lineno}"
+        raise ConfigError(f"{what} failed with {type(error).__name__}: {error} ({where})") from error
+    if said := wrong(found, arguments):
+        raise ConfigError(f"{what} returned {said}")
+    return found
 
 
 def wrong_choice(found: object, arguments: Sequence[Any]) -> str | None:

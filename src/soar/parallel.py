@@ -31,15 +31,18 @@ _NOT_DONE = object()
 
 
 def mapped(work: Callable[[Item], Found], items: Sequence[Item]) -> Generator[Found, None, None]:
-    """Yield what the work finds for each item, in their order. What cannot be pickled, such as a function that a
-    user's own part made, stays in this process, and so does an item whose process was lost."""
-    begun, cores = time.monotonic(), available_cores()
-    for place, item in enumerate(items):
-        left = items[place:]
-        if cores > 1 and len(left) > 1 and time.monotonic() - begun > PATIENCE and (job := _pickled(sys.path, work)):
-            yield from _in_children(work, job, left, min(cores, len(left)))
-            return
-        yield work(item)
+    """Yield what the work finds for each item, in their order. What cannot be pickled, such as a function that was made
+    in another, stays in this process, and so does an item whose process was lost.
+
+    Close it if the rest may not be wanted: the processes would do that first."""
+    begun, done = time.monotonic(), 0
+    while done < len(items) and time.monotonic() - begun <= PATIENCE:
+        yield work(items[done])
+        done += 1
+    left = items[done:]
+    job = _pickled(sys.path, work) if len(left) > 1 else None
+    children = _started(min(available_cores(), len(left))) if job else []
+    yield from _in_children(work, job, left, children) if job and children else map(work, left)
 
 
 def _pickled(*values: object) -> bytes | None:
@@ -50,12 +53,13 @@ def _pickled(*values: object) -> bytes | None:
         return None
 
 
-def _in_children(work: Callable[[Item], Found], job: bytes, items: Sequence[Item], processes: int) -> Iterator[Found]:
-    children = [_started() for _ in range(processes)]
+def _in_children(
+    work: Callable[[Item], Found], job: bytes, items: Sequence[Item], children: Sequence[Child]
+) -> Iterator[Found]:
     free: SimpleQueue[tuple[Child, bytes]] = SimpleQueue()
     for child in children:
         free.put((child, job))
-    threads = ThreadPoolExecutor(processes, "parallel")
+    threads = ThreadPoolExecutor(len(children), "parallel")
     try:
         for item, found in zip(items, threads.map(partial(_asked, free), items), strict=True):
             # An error is raised here, by the work itself, rather than told by the process that met it.
@@ -68,11 +72,17 @@ def _in_children(work: Callable[[Item], Found], job: bytes, items: Sequence[Item
             _closed(child)
 
 
-def _started() -> Child:
-    # A group of its own: Ctrl-C is for this process, which then ends the others.
-    environment = {**os.environ, **_ONE_THREAD}
-    pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, "-c", _CHILD], stdin=pipe, stdout=pipe, env=environment, process_group=0)
+def _started(processes: int) -> list[Child]:
+    """Start so many processes, or as many as the machine allows; none if it would be a single one."""
+    command, environment = [sys.executable, "-c", _CHILD], {**os.environ, **_ONE_THREAD}
+    pipe, children = subprocess.PIPE, list[Child]()
+    with contextlib.suppress(OSError):
+        # A group of its own: Ctrl-C is for this process, which then ends the others.
+        children.extend(
+            subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, process_group=0)
+            for _ in range(processes if processes > 1 else 0)
+        )
+    return children
 
 
 def _closed(child: Child) -> None:

@@ -247,7 +247,8 @@ class Program:
         return not self.nondeterministic and Failure not in map(type, self.outputs)
 
 
-_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False)
+# Canonical values are immutable, so none can hold itself; looking for that would take a third of the time.
+_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False)
 
 
 def canonical_json(value: object) -> str:

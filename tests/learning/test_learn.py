@@ -2,13 +2,16 @@
 several runs have found, pooled."""
 
 import asyncio
+import signal
 import threading
+import time
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from soar import parallel
 from soar.archive.reader import ArchiveReader
 from soar.archive.rows import CompletionRow, code_hash, execution_row
 from soar.archive.writer import ArchiveWriter
@@ -55,6 +58,37 @@ def test_a_stop_is_heard_while_examples_are_chosen(tmp_path):
         asyncio.run(stopped())
     assert asked == ["t0"]
     assert not list(tmp_path.iterdir())
+
+
+def examples_elsewhere(task, programs, seed, pairs):
+    """Take a minute for every task but the first."""
+    time.sleep(0 if task.id == "t0" else 60)
+    return []
+
+
+def test_a_stop_is_heard_while_other_processes_choose_examples(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "PATIENCE", -1.0)
+    monkeypatch.setattr(parallel, "available_cores", lambda: 2)
+    started: list[Any] = []
+    start = parallel._started
+    monkeypatch.setattr(parallel, "_started", lambda processes: started.extend(start(processes)) or started)
+    tasks, nobody = [Task(f"t{number}", (Example(1, 2),), ()) for number in range(5)], cast(Any, None)
+
+    async def stopped():
+        method = LearningMethod(0, True, examples_elsewhere, nobody, nobody, nobody, nobody, {})
+        paths = {"data": tmp_path / "examples.jsonl", "out": tmp_path / "1"}
+        source = ExampleSource(tasks, cast(Any, repr), examples_elsewhere)
+        learning = asyncio.create_task(
+            learn(method, ("train", 1), tmp_path, source, **paths, on_log=nobody, kinds=set())
+        )
+        asyncio.get_running_loop().call_soon(learning.cancel)
+        await learning
+
+    begun = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(stopped())
+    assert time.monotonic() - begun < 40
+    assert [child.returncode for child in started] == [-signal.SIGKILL] * 2
 
 
 @pytest.mark.parametrize(

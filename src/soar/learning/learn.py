@@ -6,6 +6,7 @@ Knows the archive and the order of steps. Sees a task's answers only if given th
 import asyncio
 import shutil
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -137,9 +138,11 @@ async def learn(
     seed = seed_of(method.seed, "learn", *place)
     asked = {shown_pairs(task) for task in source.tasks}
     found: list[Row] = []
-    for rows in mapped(partial(_examples, source.examples, source.programs_of, seed, asked), source.tasks):
-        found += rows
-        await asyncio.sleep(0)  # with thousands of tasks this loop takes minutes; let signals be handled
+    work = partial(_examples, source.examples, source.programs_of, seed, asked)
+    with closing(mapped(work, source.tasks)) as examples:
+        for rows in examples:
+            found += rows
+            await asyncio.sleep(0)  # with thousands of tasks this loop takes minutes; let signals be handled
     # 31 bits: trainers also seed NumPy, which takes at most 32.
     training = seed_of(method.seed, "finetune", *place) & 0x7FFFFFFF
     replayed, own = method.replay(rng(training, "replay")), method.kept([row for row in found if row["kind"] in kinds])

@@ -5,6 +5,7 @@ Knows scores and counts; does not know how they are shown. Safe while the run is
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -106,9 +107,9 @@ def _results(view: RunView, step: Step, *, finished: bool) -> list[TaskResult]:
     found = kept(view, step) if finished else None
     if found:
         return found
-    return [
-        result for result, _ in mapped(partial(judged, view.reader, step, view.answering), view.tasks[step.stage.name])
-    ]
+    work = partial(judged, view.reader, step, view.answering)
+    with closing(mapped(work, view.tasks[step.stage.name])) as computed:
+        return [result for result, _ in computed]
 
 
 def report(view: RunView) -> dict[str, Any]:

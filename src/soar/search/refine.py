@@ -4,6 +4,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 
 from soar.protocols import Detail
 from soar.scoring import solves
@@ -43,7 +44,7 @@ async def refine_island(
     pool, children, solved, step = Pool(arms), [], 0, 0
     samples = [program for program, _ in arms]
     while owed > 0 and not (enough and solved >= enough):
-        if agreed(task, [*samples, *children], budget.agreeing):
+        if agreed(task, chain(samples, children), budget.agreeing):  # no list of them all at every step
             break
         if context.meter.exhausted(task.id) and step not in stored.calls:
             break
