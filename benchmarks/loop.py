@@ -7,6 +7,7 @@ process per program, theirs taken away. It should not grow with the run. ``--jso
 
 import argparse
 import asyncio
+import gc
 import json
 import tempfile
 import time
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from benchmarks.programs import read_programs
 from benchmarks.searches import search_config
+from soar.cli import GC_THRESHOLDS
 from soar.config import load_config
 from soar.protocols import Contract
 from soar.session import run
@@ -90,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="a file to which the figures are appended")
     options = parser.parse_args()
+    gc.set_threshold(*GC_THRESHOLDS)  # as the command does
     per_program(2)  # what is loaded once does not count
     found = {f"{tasks * PER_TASK} programs": round(per_program(tasks), 3) for tasks in SIZES}
     if options.json:

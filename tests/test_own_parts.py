@@ -38,7 +38,7 @@ def test_what_is_right_passes_unchanged():
     assert voted(lambda programs: [ballot]) == [ballot]
 
 
-def last(task, programs, n, rng):
+def last(task: Task, programs: list[Program], n: int, rng: np.random.Generator) -> list[Program]:
     return [programs[-1]] * (2 if rng.integers(2) else 1)
 
 

@@ -1,8 +1,11 @@
 """Work shared out to processes: the same results in the same order, whatever happens to the processes."""
 
+import importlib
+import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from itertools import count
 from pathlib import Path
@@ -18,6 +21,7 @@ PID = "__import__('os').getpid()"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(parallel, "PATIENCE", -1.0)
+    monkeypatch.setattr(parallel, "_BEGUN", math.inf)  # other tests write modules and import them
     monkeypatch.setattr(parallel, "available_cores", lambda: 2)
 
 
@@ -96,3 +100,56 @@ def test_the_processes_end_with_the_one_that_started_them():
             return
         assert tries < 300, "a process outlives the one that started it"
         time.sleep(0.1)
+
+
+def test_one_lost_process_leaves_the_rest_of_the_work_to_the_others(tmp_path):
+    lost = f"{PID} if {PID} == {os.getpid()} else __import__('os')._exit(1)"
+    found = list(mapped(eval, [lost, *[f"__import__('time').sleep(0.05) or {PID}"] * 12]))
+    assert found[0] == os.getpid()
+    assert found.count(os.getpid()) <= 3  # one may be asked while the loss is not known yet
+
+
+def test_a_failing_item_costs_no_process():
+    failing = f"{PID} if {PID} == {os.getpid()} else 1 // 0"
+    found = list(mapped(eval, [*[failing] * 6, *[f"__import__('time').sleep(0.05) or {PID}"] * 6]))
+    assert found[:6] == [os.getpid()] * 6
+    assert os.getpid() not in found[6:]
+
+
+def test_what_cannot_be_read_back_is_done_here():
+    error = "__import__('urllib.error').error.HTTPError('a', 1, 'b', None, None)"  # pickles, and does not unpickle
+    assert [type(found).__name__ for found in mapped(eval, [error] * 3)] == ["HTTPError"] * 3
+
+
+def test_the_work_has_no_standard_input_and_takes_no_module_of_the_working_directory(tmp_path, monkeypatch, capfd):
+    (tmp_path / "struct.py").write_text("print('read')")
+    monkeypatch.chdir(tmp_path)
+    assert list(mapped(eval, ["__import__('sys').stdin.read()"] * 3)) == [""] * 3
+    assert "read" not in "".join(capfd.readouterr())
+
+
+def test_what_the_work_prints_is_shown(capfd):
+    list(mapped(eval, [f"{PID} == {os.getpid()} or print('from elsewhere')"] * 3))
+    assert "from elsewhere" in capfd.readouterr().err
+
+
+def test_where_no_thread_can_start_it_is_done_here(monkeypatch):
+    def refused(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    assert set(mapped(eval, [PID] * 3)) == {os.getpid()}
+
+
+def test_work_whose_code_has_changed_stays_here(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "changing.py"
+    file.write_text("def work(item):\n    return item, 1\n")
+    work = importlib.import_module("changing").work
+    monkeypatch.setattr(parallel, "_BEGUN", time.time() + 60)
+    elsewhere = [parallel._code_changed()]
+    monkeypatch.setattr(parallel, "_BEGUN", file.stat().st_ctime - 1e-3)
+    file.write_text("def work(item):\n    return item, 2\n")
+    elsewhere.append(parallel._code_changed())
+    assert elsewhere == [False, True]
+    assert list(mapped(work, [1, 2, 3])) == [(1, 1), (2, 1), (3, 1)]

@@ -13,6 +13,8 @@ from soar.ensemble import Ballot
 from soar.errors import ConfigError, SoarError
 from soar.types import Program
 
+NAMES = ("__module__", "__name__", "__qualname__", "__doc__")
+
 Wrong: TypeAlias = Callable[[object, Sequence[Any]], str | None]
 """Says what is wrong with a result, given the arguments; None if nothing is."""
 
@@ -20,7 +22,7 @@ Wrong: TypeAlias = Callable[[object, Sequence[Any]], str | None]
 def held(function: Callable[..., Any], what: str, wrong: Wrong) -> Callable[..., Any]:
     """Return the function; when called, `ConfigError` says where it failed, or what is wrong with its result."""
     # A partial rather than a closure: other processes can be given it (`soar.parallel`).
-    return update_wrapper(partial(_checked, function, what, wrong), function)
+    return update_wrapper(partial(_checked, function, what, wrong), function, NAMES, ())
 
 
 def _checked(function: Callable[..., Any], what: str, wrong: Wrong, *arguments: Any) -> Any:

@@ -69,7 +69,7 @@ def canonical(domain: Domain, task: Task) -> Task:
 def _example(domain: Domain, where: str, example: Example) -> Example:
     try:
         return Example(_input(domain, example.input), None if example.output is None else domain.parse(example.output))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:  # a list may hold itself
         raise DataError(f"{where}: {error}") from None
 
 

@@ -1,5 +1,6 @@
 """Answers, results and examples of a large search are made in several processes, and are the same."""
 
+import math
 import shutil
 
 import pytest
@@ -14,6 +15,7 @@ from soar.session import view_run
 def shared(monkeypatch, finished):
     """Share out all that can be; return the list of what processes found, or could not."""
     monkeypatch.setattr(parallel, "PATIENCE", -1.0)
+    monkeypatch.setattr(parallel, "_BEGUN", math.inf)  # other tests write modules and import them
     monkeypatch.setattr(parallel, "available_cores", lambda: 2)
     found: list[object] = []
     asked = parallel._asked

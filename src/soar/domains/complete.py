@@ -110,7 +110,7 @@ class _Complete:
             found = Example(frozen(example.input), output)
             canonical_json(found.input)
             hash(found)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:  # a list may hold itself
             raise DataError(f"{where}: {error}") from None
         return found
 

@@ -28,8 +28,8 @@ from soar.run import RunDirectory, Step
 POLL_EVERY, PRINT_EVERY = 1.0, 30.0
 """Seconds between looks, and between plain lines."""
 
-WINDOW = 60
-"""Number of looks over which the displayed rates are taken."""
+WINDOW = 60.0
+"""Seconds, if looks are not rarer, over which the displayed rates are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ async def _look(watch: "_Watch", console: Console, live: Live | None) -> None:
             elif now and begun - said >= PRINT_EVERY:
                 said = begun
                 _print(console, ["; ".join(now)])
-            # The run waits while this reads: for at most 2 % of the time.
-            await asyncio.sleep(max(POLL_EVERY, 50 * (time.monotonic() - begun)))
+            # The run waits while this reads: for about 2 % of the time.
+            await asyncio.sleep(max(POLL_EVERY, min(PRINT_EVERY, 50 * (time.monotonic() - begun))))
     finally:
         _print(console, watch.finished())
 
@@ -123,7 +123,7 @@ class _Watch:
         self._spent = {key: self._tokens(key) for key in self._reported}
         self._so_far: SoFar | None = None
         self._step: Step | None = None
-        self._recent: deque[tuple[float, int, int]] = deque(maxlen=WINDOW)
+        self._recent: deque[tuple[float, int, int]] = deque()
         self._first: tuple[float, int] | None = None
 
     def finished(self) -> list[str]:
@@ -188,6 +188,8 @@ class _Watch:
         training = self._progress.training
         if not training:
             self._recent.append((now, completions, spent.total))
+            while len(self._recent) > 2 and now - self._recent[1][0] > WINDOW:
+                self._recent.popleft()
             self._first = self._first or (now, completions)
         rate = _rate(self._first, (now, completions))
         left = self._left(rows, step, completions, rate, training, now)

@@ -4,8 +4,11 @@ Knows the archive and what is right; nothing of screens.
 """
 
 import time
+from contextlib import closing
+from functools import partial
 
-from soar.report.task_results import TaskResult, judge, kept
+from soar.parallel import mapped
+from soar.report.task_results import TaskResult, judged, kept
 from soar.report.view import RunView
 from soar.run import Step
 from soar.types import Task
@@ -32,13 +35,19 @@ class SoFar:
             self._judged = {result.task_id: (result.completions, result) for result in results}
         tasks = self._view.tasks[self._step.stage.name]
         due = [task for task in tasks if self._is_due(task, counts.get(task.id, 0), all_of_it=all_of_it)]
-        end = time.monotonic() + READ_SECONDS
-        for task in sorted(due, key=self._known):  # least known first, so that each gets its turn
-            programs = self._view.reader.programs(task.id, *self._step.key)
-            result, _ = judge(self._view.reader, self._step, task, self._view.answering, programs)
-            self._judged[task.id] = counts[task.id], result
-            if not all_of_it and time.monotonic() > end:
-                break
+        work, end = (
+            partial(judged, self._view.reader, self._step, self._view.answering),
+            time.monotonic() + READ_SECONDS,
+        )
+        if all_of_it:
+            with closing(mapped(work, due)) as results:
+                for task, (result, _) in zip(due, results, strict=True):
+                    self._judged[task.id] = counts[task.id], result
+        else:
+            for task in sorted(due, key=self._known):  # least known first, so that each gets its turn
+                self._judged[task.id] = counts[task.id], work(task)[0]
+                if time.monotonic() > end:
+                    break
         self._counts = counts
 
     def _known(self, task: Task) -> int:

@@ -6,6 +6,7 @@ each other (see `decode`), elsewhere because each request is decoded alone, in b
 """
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -175,6 +176,7 @@ class Transformers:
             for each in held:
                 each.tag.put(error)
             return []
+        gc.collect()  # what failed may hold its tensors in a circle
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self._rows = max(GRANULE, self._rows // 2 // GRANULE * GRANULE)
