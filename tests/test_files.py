@@ -1,6 +1,8 @@
 """Files that are there whole or not at all, and the lock that only says "in use" when it is."""
 
+import fcntl
 import os
+import threading
 
 import pytest
 
@@ -60,6 +62,17 @@ def test_an_error_inside_a_held_run_directory_is_not_said_to_be_its_lock(tmp_pat
         raise BlockingIOError("fork")
     with locked(tmp_path / "run"), pytest.raises(StoreError, match="in use"), locked(tmp_path / "run"):
         pass
+
+
+def test_a_look_at_a_run_does_not_keep_another_process_from_starting_it(tmp_path):
+    with locked(tmp_path / "run"):
+        pass
+    look = os.open(tmp_path / "run" / "lock", os.O_RDONLY)
+    fcntl.flock(look, fcntl.LOCK_SH)
+    over = threading.Timer(0.1, os.close, [look])
+    over.start()
+    with locked(tmp_path / "run"):
+        over.join()
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

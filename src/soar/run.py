@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ from soar.types import Task, canonical_json
 
 SEAL = "sha256"
 """The manifest's entry with the hashes of the configuration and of the rest of the manifest."""
+
+LOOKED_AT = 0.5
+"""Seconds that others who only look whether a run is in use may hold its lock: each does for an instant."""
 
 UNFINISHED = (".work", ".tmp")
 """How the names of folders end in which a model is being made."""
@@ -304,9 +308,20 @@ def in_use(path: Path) -> bool:
 
 
 def _lock(handle: int, path: Path) -> None:
+    until = time.monotonic() + LOOKED_AT
+    try:
+        while not _locks(handle):
+            if time.monotonic() > until:
+                raise StoreError(f"{path} is in use by another process: wait for it or stop it")
+            time.sleep(LOOKED_AT / 10)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be locked: {error}; use a local disk") from None
+
+
+def _locks(handle: int) -> bool:
+    """Lock the file unless another process does; return whether it is locked now."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise StoreError(f"{path} is in use by another process: wait for it or stop it") from None
-    except OSError as error:
-        raise StoreError(f"{path} cannot be locked: {error}; use a local disk") from None
+        return False
+    return True

@@ -181,7 +181,11 @@ def test_examples_are_short():
         (["executor.kind=math:pi"], "executor.kind 'math:pi' cannot be opened with its settings"),
         (["executor.level=none"], "choose one of full, weak"),
         (["lm.backend=embedded", "lm.model=nowhere"], "holds no config.json"),
-        (["learning.deduplicate=embeddings", "stages.0.iterations=2"], 'learning.deduplicate = "embeddings" needs'),
+        pytest.param(
+            ["learning.deduplicate=embeddings", "stages.0.iterations=2"],
+            'learning.deduplicate = "embeddings" needs',
+            marks=pytest.mark.slow,  # imports what it needs, if that is installed
+        ),
         (["learning.replay=5", "stages.0.iterations=2"], "holds no replay.jsonl.gz: set it to 0"),
         (["lm.model=nowhere:nothing"], "scripted model 'nowhere:nothing' cannot be imported"),
     ],

@@ -55,6 +55,8 @@ def test_any_text_gives_either_code_or_a_reason(text):
         (f"<think>\n{block(OTHER)}\n</think>\n{block(CODE)}", CODE),
         (f"{block(CODE)}\n<reasoning>{block(OTHER)}\n", CODE),
         (f"draft:\n{block(OTHER)}\n</think>\n{block(CODE)}", CODE),
+        (f"<think>draft:\n{block(OTHER)}\n</think>\nAs said in <think> above:\n{block(CODE)}", CODE),
+        (f"<think>draft</think>\n{block(CODE)}\n<think>{block(OTHER)}\n", CODE),
         (f"<THINK>```python\n{OTHER}\n</THINK>{block(CODE)}", CODE),
         (f"~~~\n{CODE}\n~~~", CODE),
         (f"```\n{CODE}\n```", CODE),
@@ -99,6 +101,7 @@ def test_a_text_without_a_program_has_a_typed_reason(text, reason):
     "text",
     [
         "<think>" * 20_000,
+        "</think>" + "<think>" * 20_000,
         "~" * 100_000 + "`",
         "```" + " " * 100_000 + "`",
         "```\n" * 50_000,

@@ -78,21 +78,25 @@ def _read(text: str, definition: re.Pattern[str], parsing: _Parsing) -> list[_Fo
     """Return the blocks of a text in order, without those inside reasoning.
 
     A closing tag without an opening one ends reasoning that the prompt's template opened; an opening tag that is
-    never closed hides the rest.
+    never closed hides the rest, unless the reasoning was over before and no block has come since: then the text only
+    speaks of the tag.
     """
-    scanner, position = Scanner(text), 0
+    scanner, position, reasoned = Scanner(text), 0, False
+    spoken_of: set[str] = set()
     found: list[_Found] = []
     while (item := scanner.next(position)) is not None:
         if isinstance(item, Block):
             position = _take(text, item, definition, parsing, found)
         elif item.text.startswith("</"):
             found.clear()
-            position = item.end
+            position, reasoned = item.end, True
         else:
-            closing = _closing(item.text[1:-1].strip().lower()).search(text, item.end)
-            if closing is None:
+            name = item.text[1:-1].strip().lower()
+            closing = None if name in spoken_of else _closing(name).search(text, item.end)
+            if closing is None and (found or not reasoned):
                 break
-            position = closing.end()
+            position, reasoned = closing.end() if closing else item.end, True
+            spoken_of |= set() if closing else {name}  # not searched for again: a text may be full of them
     return found
 
 

@@ -64,6 +64,7 @@ def test_the_values_are_in_the_long_form_and_the_table_is_their_mean(folder):
     assert line.endswith("(n = 2)")
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_files(folder, finished, reseeded, short, tmp_path):
     assert asked(finished, reseeded, short, "--figures", tmp_path / "again", "--stage", "train").exception is None
     for path in folder.iterdir():
@@ -71,6 +72,7 @@ def test_the_same_runs_give_the_same_files(folder, finished, reseeded, short, tm
             assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_one_run_has_no_combinations_and_a_name_is_neither_mathematics_nor_markup(short, tmp_path):
     named = shutil.copytree(short, tmp_path / "_a|$x^$<b>名")
     folder = tmp_path / "figures"
