@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -6,6 +7,7 @@ from soar.domains.arc.domain import Arc
 from soar.domains.complete import complete, fingerprints
 from soar.domains.task_set import described, is_described, overlap, read_ids, select, task_set_hash
 from soar.errors import DataError
+from soar.tasks_in_hand import canonical
 from soar.types import Example, Task
 
 TASKS = [Task(f"t{i}", (Example(((i,),), ((0,),)),), (Example(((9,),), ((i,),)),)) for i in range(8)]
@@ -137,3 +139,32 @@ def test_a_description_by_an_earlier_version_is_one_hash():
     hidden, known = (Task("a", (Example(1, 1),), (Example(2, answer),)) for answer in (None, 2))
     assert is_described([known], {"hash": task_set_hash([hidden])})
     assert not is_described([hidden], {"hash": task_set_hash([known])})
+
+
+class Given:
+    """A domain of one task."""
+
+    def __init__(self, task):
+        self.task = task
+
+    def load(self, source):
+        return [self.task]
+
+    def parse(self, value):
+        return value
+
+
+def cyclic(kind):
+    value: Any = kind()
+    value.update(own=value) if kind is dict else value.append(value)
+    return value
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_a_value_that_holds_itself_is_refused_with_the_pair_that_it_is_in(kind):
+    task = Task("mine", (Example(1, 2), Example(cyclic(kind), 2)), (Example(1, None),))
+    domain = complete(Given(task))
+    with pytest.raises(DataError, match="task mine, training pair 2"):
+        domain.load("mine")
+    with pytest.raises(DataError, match="task mine, training pair 2"):
+        canonical(domain, task)
