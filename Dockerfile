@@ -7,7 +7,7 @@ ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1
 
 COPY pyproject.toml README.md LICENSE /src/
 COPY src /src/src
-# Torch first, from the index of CPU builds: the default one brings 6 GB of CUDA.
+# Torch first, from the index of CPU builds: the default one brings gigabytes of CUDA.
 RUN if [ -n "$EXTRA" ]; then pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu; fi \
     && pip install "/src${EXTRA}" \
     && rm -rf /src \

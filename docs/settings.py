@@ -12,6 +12,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from soar.config import PARTS, Config, StageSettings
+from soar.domains.arc.domain import Arc
+from soar.domains.sequences.domain import Sequences
 from soar.ensemble import FILTERS, VOTERS
 from soar.learning.curate import CURATORS, PAIRINGS
 from soar.learning.dedup import DEDUPLICATIONS
@@ -20,7 +22,7 @@ from soar.settings import resolve
 
 NAMED = {
     "voter": VOTERS,
-    "filters": FILTERS,
+    "filters": dict.fromkeys((*FILTERS, *Arc().filters, *Sequences().filters)),
     "curator": CURATORS,
     "pairing": PAIRINGS,
     "deduplicate": DEDUPLICATIONS,

@@ -36,7 +36,7 @@ from soar.types import Example, Task
 SAMPLES = 64
 
 DRAWING = {"drawing": "distinct"}
-"""How programs are drawn, as rows say it: the first k of them count, as in ``benchmarks/embedded.py``."""
+"""How programs are drawn, as rows say it: the first k of them count, as in ``experiments/embedded.py``."""
 FEW_SHARDS = 4
 
 
@@ -171,7 +171,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.report:
         if options.corpus is None:
-            parser.error("--corpus is missing: make one by python -m soar.pretrain.arc.corpus")
+            parser.error("--corpus is missing: make one by python -m soar.pretrain.arc.generate")
         base = Settings(
             options.corpus,
             options.runs / f"{options.device}-{options.minutes:g}",

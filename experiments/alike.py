@@ -1,4 +1,4 @@
-"""What does deduplication by likeness drop?
+"""What does deduplication of similar programs drop?
 
 ``python -m experiments.alike RUN_DIR`` takes the executed programs of a run, task by task, embeds their texts by the
 built-in n-grams or by a model of sentence-transformers (``--embedding FOLDER``), and says for some bounds of the cosine

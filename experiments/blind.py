@@ -1,7 +1,7 @@
 """The blind grammar on real tasks: the corpus grammar with the task's own palette, at full executor speed.
 
 ``python -m experiments.blind --tasks arc1-training --programs 1000``; what it writes and how it goes on is said in
-``benchmarks/solved.py``, which also prints the tables. Knows the grammar, no model.
+``experiments/solved.py``, which also prints the tables. Knows the grammar, no model.
 """
 
 import argparse

@@ -52,8 +52,8 @@ class TasksSettings(Section):
 
 
 class PromptSettings(Section):
-    """How tasks are rendered. `rendering` None: the one that the model's backend prefers. `few_shot` shows one solved
-    ARC-train task (App. D.5)."""
+    """How tasks are rendered. `rendering` None: the one that the model's backend prefers. `few_shot` shows a task that
+    an earlier search with known answers solved, and its program (App. D.5)."""
 
     rendering: str | None = None
     few_shot: bool = False
