@@ -4,7 +4,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_runs import search
+from scripted_runs import search, write_task
 
 from soar.report.digest import digest
 from soar.report.metrics import pass_at_k, report
@@ -60,3 +60,18 @@ def test_a_run_with_distinct_samples_counts_the_tasks_that_the_first_k_solve(scr
             firsts += [place for place, row in enumerate(rows) if row.origin.key in right][:1]
     assert {0 < place < 12 for place in firsts} == {True}
     assert record["pass_at_k"] == {str(k): float(sum(place < k for place in firsts)) for k in (1, 2, 4, 8, 12)}
+
+
+def test_where_some_answers_are_known_a_record_counts_these_tasks_and_their_tokens(scripted, tmp_path):
+    tasks = tmp_path / "tasks"
+    tasks.mkdir()
+    write_task(tasks, "easy", lambda grid: grid[::-1])
+    for name in ("some", "other"):
+        write_task(tasks, name, lambda grid: grid[::-1], "hidden")
+    search(scripted, tmp_path / "run", "stages.0.iterations=1", f"stages.1.source={tasks}")
+    with view_run(tmp_path / "run") as view:
+        record = report(view)["iterations"][1]
+        spent = view.reader.tokens_by_task(("target", 0))
+    assert (record["tasks"], record["answered"], record["solved"], record["score_mean"]) == (3, 1, 1, 1.0)
+    assert record["tokens_per_solved_task"] == sum(spent["easy"])
+    assert record["tokens_per_task"] == sum(sum(tokens) for tokens in spent.values()) / 3

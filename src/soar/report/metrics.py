@@ -68,6 +68,7 @@ def iteration_record(
         "answers": step.stage.answers,
         "finished": row.finished,
         "tasks": len(results),
+        "answered": len(known),
         "completions": _total(totals.statuses.values()),
         "programs": _total(result.programs for result in results),
         "distinct": _total(result.distinct for result in results),
@@ -80,7 +81,7 @@ def iteration_record(
         "pass_at_k": pass_at_k(known, view.samples, distinct=view.distinct),
         "tokens": {"prompt": spent.prompt, "completion": spent.completion},
         "tokens_per_task": spent.total / len(results) if results else None,
-        "tokens_per_solved_task": spent.total / len(solved) if solved else None,
+        "tokens_per_solved_task": _spent_on(view, step, spent, results) / len(solved) if solved else None,
         "cost": view.budget.cost(spent),
         "seconds": row.seconds,
         "finetune_seconds": row.finetune_seconds,
@@ -90,6 +91,16 @@ def iteration_record(
             for reason in (results[0].filtered if results else ())
         },
     }
+
+
+def _spent_on(view: RunView, step: Step, spent: Tokens, results: Sequence[TaskResult]) -> int:
+    """Return the tokens that a search, which `spent` so many, took for the tasks whose answers are known: only these
+    can be seen to be solved."""
+    unknown = {result.task_id for result in results if result.matched is None}
+    if not unknown:
+        return spent.total
+    by_task = view.reader.tokens_by_task(step.key)
+    return sum(sum(tokens) for task_id, tokens in by_task.items() if task_id not in unknown)
 
 
 def _total(values: Iterable[int]) -> int:
