@@ -244,6 +244,17 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
         reader.close()
 
 
+def free_of(path: Path) -> set[str]:
+    """Return the settings of a run, as ``section.key``, that no result depends on; not those that say where tasks or
+    weights are, which may be others elsewhere. Parts that cannot be imported here have none of their own."""
+    directory = RunDirectory(path)
+    try:
+        config = _frozen_config(directory, parts=True)
+    except ConfigError:
+        config = _frozen_config(directory)
+    return free_settings(config) - locations(config)
+
+
 def _sources(config: Config, domain: Domain) -> dict[str, str]:
     """Return where each stage's tasks come from."""
     return {stage.name: source_of(config.tasks_of(stage.name), domain) for stage in config.stages}
