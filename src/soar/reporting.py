@@ -110,7 +110,9 @@ def _write_figures(run_dirs: list[Path], folder: Path, stage: str | None, tables
         views = [stack.enter_context(session.view_run(run_dir, vote)) for run_dir in run_dirs]
         for view in views:
             refuse_run(folder, view.path, view.places.values())
-        print_written(folder / "figures.md", write_figures(views, folder, shlex.join(asked), stage, tables=tables))
+        free = {name for run_dir in run_dirs for name in session.free_of(run_dir)}
+        made = write_figures(views, folder, shlex.join(asked), stage, free=free, tables=tables)
+        print_written(folder / "figures.md", made)
 
 
 def _write_page(run_dir: Path, out: Path, vote: list[str]) -> None:

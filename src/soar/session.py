@@ -207,6 +207,7 @@ def view_of(config: Config, run: Run) -> RunView:
         sources={},
         samples=config.search.samples,
         refinements=config.search.refinements,
+        distinct=config.sampling.distinct,
         answering=run.method.answering,
         budget=config.budget,
         reader=run.reader,
@@ -232,6 +233,7 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
             places=_sources(config, domain),
             samples=config.search.samples,
             refinements=config.search.refinements,
+            distinct=config.sampling.distinct,
             answering=open_answering(config, domain),
             budget=config.budget,
             reader=reader,
@@ -240,6 +242,17 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
         )
     finally:
         reader.close()
+
+
+def free_of(path: Path) -> set[str]:
+    """Return the settings of a run, as ``section.key``, that no result depends on; not those that say where tasks or
+    weights are, which may be others elsewhere. Parts that cannot be imported here have none of their own."""
+    directory = RunDirectory(path)
+    try:
+        config = _frozen_config(directory, parts=True)
+    except ConfigError:
+        config = _frozen_config(directory)
+    return free_settings(config) - locations(config)
 
 
 def _sources(config: Config, domain: Domain) -> dict[str, str]:

@@ -53,6 +53,16 @@ def test_an_impossible_choice_is_refused(wanted, reason):
         select(TASKS, **wanted)
 
 
+def test_repeated_ids_are_found_in_one_pass():
+    class Ids(list[str]):
+        def count(self, value):
+            raise AssertionError("a pass for every id: minutes for a large set")
+
+    assert select(TASKS, ids=Ids(["t5", "t2"])) == [TASKS[2], TASKS[5]]
+    with pytest.raises(DataError, match=r"more than once: t1, t5$"):
+        select(TASKS, ids=Ids(["t5", "t1", "t1", "t5"]))
+
+
 def test_ids_are_read_from_lines_or_json(tmp_path):
     path = tmp_path / "ids"
     path.write_text("t1\n\n# a comment\nt2  # why\n")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from soar.budget import BudgetSettings
@@ -110,3 +112,11 @@ def test_every_limit_has_a_line_that_says_whether_it_holds():
     fast = limit_lines(BudgetSettings(max_seconds=60.0), searches, figures(searches, measured))
     assert "will not be reached" in fast[0]
     assert limit_lines(BudgetSettings(), searches, figures(searches)) == []
+
+
+def test_the_limit_of_a_task_is_held_against_the_search_that_takes_most_and_not_against_all_of_them():
+    searches = [replace(search(n), tasks=2, prompt_tokens=0, completion_tokens=200_000) for n in range(3)]
+    (line,) = limit_lines(BudgetSettings(max_tokens_per_task=150_000), searches, figures(searches))
+    assert line.endswith("will not be reached: at most 100,000 tokens for an average task in one search")
+    (line,) = limit_lines(BudgetSettings(max_tokens_per_task=90_000), searches, figures(searches))
+    assert "may be reached" in line

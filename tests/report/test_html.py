@@ -23,7 +23,7 @@ from soar.report.html.chart import Line, chart, ticks
 from soar.report.html.code import code
 from soar.report.html.markup import Html, element, joined, table, text
 from soar.report.html.page import page, run_cell
-from soar.report.html.searches import FAILURES, failures
+from soar.report.html.searches import FAILURES, costs, failures
 from soar.report.html.telling import telling
 from soar.report.html.values import drawn, verdict
 from soar.report.metrics import report, report_of
@@ -311,3 +311,11 @@ def test_a_line_keeps_its_height_until_the_next_point():
     drawing = chart([Line([(0, 0), (5, 2), (10, 2)], "s0", "<a>")], "across", "up")
     assert re.search(r'd="M44.0 222.0H297.0V\d+\.\d+H550.0V\d+\.\d+" class="s0"', drawing)
     assert "<title>&lt;a&gt;</title>" in drawing
+
+
+def test_money_is_told_to_the_cent(finished):
+    with session.view_run(finished) as view:
+        record = report(view)["iterations"][0]
+    records = [{**record, "cost": cost} for cost in (12.49, 1234.5, 0.01234, 0.0)]
+    cells = Read(costs(records, {"issued": 1, "retried": 0, "failed": 0})).texts["td"]
+    assert cells[5::6] == ["12.49", "1,234.50", "0.0123", "0", "1,247.00"]

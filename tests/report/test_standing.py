@@ -108,6 +108,7 @@ def test_the_end_of_a_run_tells_what_it_reached_where_it_lies_and_what_comes_nex
         records = metrics.report(view)["iterations"]
     solved = sum(record["newly_solved"] for record in records[:2])
     assert f"stage train: {solved} of 3 tasks solved in 2 searches" in said
+    assert "stage target: 0 of 1 tasks solved (the answers of 1 more are not known) in 1 search" in said
     assert f"next: soar report {finished} --html report.html" in said
     assert f"soar show {finished} " in said
     assert str(finished / "answers") in said

@@ -197,6 +197,15 @@ class ArchiveReader:
         found = dict(rows)
         return sum(found.values()), found.get("sample", 0)
 
+    def samples_before(self, origin: Origin) -> int:
+        """Return how many samples of its search and task stand before a sample, in the order of sampling."""
+        ((found,),) = self._tables.query(
+            "SELECT COUNT(*) FROM completions WHERE stage = ? AND iteration = ? AND task_id = ? AND phase = 'sample'"
+            " AND (island, step, place) < (?, ?, ?)",
+            (origin.stage, origin.iteration, origin.task_id, origin.island, origin.step, origin.index),
+        )
+        return found
+
     def completions_by_task(self, stage: str, iteration: int) -> dict[str, int]:
         """Return how many completions each task has in one iteration, unchecked, to watch a run."""
         rows = self._tables.query(

@@ -4,7 +4,7 @@ Knows only that tasks have ids and pairs.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ def _named(tasks: Sequence[Task], ids: Sequence[str]) -> list[Task]:
     by_id = {task.id: task for task in tasks}
     if unknown := [id_ for id_ in ids if id_ not in by_id]:
         raise DataError(f"{len(unknown)} of {len(ids)} ids are not among these {len(tasks)} tasks: {_few(unknown)}")
-    if repeated := sorted({id_ for id_ in ids if ids.count(id_) > 1}):
+    if repeated := sorted(id_ for id_, times in Counter(ids).items() if times > 1):
         raise DataError(f"ids named more than once: {_few(repeated)}")
     return [by_id[id_] for id_ in ids]
 

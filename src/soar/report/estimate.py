@@ -273,15 +273,17 @@ def limit_lines(limits: BudgetSettings, searches: Sequence[SearchEstimate], figu
     tokens = sum(s.prompt_tokens + s.completion_tokens for s in searches)
     hours = [figure.value for name, figure in figures.items() if name.startswith("hours")]
     seconds = None if None in hours else 3600 * sum(each for each in hours if each is not None)
-    tasks = {search.stage: search.tasks for search in searches}
-    by_stage = {name: sum(s.prompt_tokens + s.completion_tokens for s in searches if s.stage == name) for name in tasks}
-    per_task = max((by_stage[name] / count for name, count in tasks.items() if count), default=0.0)
+    # The limit of a task holds in each search anew.
+    per_task = max(((s.prompt_tokens + s.completion_tokens) / s.tasks for s in searches if s.tasks), default=0.0)
     found = [
         _limit("max_tokens", limits.max_tokens, tokens, "at most {:,.0f} tokens"),
         _limit("max_cost", limits.max_cost, figures["money"].value, "at most {:,.2f} in money"),
         _limit("max_seconds", limits.max_seconds, seconds, "about {:,.0f} s at the measured speed"),
         _limit(
-            "max_tokens_per_task", limits.max_tokens_per_task, per_task, "at most {:,.0f} tokens for an average task"
+            "max_tokens_per_task",
+            limits.max_tokens_per_task,
+            per_task,
+            "at most {:,.0f} tokens for an average task in one search",
         ),
     ]
     return [line for line in found if line is not None]

@@ -25,22 +25,26 @@ class SearchResults(NamedTuple):
     results: Sequence[TaskResult]
 
 
-def pass_at_k(results: Sequence[TaskResult], samples: int) -> dict[str, float | None]:
-    """Return the expected number of tasks solved by k sampled completions, for powers of two and the whole budget.
+def pass_at_k(results: Sequence[TaskResult], samples: int, *, distinct: bool) -> dict[str, float | None]:
+    """Return the number of tasks that k sampled completions solve, for powers of two and the whole budget; None if a
+    task has fewer than k samples because early stopping cut them short.
 
-    The unbiased estimator 1 − C(n − c, k) / C(n, k) per task (Chen et al. 2021); None if a task has fewer than k
-    samples because early stopping cut them short.
+    The expected number, by the unbiased estimator 1 − C(n − c, k) / C(n, k) per task (Chen et al. 2021), which needs
+    independent samples. Of `distinct` ones, drawn without replacement, the likely ones come first: a task counts if the
+    first k hold a right one.
     """
     sizes = sorted({1 << power for power in range(samples.bit_length())} | {samples}) if samples else []
     least = min((result.sampled for result in results), default=0)
     return {
-        str(k): sum(_solved_by(k, result.sampled, result.sampled_right) for result in results) if k <= least else None
+        str(k): sum(_solved_by(k, result, distinct=distinct) for result in results) if k <= least else None
         for k in sizes
     }
 
 
-def _solved_by(k: int, n: int, c: int) -> float:
-    return 1.0 - math.comb(n - c, k) / math.comb(n, k)
+def _solved_by(k: int, result: TaskResult, *, distinct: bool) -> float:
+    if distinct:
+        return float(result.first_right is not None and result.first_right < k)
+    return 1.0 - math.comb(result.sampled - result.sampled_right, k) / math.comb(result.sampled, k)
 
 
 def iteration_record(
@@ -64,6 +68,7 @@ def iteration_record(
         "answers": step.stage.answers,
         "finished": row.finished,
         "tasks": len(results),
+        "answered": len(known),
         "completions": _total(totals.statuses.values()),
         "programs": _total(result.programs for result in results),
         "distinct": _total(result.distinct for result in results),
@@ -73,10 +78,10 @@ def iteration_record(
         "score_kaggle": sum(outputs) / len(outputs) if outputs else None,
         "score_mean": sum(fractions) if known else None,
         "oracle": _total(bool(result.oracle) for result in known) if known else None,
-        "pass_at_k": pass_at_k(known, view.samples),
+        "pass_at_k": pass_at_k(known, view.samples, distinct=view.distinct),
         "tokens": {"prompt": spent.prompt, "completion": spent.completion},
         "tokens_per_task": spent.total / len(results) if results else None,
-        "tokens_per_solved_task": spent.total / len(solved) if solved else None,
+        "tokens_per_solved_task": _spent_on(view, step, spent, results) / len(solved) if solved else None,
         "cost": view.budget.cost(spent),
         "seconds": row.seconds,
         "finetune_seconds": row.finetune_seconds,
@@ -86,6 +91,16 @@ def iteration_record(
             for reason in (results[0].filtered if results else ())
         },
     }
+
+
+def _spent_on(view: RunView, step: Step, spent: Tokens, results: Sequence[TaskResult]) -> int:
+    """Return the tokens that a search, which `spent` so many, took for the tasks whose answers are known: only these
+    can be seen to be solved."""
+    unknown = {result.task_id for result in results if result.matched is None}
+    if not unknown:
+        return spent.total
+    by_task = view.reader.tokens_by_task(step.key)
+    return sum(sum(tokens) for task_id, tokens in by_task.items() if task_id not in unknown)
 
 
 def _total(values: Iterable[int]) -> int:

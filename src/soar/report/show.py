@@ -115,8 +115,10 @@ def _reached(records: Sequence[Mapping[str, Any]]) -> list[str]:
     for stage in dict.fromkeys(record["stage"] for record in records):
         own = [record for record in records if record["stage"] == stage]
         known = [record["newly_solved"] for record in own if record["newly_solved"] is not None]
-        count = own[-1]["tasks"]
-        solved = f"{sum(known)} of {count} tasks solved" if known else f"{count} tasks, whose answers are not known,"
+        tasks, answered = own[-1]["tasks"], own[-1]["answered"]
+        unknown = f" (the answers of {tasks - answered} more are not known)" if answered < tasks else ""
+        solved = f"{sum(known)} of {answered} tasks solved{unknown}"
+        solved = solved if known else f"{tasks} tasks, whose answers are not known,"
         tokens = sum(sum(record["tokens"].values()) for record in own)
         seconds = sum(record["seconds"] + record["finetune_seconds"] for record in own)
         searches = f"{len(own)} search{'es' * (len(own) > 1)}"

@@ -21,7 +21,7 @@ from soar.run import RunDirectory, Step
 from soar.scoring import oracle, score, solves
 from soar.types import Program, Task, Value, content_hash
 
-VERSION = 2
+VERSION = 3
 """Raise it whenever a field or its meaning changes, so that results kept by an older version are computed again."""
 
 
@@ -32,7 +32,8 @@ Answer: TypeAlias = tuple[Value, ...]
 @dataclass(frozen=True, slots=True)
 class TaskResult:
     """What one search reached on one task. Score fields are None if the task's answers are not known; `filtered`
-    counts the programs that may neither vote nor teach, by reason; `digest` is what is shown of the programs."""
+    counts the programs that may neither vote nor teach, by reason; `first_right` is the place, from 0, of the first
+    right sample among all samples in the order of sampling; `digest` is what is shown of the programs."""
 
     task_id: str
     completions: int
@@ -43,6 +44,7 @@ class TaskResult:
     oracle: bool | None
     sampled: int
     sampled_right: int
+    first_right: int | None
     filtered: Mapping[str, int]
     digest: Digest
 
@@ -70,6 +72,7 @@ def judge(
         oracle=oracle(task, programs) if task.answered else None,
         sampled=sampled,
         sampled_right=len(right),
+        first_right=reader.samples_before(min(p.origin for p in right)) if right else None,
         filtered=fallen,
         digest=digest(task, programs),
     )

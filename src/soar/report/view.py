@@ -16,7 +16,8 @@ from soar.types import Leaks, Task
 class RunView:
     """A run, finished or active: its searches, its tasks by stage (with answers) and their sources as they were named,
     how programs answer, and its archive. `places` are the sources as they are found from any folder. `samples` and
-    `refinements` are completions per task and search; `leaks` says which tasks it was allowed to learn from although it
+    `refinements` are completions per task and search; `distinct`: those of one request were drawn without replacement;
+    `leaks` says which tasks it was allowed to learn from although it
     is judged on them, `overrides` which settings of its vote are others than it was started with."""
 
     path: Path
@@ -26,6 +27,7 @@ class RunView:
     sources: Mapping[str, str]
     samples: int
     refinements: int
+    distinct: bool
     answering: Answering
     budget: BudgetSettings
     reader: ArchiveReader

@@ -11,7 +11,7 @@ from scripted_runs import search
 from soar import session
 from soar.errors import ConfigError
 from soar.report.figures.figure import cell, counted
-from soar.report.figures.lines import drawn, other_tasks, run_names
+from soar.report.figures.lines import drawn, other_tasks, run_names, settings_of
 from soar.report.figures.point import Drawn, Mean, Place, long_form, mean, means, point
 
 RUNS = [Drawn(name, seed, "one") for seed, name in enumerate(("one", "two", "three"), 1)]
@@ -65,6 +65,21 @@ def test_a_run_that_was_resumed_with_prices_stays_in_its_line(scripted, views, t
     search(scripted, priced, "seed=2", "budget.price_per_million_prompt_tokens=2.0")
     with session.view_run(priced) as view:
         assert [run.line for run in drawn([views[0], view])] == ["finished", "finished"]
+
+
+def test_a_seed_that_ran_with_other_settings_on_which_no_result_depends_stays_in_its_line(scripted, views, tmp_path):
+    search(scripted, tmp_path / "other", "seed=2", "executor.workers=2", "budget.max_seconds=5000")
+    search(scripted, tmp_path / "same", "seed=1", "budget.max_seconds=6000")
+    free = session.free_of(tmp_path / "other")
+    assert {"executor.workers", "budget.max_seconds", "search.tasks_in_flight"} <= free
+    assert "tasks.source" not in free, "tasks elsewhere may be other tasks"
+    with session.view_run(tmp_path / "other") as other, session.view_run(tmp_path / "same") as same:
+        runs = drawn([views[0], other, views[2]], free)
+        assert [run.line for run in runs] == ["finished", "finished", "short"]
+        settings = settings_of([views[0], other, views[2]], runs)
+        assert "max_seconds" not in settings["finished"]["budget"]
+        assert settings["finished"]["search"]["samples"] == 12
+        assert [run.line for run in drawn([views[0], same], free)] == ["finished", "same"], "not two seeds"
 
 
 def test_a_copy_of_a_run_is_no_second_seed(views, tmp_path):

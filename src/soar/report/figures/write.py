@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from soar.errors import ConfigError, DataError, StoreError
@@ -24,19 +24,26 @@ from soar.report.view import RunView, leak_lines
 
 
 def write_figures(
-    views: Sequence[RunView], folder: Path, command: str, stage: str | None = None, *, tables: bool = False
+    views: Sequence[RunView],
+    folder: Path,
+    command: str,
+    stage: str | None = None,
+    *,
+    free: Collection[str] = (),
+    tables: bool = False,
 ) -> str:
     """Write the figures of runs into a folder, created if missing, and `tables` like the paper's; return what was
     written.
 
     ``figures.md`` describes all of them; each has its values as CSV, and an SVG and a PDF. ``tables.md`` holds the
     tables, each with its values as CSV. Files of these names are overwritten. `stage`: the stage whose programs vote
-    together (default: each run's last). `ConfigError` without matplotlib, or if a file has the folder's name.
+    together (default: each run's last). `free`: settings in which seeds of one line may differ. `ConfigError` without
+    matplotlib, or if a file has the folder's name.
     """
     matplotlib_or_error()
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file: name a folder for the figures")
-    runs = drawn(views)
+    runs = drawn(views, free)
     readings = [read(view, run) for view, run in zip(views, runs, strict=True)]
     figures = [*_figures(readings), *([_combined(views, runs, stage)] if len(views) > 1 else [])]
     tabled = _tables(views, runs, readings) if tables else []

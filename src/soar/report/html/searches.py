@@ -33,8 +33,8 @@ def reached(records: Sequence[Mapping[str, Any]]) -> Html:
 def costs(records: Sequence[Mapping[str, Any]], requests: Mapping[str, int]) -> Html:
     """Return tokens, seconds and, if a price is set, money of each search, and in total."""
     taken = [key for key in TAKEN if key != "money" or any(record["cost"] is not None for record in records)]
-    rows = [[_search(record), *(_number(TAKEN[key](record)) for key in taken)] for record in records]
-    total = ["total", *(_number(_sum(TAKEN[key](record) for record in records)) for key in taken)]
+    rows = [[_search(record), *(_taken(key, TAKEN[key](record)) for key in taken)] for record in records]
+    total = ["total", *(_taken(key, _sum(TAKEN[key](record) for record in records)) for key in taken)]
     issued, retried, failed = (requests[name] for name in ("issued", "retried", "failed"))
     asked = f"{issued:,} requests to the model, {retried:,} retried, {failed:,} failed."
     unknown = "" if "money" in taken else " Money is unknown: no price is set in [budget]."
@@ -58,6 +58,11 @@ def _sum(values: Iterable[float | None]) -> float:
 
 def _search(record: Mapping[str, Any]) -> str:
     return f"{record['stage']} {record['iteration']}{'' if record['finished'] else ' so far'}"
+
+
+def _taken(key: str, value: float | None) -> str:
+    """Return a value of `TAKEN`: of money the cents, too, and of less than one three digits."""
+    return f"{value:,.2f}" if key == "money" and value is not None and value >= 1 else _number(value)
 
 
 def _number(value: float | None) -> str:
