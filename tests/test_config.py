@@ -168,3 +168,21 @@ def test_another_part_takes_over_the_settings_that_it_knows_and_the_others_are_l
         load_config(path, [*parrot, "lm.base_url=http://127.0.0.1:2/v1"])
     with pytest.raises(ConfigError, match=r"unknown key lm\.url"):
         load_config(path, ["lm.url=http://127.0.0.1:2/v1"])
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e400"])
+def test_a_number_that_is_none_is_refused_and_it_is_said_how_to_have_no_limit(tmp_path, value):
+    with pytest.raises(ConfigError, match=r"budget\.max_seconds: expected a finite number, .*leave the setting out"):
+        load_config(written(tmp_path, f"[budget]\nmax_seconds = {value.replace('1e400', 'inf')}\n"))
+    with pytest.raises(ConfigError, match=r"sampling\.temperature: expected a finite number"):
+        load_config(written(tmp_path, "seed = 1\n"), [f"sampling.temperature={value}"])
+
+
+def test_a_section_that_is_none_is_refused_where_settings_have_moved_there():
+    with pytest.raises(ConfigError, match="executor: "):
+        validated({"executor": "local", "sandbox": {"workers": 2}})
+
+
+def test_a_digit_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="not in a section"):
+        load_config(written(tmp_path, '[[stages]]\nname = "a"\n'), ["stages.².b=1"])

@@ -166,7 +166,12 @@ def solve(
     settings = solving.settings(config, domain, seconds, overrides or ())
     meant = solving.tasks_meant(settings, tasks)
     work = solving.solutions(settings, meant, lambda view, tasks: watch(view, tasks, progress), heeding_signals=True)
-    found = asyncio.run(work)
+    try:
+        found, failed = asyncio.run(work), None
+    except SoarError as error:
+        if not error.solutions:
+            raise
+        found, failed = error.solutions, error
     with printing():
         for each in found:
             if as_json:
@@ -175,6 +180,9 @@ def solve(
                 show_solution(each, out)
     if any(each.ended == "stopped" for each in found):
         raise Interrupted("stopped; everything found so far is printed")
+    if failed:
+        complain("the search failed; what it found is printed, and nothing of it is kept")
+        raise failed
 
 
 @app.command()

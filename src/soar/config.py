@@ -256,13 +256,24 @@ def _section(name: str, raw: object) -> type[BaseModel]:
     return create_model(base.__name__, __base__=(base, own), __doc__=own.__doc__)
 
 
+def is_own_part(name: str, section: object) -> bool:
+    """Return whether a section names a part that its user wrote, whose settings only that part's own code knows."""
+    if name not in PARTS or not isinstance(section, Mapping):
+        return False
+    _, key, choices = PARTS[name]
+    part = section.get(key)
+    return isinstance(part, str) and ":" in part and part not in choices
+
+
 def _with_current_names(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the mapping with old setting names replaced by current ones; old run directories hold the old names."""
     found = deepcopy(dict(raw))
     sandbox, lm = found.get("sandbox"), found.get("lm")
     for key in ("workers", "level"):
         if isinstance(sandbox, dict) and key in sandbox:
-            found.setdefault("executor", {}).setdefault(key, sandbox.pop(key))
+            found.setdefault("executor", {})
+            if isinstance(found["executor"], dict):
+                found["executor"].setdefault(key, sandbox.pop(key))
     if isinstance(lm, dict) and lm.get("backend", "embedded") in ("embedded", "scripted"):
         for key in ("concurrency", "deadline_seconds", "give_up_seconds"):
             lm.pop(key, None)  # once settings of every backend, so every old run directory has them
@@ -282,7 +293,7 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
     node: Any = raw
     for key in keys[:-1]:
         node = (
-            node[int(key)] if isinstance(node, list) and key.isdigit() and int(key) < len(node) else _child(node, key)
+            node[int(key)] if isinstance(node, list) and key.isdecimal() and int(key) < len(node) else _child(node, key)
         )
     if not isinstance(node, dict):
         raise ConfigError(f"--set {override!r}: {'.'.join(keys[:-1])} is not a section")
@@ -314,6 +325,8 @@ def _explain(model: type[Config], problem: Mapping[str, Any]) -> str:
         return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{where} is missing"
+    if problem["type"] == "finite_number":
+        return f"{where}: expected a finite number, found {problem['input']}; for no limit, leave the setting out"
     if problem["type"] != "extra_forbidden":
         return f"{where}: {problem['msg']}, found {str(problem.get('input'))[:80]!r}"
     choices = sorted(_fields_at(model, problem["loc"][:-1]))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soar.archive.audit import audit
-from soar.config import validated
+from soar.config import is_own_part, validated
 from soar.cores import available_cores
 from soar.errors import ConfigError, SandboxError, SoarError, StoreError
 from soar.execution import open_sandbox
@@ -78,7 +78,8 @@ def _checks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[st
     """Yield each thing to check with a function that checks it: it returns findings, or raises the only one."""
 
     def config() -> list[str]:
-        validated(directory.config(), "config.toml")
+        raw = directory.config()
+        validated({name: each for name, each in raw.items() if not is_own_part(name, each)}, "config.toml")
         return []
 
     def manifest() -> list[str]:
@@ -91,7 +92,9 @@ def _checks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[st
         return audit(directory.archive)
 
     yield from (("config.toml", config), ("manifest.json", manifest), ("archive.sqlite", archive))
-    for folder in (model for each in sorted(directory.path.glob("adapters/*")) for model in models_in(each)):
+    for folder in (
+        model for each in sorted(directory.path.glob("adapters/*")) if each.is_dir() for model in models_in(each)
+    ):
         if folder.suffix not in UNFINISHED:
 
             def weights(folder: Path = folder) -> list[str]:

@@ -13,11 +13,15 @@
 A program's own failure is never an exception here: it is a `soar.types.Failure`.
 """
 
+from typing import Any
+
 
 class SoarError(Exception):
     """An error with a message for the user: what was found, what was expected, what to do."""
 
     exit_code = 1
+    solutions: tuple[Any, ...] = ()
+    """What a search of given tasks had found before it failed: a `soar.Solution` for each; () if that is nothing."""
 
 
 class ConfigError(SoarError):

@@ -13,14 +13,17 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from rich.console import Console
 
+from soar.arriving import arrives, in_order, lines_of
 from soar.errors import ConfigError, DataError
 from soar.execution import open_sandbox
-from soar.files import growing, partial, printing
+from soar.files import growing, printing
+from soar.files import partial as partial_of
 from soar.method import open_domain
 from soar.protocols import Domain, Executor, Parse
 from soar.scoring import verdicts
@@ -95,7 +98,7 @@ def execute_one(program: Path, out: Path | None, task_id: str, source: str | Non
 
 def refuse_inputs(out: Path | None, programs: Path, source: str | None) -> None:
     """Raise `ConfigError` if results would overwrite, or be appended to, one of their inputs, whatever its name."""
-    aside = partial(out) if out else None
+    aside = partial_of(out) if out else None
     tasks = Path(source) if source else None
     inputs = [programs]
     if tasks and tasks.is_dir():
@@ -131,12 +134,21 @@ def _identity(target: Path | int | None) -> tuple[int, int] | None:
 
 
 def _stopped(out: Path | None) -> str:
-    aside = partial(out) if out else None
+    aside = partial_of(out) if out else None
     return f"stopped; the results so far are in {aside}" if aside else "stopped"
 
 
-def _lines(programs: Path) -> Iterator[str]:
-    """Yield the lines of a file; `DataError` if it cannot be opened or read."""
+def _lines(programs: Path) -> Iterator[str] | AsyncIterator[str]:
+    """Return the lines of a file, or of a pipe as they arrive; `DataError` if it cannot be opened or read."""
+    if not arrives(programs):
+        return _read(programs)
+    try:  # here, since no signal is heard in an event loop while a named pipe waits for its writer
+        return lines_of(programs.open("rb", buffering=0))
+    except OSError as error:
+        raise DataError(f"{programs} cannot be read: {error}") from None
+
+
+def _read(programs: Path) -> Iterator[str]:
     try:
         with programs.open(encoding="utf-8-sig", errors="replace") as lines:
             yield from lines
@@ -149,17 +161,22 @@ def _opened(out: Path | None) -> AbstractContextManager[IO[str]]:
 
 
 async def _write_all(
-    lines: Iterable[str], domain: Domain, tasks: Mapping[str, Task], sink: IO[str]
+    lines: Iterator[str] | AsyncIterator[str], domain: Domain, tasks: Mapping[str, Task], sink: IO[str]
 ) -> tuple[Counter[str], str]:
     """Write a result per line; return how many lines have each status, and why the first unusable one is unusable."""
     counts, refused = Counter[str](), ""
     async with _bench(domain, tasks) as bench:
+        if isinstance(lines, AsyncIterator):
+            results = in_order(lines, partial(execute_line, bench), IN_FLIGHT)
+        else:
+            results = execute_lines(bench, lines)
         with _progress(shown=sink is not sys.stdout) as show:
-            async for result in execute_lines(bench, lines):
+            async for result in results:
                 sink.write(json.dumps(result) + "\n")
                 sink.flush()
                 counts[result["status"]] += 1
-                refused = refused or result.get("message", "") * (result["status"] == "error")
+                if result["status"] == "error":  # only then the message is ours: other keys are copied through
+                    refused = refused or result["message"]
                 show(counts)
     return counts, refused
 

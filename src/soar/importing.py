@@ -28,6 +28,9 @@ from soar.types import Completion, Origin, Task
 IN_FLIGHT = 256
 """How many rows a file is read ahead of what is stored: it may hold millions of programs."""
 
+PASSED_AT_ONCE = 1000
+"""How many rows of other tasks are passed over before signals are handled."""
+
 SAY_SECONDS = 30
 Row = tuple[str, str]
 """A task's id and a program."""
@@ -65,8 +68,13 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
         under_way: deque[asyncio.Task[None]] = deque()
         try:
             for task_id, code in rows:
+                if time.monotonic() - said > SAY_SECONDS:
+                    said = time.monotonic()
+                    say(f"imported {places.total()} programs so far{_passed(elsewhere)}")
                 if task_id not in tasks:
                     elsewhere += 1
+                    if elsewhere % PASSED_AT_ONCE == 0:
+                        await asyncio.sleep(0)  # a file may hold millions of these; let signals be handled
                     continue
                 place, hashed = places[task_id], code_hash(code)
                 if stored[task_id].get(place, hashed) != hashed:
@@ -79,9 +87,6 @@ async def _store_all(run: Run, rows: Iterator[Row], named: Path, say: Callable[[
                 under_way.append(asyncio.create_task(_store(run, tasks[task_id], origin, code)))
                 if len(under_way) >= IN_FLIGHT:
                     await under_way.popleft()
-                if time.monotonic() - said > SAY_SECONDS:
-                    said = time.monotonic()
-                    say(f"imported {places.total()} programs so far")
             while under_way:
                 await under_way.popleft()
         finally:
@@ -121,7 +126,9 @@ def rows_of(path: Path) -> Iterator[Row]:
     """Yield the task and program of every row of a file, or of the files in a folder; `DataError` names a row that
     lacks them."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix in (".parquet", ".jsonl"))
+        named = (file for file in path.rglob("*") if file.suffix in (".parquet", ".jsonl"))
+        # Hidden files are not the user's: macOS and Jupyter leave some beside or below those that they copy or show.
+        files = sorted(file for file in named if not any(p.startswith(".") for p in file.relative_to(path).parts))
         if not files:
             raise DataError(f"{path} holds no .parquet or .jsonl file: name a file or folder of programs")
     elif path.is_file():
@@ -135,7 +142,7 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 def _of_lines(file: Path) -> Iterator[Row]:
     try:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _row(json.loads(line), f"{file}, line {number}")
@@ -168,11 +175,14 @@ def _row(found: Any, where: str) -> Row:
     return task, code
 
 
+def _passed(elsewhere: int) -> str:
+    return f"; skipped {elsewhere} rows of other tasks" if elsewhere else ""
+
+
 def told(found: Imported, path: Path, config: Path) -> str:
     """Return one line: what was imported, and what to type next."""
-    passed = f"; skipped {found.elsewhere} rows of other tasks" if found.elsewhere else ""
     stage, iteration = found.step.key
     return (
         f"imported {found.programs} programs of {found.tasks} tasks as search {iteration} of stage {stage!r} in {path}"
-        f"{passed}; next: soar report {path}, or soar run {config} {path} to continue from them"
+        f"{_passed(found.elsewhere)}; next: soar report {path}, or soar run {config} {path} to continue from them"
     )

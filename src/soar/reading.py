@@ -33,7 +33,7 @@ def open_run(path: str | Path, *overrides: str) -> "RunReader":
     `ConfigError` if `path` is no run directory, `StoreError` if the run is damaged or has no archive yet.
     """
     with session.view_run(Path(path), overrides) as view:
-        return RunReader(Path(path), view)
+        return RunReader(Path(path), view, Path(path).absolute())
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class RunReader:
 
     path: Path
     _view: RunView = field(repr=False, compare=False)
+    _absolute: Path = field(repr=False, compare=False)
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -59,7 +60,7 @@ class RunReader:
 
     def status(self) -> Snapshot | None:
         """Return where the run stands, None before its first search."""
-        return session.read_status(self.path)
+        return session.read_status(self._place)
 
     def task(self, task_id: str) -> TaskView:
         """Return what was found for a task: its searches, and its programs with what each is worth. `DataError` for
@@ -129,11 +130,16 @@ class RunReader:
         with self._reading() as view:
             return run_cell(view)
 
+    @property
+    def _place(self) -> Path:
+        """The path as it was given, unless a notebook has changed the working directory that it is relative to."""
+        return self.path if self.path.absolute() == self._absolute else self._absolute
+
     @contextmanager
     def _reading(self) -> Iterator[RunView]:
-        reader = ArchiveReader(RunDirectory(self.path).archive)
+        reader = ArchiveReader(RunDirectory(self._place).archive)
         try:
-            yield replace(self._view, reader=reader)
+            yield replace(self._view, path=self._place, reader=reader)
         finally:
             reader.close()
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -19,7 +20,7 @@ from soar import session
 from soar.budget import Tokens
 from soar.config import Config, load_config, validated
 from soar.domains.task_set import task_set_hash
-from soar.errors import BudgetReached, ConfigError, DataError, Interrupted
+from soar.errors import BudgetReached, ConfigError, DataError, Interrupted, SoarError
 from soar.iterate import Run, iterate
 from soar.method import open_domain
 from soar.report.solution import Ended, Solution, solution
@@ -65,7 +66,9 @@ def solve(
     seconds: float | None = None,
 ) -> Solution:
     """Search for programs that solve one task: an id, a file of one task, or a `soar.Task`. Works in a notebook too,
-    where an event loop is already running."""
+    where an event loop is already running.
+
+    The `solutions` of an error that ends the search hold what was found before."""
     return waited_for(lambda: asolve(task, config=config, domain=domain, seconds=seconds))
 
 
@@ -109,20 +112,29 @@ async def solutions(
     config: Config, tasks: Sequence[Task], watch: Watch | None = None, *, heeding_signals: bool = False
 ) -> list[Solution]:
     """Search all tasks side by side and return what was found for each, even if a limit ended the search, or a signal
-    (with `heeding_signals`, in the main thread)."""
-    tasks, begun = distinct(tasks), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="soar-") as folder:
-        opening = session.open_run(config, Path(folder, "run"), _silent, _silent, {STAGE: tasks})
-        async with opening as run:
-            view = replace(session.view_of(config, run), sources={STAGE: task_set_hash(run.tasks[STAGE])})
-            shown = asyncio.create_task(_watched(watch, view, tasks))
-            try:
-                how = await _searched(run, heeding_signals=heeding_signals)
-            finally:
-                shown.cancel()
-                await asyncio.gather(shown, return_exceptions=True)
-            seconds = time.monotonic() - begun
-            return [_solution(view, task, how, config.search.agreeing, seconds) for task in tasks]
+    (with `heeding_signals`, in the main thread). An error that ends it has what was found before as its `solutions`."""
+    tasks, begun, failed = distinct(tasks), time.monotonic(), None
+    try:
+        with tempfile.TemporaryDirectory(prefix="soar-") as folder:
+            opening = session.open_run(config, Path(folder, "run"), _silent, _silent, {STAGE: tasks})
+            async with opening as run:
+                view = replace(session.view_of(config, run), sources={STAGE: task_set_hash(run.tasks[STAGE])})
+                shown = asyncio.create_task(_watched(watch, view, tasks))
+                try:
+                    how, failed = await _searched(run, heeding_signals=heeding_signals)
+                finally:
+                    shown.cancel()
+                    await asyncio.gather(shown, return_exceptions=True)
+                found = partial(_solutions, view, tasks, how, config.search.agreeing, time.monotonic() - begun)
+                if failed is None:
+                    return found()
+                if view.reader.completions_by_task(STAGE, 0):
+                    failed.solutions = tuple(found())
+                raise failed
+    except SoarError:
+        if failed is None:
+            raise
+        raise failed from None  # an archive that failed may fail again when it is read or closed, which says less
 
 
 def _silent(_: object) -> None:
@@ -134,15 +146,21 @@ async def _watched(watch: Watch | None, view: RunView, tasks: Sequence[Task]) ->
         await watch(view, tasks)
 
 
-async def _searched(run: Run, *, heeding_signals: bool) -> Ended:
-    """Search; return how it ended."""
+async def _searched(run: Run, *, heeding_signals: bool) -> tuple[Ended, SoarError | None]:
+    """Search; return how it ended, and the error that ended it, if it was one."""
     try:
         await (until_signal(iterate(run), "stopped", run.stop.set) if heeding_signals else iterate(run))
     except BudgetReached:
-        return "limit"
+        return "limit", None
     except Interrupted:
-        return "stopped"
-    return "spent"
+        return "stopped", None
+    except SoarError as error:
+        return "failed", error
+    return "spent", None
+
+
+def _solutions(view: RunView, tasks: Sequence[Task], how: Ended, agreeing: int, seconds: float) -> list[Solution]:
+    return [_solution(view, task, how, agreeing, seconds) for task in tasks]
 
 
 def _solution(view: RunView, task: Task, how: Ended, agreeing: int, seconds: float) -> Solution:

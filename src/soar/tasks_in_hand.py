@@ -23,9 +23,16 @@ def tasks_named(domain: Domain, named: "str | Path | Task") -> list[Task]:
     if isinstance(named, Task):
         return [canonical(domain, named)]
     path = Path(named)
-    if path.is_dir():
+    try:
+        folder, file = path.is_dir(), path.is_file()
+    except OSError as error:  # such as a name that is too long
+        raise DataError(
+            f"{str(named)[:80]!r} cannot be a file's name ({error.strerror}): expected a"
+            " path, the id of a task, or a soar.Task; a task's text goes to `soar solve -` on standard input"
+        ) from None
+    if folder:
         raise DataError(f"{named} is a folder, expected {_expected(domain)}: name one of its files, or use `soar run`")
-    if path.is_file():
+    if file:
         return domain.load(str(path))
     if str(named) in domain.sources:
         raise DataError(

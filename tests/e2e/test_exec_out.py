@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -160,3 +161,29 @@ def test_an_interruption_leaves_the_lines_so_far_and_names_their_file(tmp_path, 
     assert errors == f"soar: stopped; the results so far are in {half}\n"
     assert all(json.loads(line)["status"] == "ok" for line in half.read_text().splitlines())
     assert not (tmp_path / "r.jsonl").exists()
+
+
+def test_a_message_of_ones_own_is_copied_through_whatever_it_is(tmp_path, call):
+    code = "def transform(grid):\n    return grid\n"
+    lines = [{"task_id": "flip", "code": code, "message": message} for message in (None, {"a": 1}, [2], "x")]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert call(tmp_path / "p.jsonl", "--out", tmp_path / "r.jsonl")[0] == 0
+    results = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [(each["status"], each["message"]) for each in results] == [("ok", line["message"]) for line in lines]
+
+
+def test_a_result_does_not_wait_for_the_next_line_of_a_pipe_and_a_signal_is_heard(task_folder, soar, environment):
+    line = json.dumps({"task_id": "flip", "code": "def transform(grid):\n    return grid\n"})
+    command = [*soar, "exec", "/dev/stdin", "--tasks", task_folder]
+    with subprocess.Popen(command, env=environment, stdin=-1, stdout=-1, stderr=-1) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        for _ in range(2):
+            child.stdin.write(line.encode() + b"\n")
+            child.stdin.flush()
+            assert select.select([child.stdout], [], [], 60)[0], "the result comes although the pipe is open"
+            assert json.loads(os.read(child.stdout.fileno(), 1 << 16))["status"] == "ok"
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=25) == 75
+        assert child.stderr.read() == b"soar: stopped\n"

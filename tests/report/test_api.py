@@ -310,3 +310,16 @@ def test_the_model_that_ships_solves_a_task_by_its_own_program():
     found = soar.solve(task, config=config)
     assert found.found
     assert found.answers[0].outputs == (flipped[3],)
+
+
+def test_a_run_opened_by_a_relative_path_is_read_after_the_folder_has_changed(finished, monkeypatch, tmp_path):
+    monkeypatch.chdir(finished.parent)
+    run = soar.open_run("finished")
+    before = (run.rows(), run.report(), run.status(), run.html(), repr(run))
+    assert "finished" in run.html()
+    assert str(finished) not in run.html()
+    monkeypatch.chdir(tmp_path)
+    assert (run.rows(), run.report(), run.status()) == before[:3]
+    assert run.task("flip").best is not None
+    assert len(run.html()) > 1000
+    assert (repr(run), run.path) == (before[4], Path("finished"))

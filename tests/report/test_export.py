@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from soar import session
 from soar.domains.arc.domain import Arc
 from soar.errors import ConfigError, DataError
+from soar.protocols import Domain
 from soar.report.export import check, program_lines, submission, write_programs, write_submission
 
 
@@ -102,3 +104,49 @@ def test_programs_of_a_task_whose_answer_is_missing_say_nothing_of_it(finished):
         lines = [line for line in program_lines(view, "target") if line["task_id"] == "secret-task"]
     assert lines
     assert {line["correct_test_input"] for line in lines} == {None}
+
+
+def test_a_challenge_file_with_a_task_that_is_none_is_refused(finished, tmp_path):
+    known = {path.stem: json.loads(path.read_text()) for path in (finished.parent / "known").glob("*.json")}
+    tall = {"train": [{"input": [[1]], "output": [[1]]}], "test": [{"input": [[0]] * 31}]}
+    (tmp_path / "c.json").write_text(json.dumps({**known, "tall": tall}))
+    with session.view_run(finished) as view, pytest.raises(DataError, match=r"1 tasks of .*c\.json.*task tall.*31"):
+        submission(view, "train", str(tmp_path / "c.json"))
+
+
+class OwnForm:
+    """A domain that gives submissions in a form of its own."""
+
+    def __init__(self, form):
+        self._form = form
+
+    def __getattr__(self, name):
+        return getattr(Arc(), name)
+
+    def submission(self, tasks, answers):
+        return self._form(tasks, answers)
+
+
+def test_a_form_of_a_domains_own_is_written_as_it_is(finished):
+    with session.view_run(finished) as view:
+        for form in (
+            lambda tasks, answers: [[task.id, answers.get(task.id, [None])[0]] for task in tasks],
+            lambda tasks, answers: {task.id: answers.get(task.id) for task in tasks},
+            lambda tasks, answers: {task.id: [{"answer": 1}] for task in tasks},
+        ):
+            own = replace(view, domain=cast(Domain, OwnForm(form)))
+            found = submission(own, "train")
+            assert (found.tasks, "flip" in found.text) == (3, True)
+        with pytest.raises(DataError, match="the domain's submission is no JSON: "):
+            submission(replace(view, domain=cast(Domain, OwnForm(lambda tasks, answers: {1, 2}))), "train")
+
+
+def test_a_domain_that_gives_attempts_is_held_to_them_where_there_is_an_answer(finished):
+    def damaged(tasks, answers):
+        found = Arc().submission(tasks, answers)
+        if answers:
+            del found["flip"][0]["attempt_2"]
+        return found
+
+    with session.view_run(finished) as view, pytest.raises(DataError, match="expected attempt_1 and attempt_2"):
+        submission(replace(view, domain=cast(Domain, OwnForm(damaged))), "train")

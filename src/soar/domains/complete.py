@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from rich.text import Text
 
+from soar.codec import any_surrogate
 from soar.errors import ConfigError, DataError
 from soar.protocols import Domain
 from soar.types import Example, Task, Value, canonical_json, content_hash, frozen
@@ -61,7 +62,12 @@ class _Complete:
 
     def load(self, source: str) -> list[Task]:
         """Return the author's tasks, checked and in canonical form, sorted by id."""
-        found = list(self._own.load(source))
+        try:
+            found = list(self._own.load(source))
+        except (ValueError, TypeError, LookupError, OSError) as error:
+            raise DataError(
+                f"{source} cannot be read: the domain's load raised {type(error).__name__}: {error}"
+            ) from error
         if strange := [each for each in found if not isinstance(each, Task)]:
             kind = type(strange[0]).__name__
             raise DataError(f"{source}: the domain's load returned a {kind}, expected tasks (soar.Task)")
@@ -117,12 +123,22 @@ class _Complete:
 
 def refuse_partial(task: Task) -> None:
     """Raise `DataError` if a task lacks a valid id, a training pair, a test input or the output of a training pair."""
-    if not task.id or "/" in task.id:
-        raise DataError(f"a task's id must not be empty or contain '/', found {task.id!r}")
+    refuse_id(task.id)
     if not task.train or not task.test:
         raise DataError(f"task {task.id}: expected at least one training pair and one test input")
     if any(example.output is None for example in task.train):
         raise DataError(f"task {task.id}: a training pair has no output; only test outputs may be hidden")
+
+
+def refuse_id(id_: str) -> None:
+    """Raise `DataError` if an id cannot name a task's row, file and line of JSON."""
+    if not id_ or "/" in id_:
+        raise DataError(f"a task's id must not be empty or contain '/', found {id_!r}")
+    if any_surrogate(id_):
+        raise DataError(
+            f"a task's id must be text that UTF-8 can hold, found {id_!r}: rename the task, or its file, whose name may"
+            " be in another encoding"
+        )
 
 
 def draw(value: Value) -> Text:

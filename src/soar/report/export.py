@@ -87,8 +87,10 @@ def submission(
         tasks = _challenged(view.domain, [task for voice in voices for task in voice.tasks.values()], challenges)
     takers = {task.id: voting(voices, task.id) for task in tasks}
     found = {task.id: _answers(takers[task.id], task, view.answering) for task in tasks}
-    given = json.dumps(view.domain.submission([task.without_answers() for task in tasks], found))
-    check(view.domain, tasks, found, json.loads(given))
+    asked = [task.without_answers() for task in tasks]
+    given = _as_json(view.domain.submission(asked, found))
+    if has_attempts(asked, json.loads(_as_json(view.domain.submission(asked, {})))):
+        check(view.domain, tasks, found, json.loads(given))
     return Submission(
         stage=stage_of(view, stage),
         text=given,
@@ -106,6 +108,11 @@ def _answers(voices: Sequence[Voice], task: Task, answering: Answering) -> list[
 def _challenged(domain: Domain, ours: Sequence[Task], challenges: str) -> list[Task]:
     """Return the tasks of a challenge file; `DataError` if a task of the run differs there or is missing."""
     tasks = domain.load(challenges)
+    if rejected := domain.rejected(challenges):
+        raise DataError(
+            f"{len(rejected)} tasks of {challenges} cannot be read, so the submission would lack them, the first:"
+            f" {next(iter(rejected.values()))}. Mend them there, or leave out --challenges to export the run's tasks"
+        )
     there = {task.id: [example.input for example in task.test] for task in tasks}
     for task in ours:
         if task.id not in there:
@@ -115,6 +122,25 @@ def _challenged(domain: Domain, ours: Sequence[Task], challenges: str) -> list[T
                 f"task {task.id!r} has other test inputs in {challenges} than in the run: name the file it searched"
             )
     return tasks
+
+
+def _as_json(found: object) -> str:
+    try:
+        return json.dumps(found)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"the domain's submission is no JSON: {error}; expected lists, objects, texts, numbers"
+        ) from None
+
+
+def has_attempts(tasks: Sequence[Task], unanswered: object) -> bool:
+    """Return whether a domain writes submissions as ARC does, by the one that it gives without any answer: another form
+    is the domain's own, and only the domain knows what is right in it."""
+    if not isinstance(unanswered, dict):
+        return False
+    given = [each for task in tasks if isinstance(each := unanswered.get(task.id), list)]
+    entries = [entry for each in given for entry in each]
+    return bool(entries) and all(isinstance(entry, dict) and entry.keys() == ATTEMPTS for entry in entries)
 
 
 def check(domain: Domain, tasks: Sequence[Task], answers: Answers, given: object) -> None:

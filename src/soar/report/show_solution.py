@@ -19,6 +19,7 @@ ENDED = {
     "spent": "its completions are spent",
     "limit": "a limit is reached",
     "stopped": "it was stopped",
+    "failed": "an error ended it",
 }
 
 

@@ -16,9 +16,9 @@ from soar.report.task_view import Found, TaskView, ancestors
 from soar.scoring import verdicts
 from soar.types import Program, Task
 
-Ended: TypeAlias = Literal["agreed", "spent", "limit", "stopped"]
+Ended: TypeAlias = Literal["agreed", "spent", "limit", "stopped", "failed"]
 """Why a search ended: enough programs agree, its completions are spent, a limit of seconds, tokens or money is reached,
-or it was stopped."""
+it was stopped, or an error ended it (the model no longer answers, the disk is full)."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 
 import pytest
 
@@ -110,3 +111,14 @@ def test_a_domain_of_ones_own_need_not_say_what_it_passes_over():
 def test_a_byte_order_mark_before_a_task_is_passed_over(tmp_path, encoded):
     (tmp_path / "a.json").write_bytes(encoded(json.dumps(GOOD)))
     assert ids(Arc().load(str(tmp_path / "a.json"))) == ids(Arc().load(str(tmp_path))) == ["a"]
+
+
+def test_an_id_that_utf_8_cannot_hold_is_refused_in_words_that_can_be_written(folder):
+    bad = folder / os.fsdecode(b"caf\xe9.json")
+    bad.write_text(json.dumps(GOOD))
+    assert ids(Arc().load(str(folder))) == ["a", "b"]
+    reason = Arc().rejected(str(folder))["caf\udce9"]
+    assert "a task's id must be text that UTF-8 can hold, found 'caf\\udce9': rename" in reason
+    assert reason.encode()
+    with pytest.raises(DataError, match="must be text that UTF-8 can hold"):
+        Arc().load(str(bad))

@@ -103,3 +103,14 @@ def test_a_program_of_two_values_neither_votes_nor_teaches():
 
     assert is_near_constant(CUBES, made([n % 2 for n in range(24)]))
     assert not is_near_constant(CUBES, made([n % 3 for n in range(24)]))
+
+
+def test_an_expression_that_is_nested_too_deeply_is_no_program():
+    for words in (" add" * 500, " add" * 100_000, " add x" * 100_000):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            program(words)
+        assert RENDERING.extract(words).reason == "no-code"
+
+
+def test_a_program_that_python_cannot_read_has_no_prefix_text():
+    assert prefix("def transform(n):\n    return " + "-" * 100_000 + "n\n") is None

@@ -94,3 +94,11 @@ def _task(begin):
 def _program(task, code):
     outputs = [example.output for example in (*task.train, *task.test)]
     return Program(Origin("s", 0, task.id, "sample", 0, 0, 0), code, tuple(outputs[:16]), tuple(outputs[16:]), 1.0)
+
+
+def test_a_damaged_archive_of_lines_is_refused(tmp_path):
+    whole = gzip.compress(json.dumps({"id": "a", "terms": SQUARES}).encode())
+    for n in range(10, len(whole)):
+        (tmp_path / "s.gz").write_bytes(whole[:n] + bytes([whole[n] ^ 0xFF]) + whole[n + 1 :])
+        with pytest.raises(DataError):
+            SEQUENCES.load(str(tmp_path / "s.gz"))

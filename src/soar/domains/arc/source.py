@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from soar.domains.complete import refuse_id
 from soar.errors import DataError
 from soar.types import Example, Task, Value
 
@@ -121,8 +122,11 @@ def _with_answers(where: str, raw: Any, answers: Any) -> Any:
 
 
 def _task(where: str, id_: str, raw: Any, parse: Parse) -> Task:
-    if not id_ or "/" in id_:
-        raise DataError(f"{where}: a task's id must not be empty or contain '/', found {id_!r}")
+    where = where.encode(errors="backslashreplace").decode()  # a file's name in another encoding can be said nowhere
+    try:
+        refuse_id(id_)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
     if not isinstance(raw, dict):
         raise DataError(f"{where}: expected an object with train and test, found {type(raw).__name__}")
     for part in ("train", "test"):

@@ -101,7 +101,10 @@ def program(text: str) -> str:
     """Return the Python program of an expression in prefix text; a `ValueError` says what is wrong with it."""
     found = text.split()
     words = iter(found)
-    body = _python(words, {"x": "n"})
+    try:
+        body = _python(words, {"x": "n"})
+    except RecursionError:
+        raise ValueError("the expression is nested too deeply") from None
     if rest := next(words, None):
         raise ValueError(f"unexpected {rest!r} after the end of the expression")
     body = body[1:-1] if body.startswith("(") else body
@@ -121,7 +124,7 @@ def prefix(code: str) -> str | None:
             return None
         text = " ".join(_words(statement.value))
         return text if program(text) == code else None
-    except (SyntaxError, ValueError, LookupError, RecursionError):
+    except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
         return None
 
 

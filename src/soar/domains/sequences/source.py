@@ -5,6 +5,7 @@ Knows lines and says exactly what is wrong in them; what a term is, only the giv
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def _lines(path: Path) -> list[str]:
         # gzip's first bytes tell, whatever the file is called.
         data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
         return data.decode("utf-8-sig").split("\n")
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
 
 
