@@ -21,6 +21,7 @@ from soar.archive.reader import ArchiveReader
 from soar.budget import Tokens
 from soar.config import Config
 from soar.errors import DataError
+from soar.import_note import imported_search
 from soar.learning.trainers.memory import Shape, estimate, read_shape
 from soar.learning.trainers.settings import FinetuneSettings
 from soar.method import rendering_of
@@ -248,13 +249,15 @@ def _disk_figure(
 
 
 def measured_in(path: Path, plan: Sequence[Step]) -> Measured:
-    """Return what a run directory's finished searches, and the finetunings before them, took."""
+    """Return what a run directory's finished searches, and the finetunings before them, took; an imported one took
+    nothing of the model."""
     directory = RunDirectory(path)
     if not directory.archive.exists():
         return Measured()
     reader = ArchiveReader(directory.archive)
     try:
-        finished = {(row.stage, row.iteration): row for row in reader.iterations() if row.finished}
+        rows, imported = reader.iterations(), imported_search(directory, plan)
+        finished = {key: row for row in rows if row.finished and (key := (row.stage, row.iteration)) != imported}
         totals = {key: reader.totals(*key) for key in finished}
     finally:
         reader.close()

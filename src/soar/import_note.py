@@ -5,12 +5,13 @@ Knows one file, and what imports of earlier versions, which left no such file, l
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
 from soar.errors import ConfigError
 from soar.files import write_atomically
-from soar.run import RunDirectory
+from soar.run import RunDirectory, Step
 
 IMPORTED = "imported"
 """The finish reason of every imported completion; tells an import from a search."""
@@ -22,6 +23,12 @@ UNKNOWN = "PROGRAMS"
 def note_import(directory: RunDirectory, programs: Path) -> None:
     """Note that programs are imported as the first search, before the first is stored."""
     write_atomically(_note(directory), json.dumps({"programs": str(programs.absolute())}))
+
+
+def imported_search(directory: RunDirectory, plan: Sequence[Step]) -> tuple[str, int] | None:
+    """Return the key of the search in whose place programs were imported, as noted; None if there is none. It tells
+    nothing of how fast the model is."""
+    return plan[0].key if _note(directory).exists() else None
 
 
 def unfinished_import(directory: RunDirectory, reader: ArchiveReader) -> str | None:

@@ -22,7 +22,7 @@ from soar.config import PARTS, Config, apply_override, free_settings, locations,
 from soar.domains.task_set import described, is_described
 from soar.errors import ConfigError, DataError, StoreError
 from soar.frozen import compare, freeze, move, with_places
-from soar.import_note import refuse_unfinished_import, unfinished_import
+from soar.import_note import imported_search, refuse_unfinished_import, unfinished_import
 from soar.iterate import Method, Run, iterate
 from soar.method import (
     contract,
@@ -211,6 +211,7 @@ def view_of(config: Config, run: Run) -> RunView:
         answering=run.method.answering,
         budget=config.budget,
         reader=run.reader,
+        imported=imported_search(run.directory, run.method.steps),
     )
 
 
@@ -220,13 +221,13 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
     ``answer.key=value``: the run is read as if its programs voted that way."""
     directory = RunDirectory(path)
     config = _frozen_config(directory, overrides=overrides)
-    domain = open_domain(config.tasks.domain)
+    domain, plan = open_domain(config.tasks.domain), steps(config.plan())
     ids = _ids(directory, config)
     reader = ArchiveReader(directory.archive)
     try:
         yield RunView(
             path=path,
-            plan=steps(config.plan()),
+            plan=plan,
             domain=domain,
             tasks=_tasks_of(config, domain, directory, ids),
             sources=_sources(_frozen_config(directory, given=True), domain),
@@ -239,6 +240,7 @@ def view_run(path: Path, overrides: Sequence[str] = ()) -> Iterator[RunView]:
             reader=reader,
             leaks=directory.manifest().get("leaks", {}),
             overrides=tuple(overrides),
+            imported=imported_search(directory, plan),
         )
     finally:
         reader.close()

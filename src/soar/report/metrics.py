@@ -78,7 +78,7 @@ def iteration_record(
         "score_kaggle": sum(outputs) / len(outputs) if outputs else None,
         "score_mean": sum(fractions) if known else None,
         "oracle": _total(bool(result.oracle) for result in known) if known else None,
-        "pass_at_k": pass_at_k(known, view.samples, distinct=view.distinct),
+        "pass_at_k": pass_at_k(known, view.samples, distinct=view.distinct and step.key != view.imported),
         "tokens": {"prompt": spent.prompt, "completion": spent.completion},
         "tokens_per_task": spent.total / len(results) if results else None,
         "tokens_per_solved_task": _spent_on(view, step, spent, results) / len(solved) if solved else None,

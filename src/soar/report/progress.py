@@ -233,7 +233,8 @@ class _Watch:
         )
         limit, spent = self._view.budget.max_seconds, sum(row.seconds + row.finetune_seconds for row in rows)
         per_task = self._view.samples + self._view.refinements
-        return time_left(self._view.plan, self._tasks, per_task, rows, current, limit and limit - spent)
+        measured = [row for row in rows if (row.stage, row.iteration) != self._view.imported]
+        return time_left(self._view.plan, self._tasks, per_task, measured, current, limit and limit - spent)
 
 
 def _rate(first: tuple[float, int] | None, last: tuple[float, int]) -> float | None:

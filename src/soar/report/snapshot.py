@@ -18,12 +18,14 @@ from soar.types import Leaks
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The newest search of a run. `budget` is the most completions it may take; early stopping takes fewer. `running`
-    says whether a process is working on it, None if that was not checked; `importing` is the command that finishes an
-    import, None if there is none to finish."""
+    """The newest search of a run. `search` is its place in the plan, from 1: as many are done if it is finished and the
+    next has not begun. `budget` is the most completions it may take; early stopping takes fewer. `running` says whether
+    a process is working on it, None if that was not checked; `importing` is the command that finishes an import, None
+    if there is none to finish."""
 
     stage: str
     iteration: int
+    search: int
     searches_done: int
     searches: int
     tasks: int
@@ -70,6 +72,7 @@ def snapshot(
     return Snapshot(
         stage=stage,
         iteration=iteration,
+        search=1 + next(step.number for step in plan if step.key == (stage, iteration)),
         searches_done=done,
         searches=len(plan),
         tasks=tasks[stage],
@@ -101,8 +104,12 @@ def line(now: Snapshot) -> str:
         last = "; ".join(filter(None, [f"{now.completions} completions", *reached, mix]))
         said = f"finished: {searches}; the last, {place}: {last}"
     else:
-        at = f"{place} (search {now.searches_done + 1} of {now.searches})"
-        said = "; ".join([at, f"{now.completions}/{now.budget} completions", *reached, mix or _nothing_yet(now)])
+        at = f"{place} (search {now.search} of {now.searches})"
+        if now.search <= now.searches_done:
+            between = [f"{at} is finished, the next has not begun", f"{now.completions} completions", *reached, mix]
+            said = "; ".join(filter(None, between))
+        else:
+            said = "; ".join([at, f"{now.completions}/{now.budget} completions", *reached, mix or _nothing_yet(now)])
         if now.running is False:
             said += (
                 f"; no process is working on it: run the same `{now.importing or 'soar run'}` command again to resume"

@@ -47,9 +47,9 @@ def time_left(
 ) -> Left:
     """Return how long the current phase and the run still take, at most `limit` seconds.
 
-    `tasks` counts the tasks of each stage, `per_task` is the completions that each may take, `rows` are the archive's.
-    Later searches are taken to be as fast as the finished ones, or as the current one if none is finished; finetunings
-    to take as long as the last one timed.
+    `tasks` counts the tasks of each stage, `per_task` is the completions that each may take, `rows` are the archive's,
+    without that of an import, which says nothing of the model's speed. Later searches are taken to be as fast as the
+    finished ones, or as the current one if none is finished; finetunings to take as long as the last one timed.
     """
     following = [step for step in plan if step.number > current.step.number]
     each = _seconds_per_task([row for row in rows if row.finished], tasks, per_task, current.rate)

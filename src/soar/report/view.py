@@ -18,7 +18,8 @@ class RunView:
     how programs answer, and its archive. `places` are the sources as they are found from any folder. `samples` and
     `refinements` are completions per task and search; `distinct`: those of one request were drawn without replacement;
     `leaks` says which tasks it was allowed to learn from although it
-    is judged on them, `overrides` which settings of its vote are others than it was started with."""
+    is judged on them, `overrides` which settings of its vote are others than it was started with;
+    `imported` is the key of the search in whose place programs were imported, None if there is none."""
 
     path: Path
     plan: tuple[Step, ...]
@@ -34,6 +35,7 @@ class RunView:
     leaks: Leaks = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict)
+    imported: tuple[str, int] | None = None
 
     @property
     def name(self) -> str:
