@@ -1,9 +1,12 @@
+import math
 import os
 import signal
 import sys
 
 import pytest
 from hypothesis import settings
+
+from soar import parallel
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Several threads in one small operation wait for each other where cores are shared, a thousand times as long as the
@@ -29,3 +32,11 @@ def signals_as_before():
     sys.unraisablehook = hook
     for name, handler in before.items():
         signal.signal(name, handler)
+
+
+@pytest.fixture
+def sharing_out(monkeypatch):
+    """Hand all work that can be handed over to two processes at once (`soar.parallel`)."""
+    monkeypatch.setattr(parallel, "PATIENCE", -1.0)
+    monkeypatch.setattr(parallel, "_BEGUN", math.inf)  # other tests write modules and import them
+    monkeypatch.setattr(parallel, "available_cores", lambda: 2)

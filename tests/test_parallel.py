@@ -1,7 +1,6 @@
 """Work shared out to processes: the same results in the same order, whatever happens to the processes."""
 
 import importlib
-import math
 import os
 import subprocess
 import sys
@@ -18,11 +17,7 @@ from soar.parallel import mapped
 PID = "__import__('os').getpid()"
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setattr(parallel, "PATIENCE", -1.0)
-    monkeypatch.setattr(parallel, "_BEGUN", math.inf)  # other tests write modules and import them
-    monkeypatch.setattr(parallel, "available_cores", lambda: 2)
+pytestmark = pytest.mark.usefixtures("sharing_out")
 
 
 def met(folder_and_number):

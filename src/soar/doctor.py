@@ -92,9 +92,7 @@ def _checks(directory: RunDirectory) -> Iterator[tuple[str, Callable[[], list[st
         return audit(directory.archive)
 
     yield from (("config.toml", config), ("manifest.json", manifest), ("archive.sqlite", archive))
-    for folder in (
-        model for each in sorted(directory.path.glob("adapters/*")) if each.is_dir() for model in models_in(each)
-    ):
+    for folder in (model for each in sorted(directory.path.glob("adapters/*")) for model in models_in(each)):
         if folder.suffix not in UNFINISHED:
 
             def weights(folder: Path = folder) -> list[str]:

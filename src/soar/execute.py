@@ -13,7 +13,6 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,8 +21,7 @@ from rich.console import Console
 from soar.arriving import arrives, in_order, lines_of
 from soar.errors import ConfigError, DataError
 from soar.execution import open_sandbox
-from soar.files import growing, printing
-from soar.files import partial as partial_of
+from soar.files import growing, partial, printing
 from soar.method import open_domain
 from soar.protocols import Domain, Executor, Parse
 from soar.scoring import verdicts
@@ -98,7 +96,7 @@ def execute_one(program: Path, out: Path | None, task_id: str, source: str | Non
 
 def refuse_inputs(out: Path | None, programs: Path, source: str | None) -> None:
     """Raise `ConfigError` if results would overwrite, or be appended to, one of their inputs, whatever its name."""
-    aside = partial_of(out) if out else None
+    aside = partial(out) if out else None
     tasks = Path(source) if source else None
     inputs = [programs]
     if tasks and tasks.is_dir():
@@ -134,7 +132,7 @@ def _identity(target: Path | int | None) -> tuple[int, int] | None:
 
 
 def _stopped(out: Path | None) -> str:
-    aside = partial_of(out) if out else None
+    aside = partial(out) if out else None
     return f"stopped; the results so far are in {aside}" if aside else "stopped"
 
 
@@ -167,7 +165,7 @@ async def _write_all(
     counts, refused = Counter[str](), ""
     async with _bench(domain, tasks) as bench:
         if isinstance(lines, AsyncIterator):
-            results = in_order(lines, partial(execute_line, bench), IN_FLIGHT)
+            results = in_order(lines, lambda line: execute_line(bench, line), IN_FLIGHT)
         else:
             results = execute_lines(bench, lines)
         with _progress(shown=sink is not sys.stdout) as show:

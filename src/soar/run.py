@@ -232,11 +232,11 @@ class RunDirectory:
 def models_in(folder: Path) -> list[Path]:
     """Return the folders of the models that a search uses: its own folder, or one inside it for each part. None while
     the first part is being made: all that is there then is where it is made."""
-    inside = sorted(folder.iterdir()) if folder.exists() else []
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
     if inside and all(each.suffix in UNFINISHED for each in inside):
         return []
     parts = [each for each in inside if each.name in ("sample", "refine")]
-    return parts or ([folder] if folder.exists() else [])
+    return parts or ([folder] if folder.is_dir() else [])
 
 
 def _is_manifest(found: object) -> bool:

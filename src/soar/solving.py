@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -113,7 +112,7 @@ async def solutions(
 ) -> list[Solution]:
     """Search all tasks side by side and return what was found for each, even if a limit ended the search, or a signal
     (with `heeding_signals`, in the main thread). An error that ends it has what was found before as its `solutions`."""
-    tasks, begun, failed = distinct(tasks), time.monotonic(), None
+    tasks, begun, failed, found = distinct(tasks), time.monotonic(), None, list[Solution]()
     try:
         with tempfile.TemporaryDirectory(prefix="soar-") as folder:
             opening = session.open_run(config, Path(folder, "run"), _silent, _silent, {STAGE: tasks})
@@ -125,16 +124,16 @@ async def solutions(
                 finally:
                     shown.cancel()
                     await asyncio.gather(shown, return_exceptions=True)
-                found = partial(_solutions, view, tasks, how, config.search.agreeing, time.monotonic() - begun)
-                if failed is None:
-                    return found()
-                if view.reader.completions_by_task(STAGE, 0):
-                    failed.solutions = tuple(found())
-                raise failed
+                seconds = time.monotonic() - begun
+                if failed is None or view.reader.completions_by_task(STAGE, 0):
+                    found = [_solution(view, task, how, config.search.agreeing, seconds) for task in tasks]
     except SoarError:
         if failed is None:
-            raise
-        raise failed from None  # an archive that failed may fail again when it is read or closed, which says less
+            raise  # else an archive that failed fails again when it is read or closed, which says less
+    if failed:
+        failed.solutions = tuple(found)
+        raise failed
+    return found
 
 
 def _silent(_: object) -> None:
@@ -157,10 +156,6 @@ async def _searched(run: Run, *, heeding_signals: bool) -> tuple[Ended, SoarErro
     except SoarError as error:
         return "failed", error
     return "spent", None
-
-
-def _solutions(view: RunView, tasks: Sequence[Task], how: Ended, agreeing: int, seconds: float) -> list[Solution]:
-    return [_solution(view, task, how, agreeing, seconds) for task in tasks]
 
 
 def _solution(view: RunView, task: Task, how: Ended, agreeing: int, seconds: float) -> Solution:

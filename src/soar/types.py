@@ -247,7 +247,7 @@ class Program:
         return not self.nondeterministic and Failure not in map(type, self.outputs)
 
 
-# Canonical values are immutable, so none can hold itself; looking for that would take a third of the time.
+# Canonical values are immutable, so none can hold itself; looking for that would take much of the time.
 _JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False)
 
 

@@ -2,7 +2,6 @@
 several runs have found, pooled."""
 
 import asyncio
-import math
 import signal
 import threading
 import time
@@ -67,10 +66,7 @@ def examples_elsewhere(task, programs, seed, pairs):
     return []
 
 
-def test_a_stop_is_heard_while_other_processes_choose_examples(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "PATIENCE", -1.0)
-    monkeypatch.setattr(parallel, "_BEGUN", math.inf)  # other tests write modules and import them
-    monkeypatch.setattr(parallel, "available_cores", lambda: 2)
+def test_a_stop_is_heard_while_other_processes_choose_examples(tmp_path, monkeypatch, sharing_out):
     started: list[Any] = []
     start = parallel._started
     monkeypatch.setattr(parallel, "_started", lambda processes: started.extend(start(processes)) or started)

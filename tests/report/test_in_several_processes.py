@@ -1,6 +1,5 @@
 """Answers, results and examples of a large search are made in several processes, and are the same."""
 
-import math
 import shutil
 
 import pytest
@@ -12,11 +11,8 @@ from soar.session import view_run
 
 
 @pytest.fixture
-def shared(monkeypatch, finished):
-    """Share out all that can be; return the list of what processes found, or could not."""
-    monkeypatch.setattr(parallel, "PATIENCE", -1.0)
-    monkeypatch.setattr(parallel, "_BEGUN", math.inf)  # other tests write modules and import them
-    monkeypatch.setattr(parallel, "available_cores", lambda: 2)
+def shared(monkeypatch, finished, sharing_out):
+    """The list of what processes found, or could not."""
     found: list[object] = []
     asked = parallel._asked
     monkeypatch.setattr(parallel, "_asked", lambda *of: found.append(asked(*of)) or found[-1])

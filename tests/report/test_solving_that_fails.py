@@ -57,7 +57,7 @@ def test_an_archive_that_cannot_be_read_either_is_the_error_that_is_told(scripte
     def damaged(*_):
         raise StoreError("the archive is damaged")
 
-    monkeypatch.setattr(solving, "_solutions", damaged)
+    monkeypatch.setattr(solving, "_solution", damaged)
     with pytest.raises(EndpointError, match="the quota is used up"):
         soar.solve(scripted.parent / "known" / "flip.json", config=load_config(scripted, [paid("damaged", 8)]))
 

@@ -35,15 +35,13 @@ class SoFar:
             self._judged = {result.task_id: (result.completions, result) for result in results}
         tasks = self._view.tasks[self._step.stage.name]
         due = [task for task in tasks if self._is_due(task, counts.get(task.id, 0), all_of_it=all_of_it)]
-        work, end = (
-            partial(judged, self._view.reader, self._step, self._view.answering),
-            time.monotonic() + READ_SECONDS,
-        )
+        work = partial(judged, self._view.reader, self._step, self._view.answering)
         if all_of_it:
             with closing(mapped(work, due)) as results:
                 for task, (result, _) in zip(due, results, strict=True):
                     self._judged[task.id] = counts[task.id], result
         else:
+            end = time.monotonic() + READ_SECONDS
             for task in sorted(due, key=self._known):  # least known first, so that each gets its turn
                 self._judged[task.id] = counts[task.id], work(task)[0]
                 if time.monotonic() > end:

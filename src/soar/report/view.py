@@ -16,10 +16,10 @@ from soar.types import Leaks, Task
 class RunView:
     """A run, finished or active: its searches, its tasks by stage (with answers) and their sources as they were named,
     how programs answer, and its archive. `places` are the sources as they are found from any folder. `samples` and
-    `refinements` are completions per task and search; `distinct`: those of one request were drawn without replacement;
-    `leaks` says which tasks it was allowed to learn from although it
-    is judged on them, `overrides` which settings of its vote are others than it was started with;
-    `imported` is the key of the search in whose place programs were imported, None if there is none."""
+    `refinements` are completions per task and search; `distinct`: those of one request were drawn without replacement.
+    `leaks` says which tasks it was allowed to learn from although it is judged on them, `overrides` which settings of
+    its vote are others than it was started with. `imported` is the key of the search in whose place programs were
+    imported, None if there is none."""
 
     path: Path
     plan: tuple[Step, ...]
