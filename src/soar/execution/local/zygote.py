@@ -91,24 +91,16 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     guard.make_entropy_fixed()
     folders = _libraries()
     memory = _own_size() + settings["memory_mb"] * (1 << 20)
-    hello: dict[str, Any] = {
-        "python": platform.python_version(),
-        "seccomp": calls.supported() and confine.can_restrict_calls(),
-        "landlock": 0,
-    }
+    filtered = calls.supported() and confine.can_restrict_calls()
     refused = [confine.become_nobody(folders)]
     confine.isolate()
-    rules = None
-    try:
-        if settings["landlock"]:
-            # The zygote must see in /proc what its workers do; they must not see it.
-            rules = confine.file_rules(folders)
-            confine.restrict_files(confine.file_rules([*folders, "/proc"]))
-            hello["landlock"] = confine.landlock_version()
-    except confine.Unavailable as error:
-        refused.append(str(error))
-        rules = None
-    hello["uid"] = os.getuid()
+    rules = _restrict_files(confine, folders, refused) if settings["landlock"] else None
+    hello: dict[str, Any] = {
+        "python": platform.python_version(),
+        "seccomp": filtered,
+        "landlock": 0 if rules is None else confine.landlock_version(),
+        "uid": os.getuid(),
+    }
     warnings.simplefilter("ignore")
     sys.setrecursionlimit(sys.getrecursionlimit() + OUR_FRAMES)
     ours = _forget_project()
@@ -118,12 +110,12 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
     classes = triage.all_classes()
     shunned = triage.shunned_names(triage.shared_modules(), classes)
     state = guard.Guard(triage.shared_modules(), ours, classes)
-    jail = Jail(confine, calls, rules, filtered=hello["seccomp"])
+    jail = Jail(confine, calls, rules, filtered=filtered)
     zygote = Zygote(channel, memory, jail, watch.Watch)
     gc.collect()
     gc.freeze()  # or a worker's collections would write to, and so copy, the pages that it shares
     gc.set_threshold(*RARE_COLLECTIONS)
-    if hello["seccomp"]:
+    if filtered:
         hello["open"] = zygote.possible(canary.possible)
     else:
         refused.append(
@@ -141,6 +133,19 @@ def prepare(settings: dict[str, Any], channel: int) -> Callable[[], None]:
         worker.Worker(request, state, shunned, sink, codec, settings["signature"], settings["stop_at_failure"]).work()
 
     return lambda: zygote.serve(wire.ORDER, work)
+
+
+def _restrict_files(confine: Any, folders: list[str], refused: list[str]) -> int | None:
+    """Let this process read `folders` and what it needs of its workers, and nothing else; return the rules for the
+    workers, or None, with the reason in `refused`."""
+    try:
+        rules = confine.file_rules(folders)
+        # The zygote must see in /proc what its workers do; they must not see it.
+        confine.restrict_files(confine.file_rules([*folders, "/proc"]))
+    except confine.Unavailable as error:
+        refused.append(str(error))
+        return None
+    return rules
 
 
 def _search(libraries: list[str]) -> None:
