@@ -10,6 +10,8 @@ from soar.protocols import Extraction
 CODE = "import numpy as np\n\n\ndef transform(grid):\n    return grid"
 OTHER = "def transform(grid):\n    return [[0]]"
 HELPER = "def helper(grid):\n    return grid"
+STATED = 'def transform(grid):\n    """Mirror the rows."""\n    pass'
+BROKEN = "def transform(grid):\n    return [row[::-1 for row in grid]"
 
 
 def found_in(text: str) -> Extraction:
@@ -51,6 +53,10 @@ def test_any_text_gives_either_code_or_a_reason(text):
         (f"First:\n{block(OTHER)}\nBetter:\n{block(CODE)}", CODE),
         (f"{block(CODE)}\nFor example:\n{block('transform([[1]])')}", CODE),
         (f"{block(CODE)}\nA helper:\n{block(HELPER)}", CODE),
+        (f"{block(CODE)}\nThe signature:\n{block('def transform(grid):' + chr(10) + '    ...')}", CODE),
+        (f"{block(CODE)}\nIn short:\n{block(STATED)}", CODE),
+        (f"{block(BROKEN)}\nThe signature:\n{block(STATED)}", STATED),
+        (block(STATED), STATED),
         (f"{block(CODE)}\nOr:\n```python\n{OTHER}", CODE),
         (f"<think>\n{block(OTHER)}\n</think>\n{block(CODE)}", CODE),
         (f"{block(CODE)}\n<reasoning>{block(OTHER)}\n", CODE),

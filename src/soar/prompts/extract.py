@@ -35,19 +35,27 @@ class _Parsing:
 
     def __init__(self) -> None:
         self._left = MAX_PARSED_IN_ALL
-        self._known: dict[str, bool] = {}
+        self._known: dict[str, ast.Module | None] = {}
 
     def accepts(self, code: str) -> bool:
         """Return whether the code parses; True if it is too long to be tried."""
         if code not in self._known and len(code) <= min(MAX_PARSED, self._left):
             self._left -= len(code)
-            self._known[code] = _parses(code)
-        return self._known.get(code, True)
+            self._known[code] = _parsed(code)
+        return code not in self._known or self._known[code] is not None
+
+    def does_something(self, code: str, function: str) -> bool:
+        """Return whether the code parses and the function has a body, not only ``...``, ``pass`` or a docstring."""
+        if not self.accepts(code):
+            return False
+        tree = self._known.get(code)
+        return tree is None or not any(_is_stub(each, function) for each in tree.body)
 
 
 def extract(text: str, signature: str) -> Extraction:
     """Return the last code block, outside reasoning tags, that parses and defines the function of `signature` (a call,
-    such as ``"transform(x)"``), or if none parses the last closed one that defines it; else the reason.
+    such as ``"transform(x)"``), or if none parses the last closed one that defines it; else the reason. A block that
+    only states the signature, as some models do at the end, gives way to an earlier one with a body.
 
     ``empty``: no text; ``no-code``: no block outside the reasoning; ``unclosed-block``: the only candidate is cut off;
     ``no-entry-point``: blocks, but none that defines the function. Blank lines before and white space after the code
@@ -55,12 +63,16 @@ def extract(text: str, signature: str) -> Extraction:
     """
     if not text.strip():
         return Extraction(reason="empty")
-    definition, parsing = _definition(signature.partition("(")[0]), _Parsing()
+    function = signature.partition("(")[0]
+    definition, parsing = _definition(function), _Parsing()
     blocks = _read(text[-MAX_READ:].replace("\r\n", "\n"), definition, parsing)
     defining = [block for block in blocks if definition.search(block.code)]
     closed = [block.code for block in reversed(defining) if block.closed]
+    if len(closed) > 1:
+        written = (code for code in closed if parsing.does_something(code, function))
+        return Extraction(code=next(written, next(filter(parsing.accepts, closed), closed[0])))
     if closed:
-        return Extraction(code=closed[0] if len(closed) == 1 else next(filter(parsing.accepts, closed), closed[0]))
+        return Extraction(code=closed[0])
     if not blocks:
         return Extraction(reason="no-code")
     cut_off = bool(defining) or not any(block.closed for block in blocks)
@@ -124,14 +136,23 @@ def _closing(name: str) -> re.Pattern[str]:
     return re.compile(rf"</{name}\s*+>", re.IGNORECASE)
 
 
-def _parses(code: str) -> bool:
+def _parsed(code: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(code)
+            return ast.parse(code)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def _is_stub(statement: ast.stmt, function: str) -> bool:
+    """Return whether a statement defines the function with nothing but ``...``, ``pass`` and text."""
+    if not isinstance(statement, ast.FunctionDef) or statement.name != function:
         return False
-    return True
+    return all(
+        isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+        for each in statement.body
+    )
 
 
 @lru_cache
