@@ -88,7 +88,7 @@ def _refuse_nothing_sent(context: SearchContext, tasks: Sequence[Task]) -> None:
 async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
     """Search every unfinished task, without answers. The first error stops all tasks, once the completions paid for
     are stored; `EndpointError` at the end if no completion was usable."""
-    turns = asyncio.Semaphore(context.method.budget.tasks_in_flight)
+    turns, reading = asyncio.Semaphore(context.method.budget.tasks_in_flight), asyncio.Lock()
     place = context.stage, context.iteration
     over = context.reader.searched(*place)
     # The completions of finished tasks are not read again.
@@ -96,7 +96,10 @@ async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
 
     async def search_task(task: Task) -> None:
         async with turns:
-            evaluate = Evaluator(context, task)
+            async with reading:  # one by one: a task's programs may take a second, and signals are handled in between
+                programs = context.reader.programs(task.id, *place)
+                evaluate = Evaluator(context, task, {program.origin: program for program in programs})
+                await asyncio.sleep(0)
             samples = await sample(context, task, evaluate)
             await refine(context, task, samples, evaluate)
             # Not finished at its token limit: if the run is resumed before the search is over, a higher one counts.

@@ -38,13 +38,18 @@ async def complete(
     `stored` maps places to the completions of an earlier session. A prompt that fits in no form is recorded as unsent.
     The model's errors are raised once everything that arrived is stored.
     """
+    found, waiting = list[Program](), list[asyncio.Task[Program | None]]()
     for row in stored.values():
         context.replies.note(row.status)
-    programs = [asyncio.create_task(_stored(context, row, evaluate)) for row in stored.values()]
+        if program := evaluate.earlier.get(row.origin):
+            found.append(program)
+        elif row.status == "code":
+            waiting.append(asyncio.create_task(_stored(context, row, evaluate)))
     missing = [place for place in range(call.count) if place not in stored]
     if missing:
-        programs += await _generate(context, call, missing, evaluate)
-    found = [program for program in await asyncio.gather(*programs) if program is not None]
+        waiting += await _generate(context, call, missing, evaluate)
+    await asyncio.sleep(0)  # a resumed search has thousands of calls with nothing to wait for; let signals be handled
+    found += [program for program in await asyncio.gather(*waiting) if program is not None]
     return sorted(found, key=lambda program: program.origin.index)
 
 
@@ -141,10 +146,6 @@ async def _keep(
 
 
 async def _stored(context: SearchContext, row: CompletionRow, evaluate: Evaluator) -> Program | None:
-    """Return the program of an earlier session's completion as executed then: a later version of the software may
-    extract other code. Code that was not executed is extracted again."""
-    done = row.code_hash and context.reader.execution_named(row.origin.task_id, row.code_hash)
-    if done:
-        return evaluate.held(done).program(row.origin, row.parents)
-    code = context.method.rendering.extract(row.completion.text).code if row.status == "code" else None
+    """Return the program of an earlier session's completion that was not executed then; it is extracted again."""
+    code = context.method.rendering.extract(row.completion.text).code
     return None if code is None else (await evaluate(code)).program(row.origin, row.parents)

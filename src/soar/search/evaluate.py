@@ -4,9 +4,10 @@ Sees only tasks without answers; decides nothing.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from soar.archive.rows import ExecutionRow, code_hash, decode_output, encode_output, execution_row
 from soar.execution import confirm
@@ -60,9 +61,16 @@ def _as_is(text: str, name: str) -> str:
 
 
 class Evaluator:
-    """Evaluates programs on one task; a repeated text costs only a look-up."""
+    """Evaluates programs on one task; a repeated text costs only a look-up.
 
-    def __init__(self, context: SearchContext, task: Task) -> None:
+    `earlier` are the programs that earlier sessions of the same search executed, as they were then: a later version of
+    the software may extract other code.
+    """
+
+    def __init__(
+        self, context: SearchContext, task: Task, earlier: Mapping[Origin, Program] = MappingProxyType({})
+    ) -> None:
+        self.earlier = earlier
         self._context = context
         self._task = task
         self._known: dict[str, asyncio.Task[Evaluated]] = {}
@@ -81,10 +89,6 @@ class Evaluator:
         # Shared between calls: cancelling one must not cancel the evaluation for the others.
         return await asyncio.shield(self._known[code])
 
-    def held(self, row: ExecutionRow) -> Evaluated:
-        """Return what is kept of an earlier session's execution."""
-        return evaluated(row, self._texts)
-
     async def _look_up_or_run(self, code: str) -> Evaluated:
         context, task = self._context, self._task
         row = context.reader.execution(task.id, code) if code_hash(code) in self._stored else None
@@ -92,7 +96,7 @@ class Evaluator:
             done = await execute(context.executor, context.method.parse, task, code)
             row = execution_row(task, code, done)
             await context.writer.add([row])
-        return self.held(row)
+        return evaluated(row, self._texts)
 
 
 def _seen(done: asyncio.Task[Evaluated]) -> None:

@@ -17,9 +17,9 @@ async def sample(context: SearchContext, task: Task, evaluate: Evaluator) -> lis
     """Spend a task's sampling budget, one request at a time, and return the programs in order."""
     budget = context.method.budget
     stored = stored_calls(context, task, "sample", island=0)
-    programs: list[Program] = []
+    programs, solved = list[Program](), 0
     for step, first in enumerate(range(0, budget.samples, budget.samples_per_request)):
-        if budget.enough and sum(solves(task, program) for program in programs) >= budget.enough:
+        if budget.enough and solved >= budget.enough:
             break
         if agreed(task, programs, budget.agreeing):
             break
@@ -29,7 +29,9 @@ async def sample(context: SearchContext, task: Task, evaluate: Evaluator) -> lis
             continue
         count = min(budget.samples_per_request, budget.samples - first)
         call = sampling_call(context, task, "sample", 0, step, count)
-        programs += await complete(context, call, stored.at(step), evaluate)
+        new = await complete(context, call, stored.at(step), evaluate)
+        solved += sum(solves(task, program) for program in new)
+        programs += new
     return programs
 
 
