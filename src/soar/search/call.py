@@ -48,7 +48,8 @@ async def complete(
     missing = [place for place in range(call.count) if place not in stored]
     if missing:
         waiting += await _generate(context, call, missing, evaluate)
-    await asyncio.sleep(0)  # a resumed search has thousands of calls with nothing to wait for; let signals be handled
+    if not waiting:
+        await asyncio.sleep(0)  # a resumed search has thousands of such calls in a row; let signals be handled
     found += [program for program in await asyncio.gather(*waiting) if program is not None]
     return sorted(found, key=lambda program: program.origin.index)
 
