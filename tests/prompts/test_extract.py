@@ -57,6 +57,7 @@ def test_any_text_gives_either_code_or_a_reason(text):
         (f"{block(CODE)}\nIn short:\n{block(STATED)}", CODE),
         (f"{block(BROKEN)}\nThe signature:\n{block(STATED)}", STATED),
         (block(STATED), STATED),
+        (f"{block(OTHER)}\n{block(STATED + chr(10) + CODE)}", STATED + "\n" + CODE),
         (f"{block(CODE)}\nOr:\n```python\n{OTHER}", CODE),
         (f"<think>\n{block(OTHER)}\n</think>\n{block(CODE)}", CODE),
         (f"{block(CODE)}\n<reasoning>{block(OTHER)}\n", CODE),

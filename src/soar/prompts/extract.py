@@ -12,6 +12,7 @@ import re
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeGuard
 
 from soar.prompts.fences import Block, End, Scanner, code_of
 from soar.protocols import Extraction
@@ -49,7 +50,8 @@ class _Parsing:
         if not self.accepts(code):
             return False
         tree = self._known.get(code)
-        return tree is None or not any(_is_stub(each, function) for each in tree.body)
+        defined = [each for each in tree.body if _defines(each, function)] if tree else []
+        return not defined or not _is_stub(defined[-1])
 
 
 def extract(text: str, signature: str) -> Extraction:
@@ -145,13 +147,15 @@ def _parsed(code: str) -> ast.Module | None:
         return None
 
 
-def _is_stub(statement: ast.stmt, function: str) -> bool:
-    """Return whether a statement defines the function with nothing but ``...``, ``pass`` and text."""
-    if not isinstance(statement, ast.FunctionDef) or statement.name != function:
-        return False
+def _defines(statement: ast.stmt, function: str) -> TypeGuard[ast.FunctionDef]:
+    return isinstance(statement, ast.FunctionDef) and statement.name == function
+
+
+def _is_stub(function: ast.FunctionDef) -> bool:
+    """Return whether a function's body is nothing but ``...``, ``pass`` and text."""
     return all(
         isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
-        for each in statement.body
+        for each in function.body
     )
 
 
