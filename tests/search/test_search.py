@@ -190,7 +190,7 @@ def test_resuming_a_search_whose_model_failed_asks_only_for_what_is_missing(sear
     half = searched(reply, task, name="half", lm=Scripted(reply))
     with pytest.raises(EndpointError):
         searched(reply, task, name="half2", lm=Scripted(reply, failing={2}))
-    monkeypatch.delattr(ArchiveReader, "execution_named")  # what has run is read in one pass, not one by one
+    monkeypatch.delattr(ArchiveReader, "execution")  # what has run is read in one pass, not one by one
     again = searched(reply, task, name="broken")
     assert calls(again) == calls(whole) == calls(half)
 

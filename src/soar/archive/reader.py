@@ -121,11 +121,7 @@ class ArchiveReader:
 
     def execution(self, task_id: str, code: str) -> ExecutionRow | None:
         """Return what a program did on a task, None if it has not run."""
-        return self.execution_named(task_id, code_hash(code))
-
-    def execution_named(self, task_id: str, name: str) -> ExecutionRow | None:
-        """Return what the program with this hash did on a task, None if it has not run."""
-        key = (task_id, self._tables.form.key(name))
+        key = (task_id, self._tables.form.key(code_hash(code)))
         with self._tables.reading():
             rows = self._tables.rows("executions", "FROM executions WHERE task_id = ? AND code_hash = ?", key)
             return self._execution(rows[0]) if rows else None
