@@ -57,9 +57,10 @@ def everything_said(path: Path) -> str:
                 said.append(reader.programs(task, "train", iteration))
                 said.append(reader.completion_counts("train", iteration, task))
                 said.append(reader.tokens(task, "train", iteration))
+                said.append(sorted(reader.unsent("train", iteration, task)))
+                said.append(reader.arrived("train", iteration, task))
                 for phase, island in PLACES:
                     said.append(reader.completions("train", iteration, task, phase, island))
-                    said.append(reader.unsent("train", iteration, task, phase, island))
         said += [reader.programs(task, "train") for task in TASKS]
         return repr(said)
     finally:

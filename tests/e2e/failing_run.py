@@ -71,7 +71,7 @@ def lost(path: Path, acknowledged: list[Row]) -> list[Row]:
         return []
     reader = ArchiveReader(path / "archive.sqlite")
     completions = reader.completions("train", 0, "t", "sample", 0)
-    steps = reader.unsent("train", 0, "t", "sample", 0)
+    unsent = reader.unsent("train", 0, "t")
     searched = reader.searched("train", 0)
     gone = []
     for row in acknowledged:
@@ -80,7 +80,7 @@ def lost(path: Path, acknowledged: list[Row]) -> list[Row]:
         elif isinstance(row, ExecutionRow):
             there = reader.execution("t", row.code) == row
         elif isinstance(row, UnsentRow):
-            there = row.origin.step in steps
+            there = (row.origin.phase, row.origin.island, row.origin.step) in unsent
         else:
             there = row.task_id in searched
         gone += [] if there else [row]

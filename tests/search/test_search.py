@@ -235,13 +235,13 @@ def test_a_task_whose_search_is_over_is_not_looked_at_again(searched, task, monk
     other = replace(task, id="other")
     before = calls(searched(variants(NOTHING, RAISES), task))
     looked_at = []
-    completions = ArchiveReader.completions
+    arrived = ArchiveReader.arrived
 
     def noted(self, *where):
         looked_at.append(where[2])
-        return completions(self, *where)
+        return arrived(self, *where)
 
-    monkeypatch.setattr(ArchiveReader, "completions", noted)
+    monkeypatch.setattr(ArchiveReader, "arrived", noted)
     # The useful replies of the first session count: those of the second alone would end it with an error.
     reader = searched(lambda prompt, seed: "", task, other)
     assert set(looked_at) == {"other"}

@@ -24,6 +24,8 @@ from soar.types import Completion, Origin, Phase, Program, Written
 PAIRS = ("train", "test")
 _PLACE = "stage = ? AND iteration = ? AND task_id = ? AND phase = ? AND island = ?"
 _AT_ITS_PLACE = "c.iteration = ? AND c.task_id = ? AND c.phase = ? AND c.island = ? AND c.step = ? AND c.place = ?"
+_NOT_RUN = "code_hash NOT IN (SELECT code_hash FROM executions WHERE task_id = ?)"
+"""The task is a parameter: a subquery that names the outer row would be asked anew for each."""
 _WITH_EXECUTIONS = (
     "FROM completions c LEFT JOIN executions e ON e.task_id = c.task_id AND e.code_hash = c.code_hash WHERE c.stage = ?"
 )
@@ -40,6 +42,10 @@ class ArchiveReader:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle where the archive is: another process opens a connection of its own."""
         return partial(ArchiveReader, checked=self._tables.checked), (self._tables.path,)
+
+    def another(self) -> "ArchiveReader":
+        """Return another connection to the archive, for another thread."""
+        return ArchiveReader(self._tables.path, checked=self._tables.checked)
 
     def close(self) -> None:
         """Close the connection."""
@@ -63,13 +69,13 @@ class ArchiveReader:
             self._tables.count("completions", rows, *place)
             return [_completion(row) for row in rows]
 
-    def unsent(self, stage: str, iteration: int, task_id: str, phase: Phase, island: int) -> set[int]:
-        """Return the steps of one task, phase and island whose call was never made (no prompt fits)."""
-        place = (stage, iteration, task_id, phase, island)
+    def unsent(self, stage: str, iteration: int, task_id: str) -> set[tuple[Phase, int, int]]:
+        """Return the calls of one task's search that were never made (no prompt fits): phase, island and step."""
+        place = (stage, iteration, task_id)
         with self._tables.reading():
-            rows = self._tables.rows("unsent", f"FROM unsent WHERE {_PLACE}", place)
+            rows = self._tables.rows("unsent", "FROM unsent WHERE stage = ? AND iteration = ? AND task_id = ?", place)
             self._tables.count("unsent", rows, *place)
-            return {row["step"] for row in rows}
+            return {(row["phase"], row["island"], row["step"]) for row in rows}
 
     def unsent_steps(self, stage: str, iteration: int) -> int:
         """Return how many calls of one search were never made, since no form of their prompt fits."""
@@ -105,13 +111,22 @@ class ArchiveReader:
     def waiting(self, stage: str, iteration: int, task_id: str) -> list[CompletionRow]:
         """Return a task's completions whose program has not run, in the order in which they came; whether any is
         missing is not checked."""
-        where = (
-            "FROM completions WHERE stage = ? AND iteration = ? AND task_id = ? AND status = 'code'"
-            " AND code_hash NOT IN (SELECT e.code_hash FROM executions e WHERE e.task_id = completions.task_id)"
-            " ORDER BY rowid"
-        )
         with self._tables.reading():
-            return [_completion(row) for row in self._tables.rows("completions", where, (stage, iteration, task_id))]
+            return self._without_execution(f"status = 'code' AND {_NOT_RUN}", stage, iteration, task_id)
+
+    def arrived(self, stage: str, iteration: int, task_id: str) -> list[Program | CompletionRow]:
+        """Return what all completions of a task's search brought: the program if it was executed, else the
+        completion."""
+        with self._tables.reading():
+            programs = self._programs(task_id, stage, iteration)
+            others = self._without_execution(f"(status <> 'code' OR {_NOT_RUN})", stage, iteration, task_id)
+            self._tables.compare("completions", len(programs) + len(others), stage, iteration, task_id)
+            return [*programs, *others]
+
+    def _without_execution(self, which: str, stage: str, iteration: int, task_id: str) -> list[CompletionRow]:
+        where = f"FROM completions WHERE stage = ? AND iteration = ? AND task_id = ? AND {which} ORDER BY rowid"
+        place = (stage, iteration, task_id)
+        return [_completion(row) for row in self._tables.rows("completions", where, (*place, task_id))]
 
     def executed(self, task_id: str) -> set[str]:
         """Return the hashes of the programs that have run on a task."""
@@ -128,24 +143,26 @@ class ArchiveReader:
 
     def programs(self, task_id: str, stage: str, iteration: int | None = None) -> list[Program]:
         """Return a task's executed programs of a stage, one per completion, samples first; one iteration or all."""
+        with self._tables.reading():
+            return sorted(self._programs(task_id, stage, iteration), key=_search_order)
+
+    def _programs(self, task_id: str, stage: str, iteration: int | None) -> list[Program]:
         known = "counts WHERE kind = 'completions' AND" if self._tables.checked else "iterations WHERE"
         which = "= ?" if iteration is not None else f"IN (SELECT iteration FROM {known} stage = ?)"
-        with self._tables.reading():
-            # Where all iterations are read, the second parameter is the subquery's stage.
-            rows = list(
-                self._tables.with_executions(
-                    f"{_WITH_EXECUTIONS} AND c.iteration {which} AND c.task_id = ?",
-                    (stage, stage if iteration is None else iteration, task_id),
-                )
+        # Where all iterations are read, the second parameter is the subquery's stage.
+        rows = list(
+            self._tables.with_executions(
+                f"{_WITH_EXECUTIONS} AND c.iteration {which} AND c.task_id = ?",
+                (stage, stage if iteration is None else iteration, task_id),
             )
-            self._tables.count("completions", [row for row, _ in rows], stage, iteration, task_id)
-            self._tables.check_missing(
-                {task_id: {row["code_hash"] for row, done in rows if row["status"] == "code" and not done}}
-            )
-            done = [(row, done) for row, done in rows if done]
-            stored = self._tables.outputs(chain.from_iterable(each["train"] + each["test"] for _, each in done))
-            text = self._tables.form.output
-            return sorted((_program(row, each, stored, text) for row, each in done), key=_search_order)
+        )
+        self._tables.count("completions", [row for row, _ in rows], stage, iteration, task_id)
+        self._tables.check_missing(
+            {task_id: {row["code_hash"] for row, done in rows if row["status"] == "code" and not done}}
+        )
+        done = [(row, done) for row, done in rows if done]
+        stored = self._tables.outputs(chain.from_iterable(each["train"] + each["test"] for _, each in done))
+        return [_program(row, each, stored, self._tables.form.output) for row, each in done]
 
     def program(self, origin: Origin) -> Program:
         """Return the executed program at one place of a search; `StoreError` if the archive has none there."""

@@ -13,6 +13,7 @@ from soar.search.evaluate import Evaluator, finish_evaluating
 from soar.search.refine import refine
 from soar.search.replies import Replies
 from soar.search.sample import sample
+from soar.search.stored import stored_calls
 from soar.types import Task
 
 __all__ = ["Held", "SearchContext", "SearchMethod", "search", "search_tasks"]
@@ -96,12 +97,11 @@ async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
 
     async def search_task(task: Task) -> None:
         async with turns:
-            async with reading:  # one by one: a task's programs may take a second, and signals are handled in between
-                programs = context.reader.programs(task.id, *place)
-                evaluate = Evaluator(context, task, {program.origin: program for program in programs})
-                await asyncio.sleep(0)
-            samples = await sample(context, task, evaluate)
-            await refine(context, task, samples, evaluate)
+            async with reading:  # the first task searches on while those of the others are read
+                stored = await asyncio.to_thread(stored_calls, context.reader, *place, task.id)
+            evaluate = Evaluator(context, task)
+            samples = await sample(context, task, stored, evaluate)
+            await refine(context, task, samples, stored, evaluate)
             # Not finished at its token limit: if the run is resumed before the search is over, a higher one counts.
             if not context.meter.exhausted(task.id):
                 await context.writer.add([SearchedRow(*place, task.id)])

@@ -31,20 +31,20 @@ class Call:
 
 
 async def complete(
-    context: SearchContext, call: Call, stored: Mapping[int, CompletionRow], evaluate: Evaluator
+    context: SearchContext, call: Call, stored: Mapping[int, Program | CompletionRow], evaluate: Evaluator
 ) -> list[Program]:
     """Return the executed programs of a call in order of their place; completions without code yield none.
 
-    `stored` maps places to the completions of an earlier session. A prompt that fits in no form is recorded as unsent.
-    The model's errors are raised once everything that arrived is stored.
+    `stored` maps places to what an earlier session got for them (`StoredCalls`). A prompt that fits in no form is
+    recorded as unsent. The model's errors are raised once everything that arrived is stored.
     """
     found, waiting = list[Program](), list[asyncio.Task[Program | None]]()
-    for row in stored.values():
-        context.replies.note(row.status)
-        if program := evaluate.earlier.get(row.origin):
-            found.append(program)
-        elif row.status == "code":
-            waiting.append(asyncio.create_task(_stored(context, row, evaluate)))
+    for each in stored.values():
+        if isinstance(each, Program):
+            found.append(each)
+        elif each.status == "code":
+            waiting.append(asyncio.create_task(_stored(context, each, evaluate)))
+        context.replies.note("code" if isinstance(each, Program) else each.status)
     missing = [place for place in range(call.count) if place not in stored]
     if missing:
         waiting += await _generate(context, call, missing, evaluate)

@@ -4,10 +4,9 @@ Sees only tasks without answers; decides nothing.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 from soar.archive.rows import ExecutionRow, code_hash, decode_output, encode_output, execution_row
 from soar.execution import confirm
@@ -61,16 +60,9 @@ def _as_is(text: str, name: str) -> str:
 
 
 class Evaluator:
-    """Evaluates programs on one task; a repeated text costs only a look-up.
+    """Evaluates programs on one task; a repeated text costs only a look-up."""
 
-    `earlier` are the programs that earlier sessions of the same search executed, as they were then: a later version of
-    the software may extract other code.
-    """
-
-    def __init__(
-        self, context: SearchContext, task: Task, earlier: Mapping[Origin, Program] = MappingProxyType({})
-    ) -> None:
-        self.earlier = earlier
+    def __init__(self, context: SearchContext, task: Task) -> None:
         self._context = context
         self._task = task
         self._known: dict[str, asyncio.Task[Evaluated]] = {}

@@ -14,23 +14,30 @@ from soar.search.context import SearchContext
 from soar.search.evaluate import Evaluator
 from soar.search.pool import Pool
 from soar.search.sample import sampling_call
-from soar.search.stored import stored_calls
+from soar.search.stored import StoredCalls
 from soar.seeds import rng
 from soar.types import Origin, Program, Prompt, Task
 
 
-async def refine(context: SearchContext, task: Task, samples: Sequence[Program], evaluate: Evaluator) -> list[Program]:
+async def refine(
+    context: SearchContext, task: Task, samples: Sequence[Program], stored: StoredCalls, evaluate: Evaluator
+) -> list[Program]:
     """Spend a task's refinement budget on islands that share the samples and nothing else; return all children."""
     if not context.method.budget.refinements:
         return []
     arms = [(program, context.method.heuristic(task, program)) for program in samples]
     islands = range(context.method.budget.islands)
-    found = await asyncio.gather(*(refine_island(context, task, arms, island, evaluate) for island in islands))
+    found = await asyncio.gather(*(refine_island(context, task, arms, island, stored, evaluate) for island in islands))
     return [program for island in found for program in island]
 
 
 async def refine_island(
-    context: SearchContext, task: Task, arms: Sequence[tuple[Program, float]], island: int, evaluate: Evaluator
+    context: SearchContext,
+    task: Task,
+    arms: Sequence[tuple[Program, float]],
+    island: int,
+    stored: StoredCalls,
+    evaluate: Evaluator,
 ) -> list[Program]:
     """Spend one island's budget, pull by pull, and return its children in order; `arms` are the bandit's initial ones.
 
@@ -40,20 +47,20 @@ async def refine_island(
     budget = context.method.budget
     owed = share(budget.refinements, budget.islands, island)
     enough = -(-budget.enough // budget.islands)
-    stored = stored_calls(context, task, "refine", island)
     pool, children, solved, step = Pool(arms), [], 0, 0
     samples = [program for program, _ in arms]
     while owed > 0 and not (enough and solved >= enough):
         if agreed(task, chain(samples, children), budget.agreeing):  # no list of them all at every step
             break
-        if context.meter.exhausted(task.id) and step not in stored.calls:
+        place = ("refine", island, step)
+        if context.meter.exhausted(task.id) and place not in stored.calls:
             break
         count = min(budget.completions_per_refinement, owed)
         pulled = context.method.selector(pool, _rng(context, task, island, step)) if len(pool) else ()
         parents = tuple(pool.programs[arm] for arm in pulled)
-        if step not in stored.unsent:
+        if place not in stored.unsent:
             call = refinement_call(context, task, parents, island, step, count)
-            born = await complete(context, call, stored.at(step), evaluate)
+            born = await complete(context, call, stored.of(place), evaluate)
             solved += sum(is_new_solution(task, child, parents) for child in born)
             children += born
             for child in born:

@@ -8,28 +8,28 @@ from soar.search.agreement import agreed
 from soar.search.call import Call, complete
 from soar.search.context import SearchContext
 from soar.search.evaluate import Evaluator
-from soar.search.stored import stored_calls
+from soar.search.stored import StoredCalls
 from soar.seeds import rng
 from soar.types import Origin, Phase, Program, Prompt, Task
 
 
-async def sample(context: SearchContext, task: Task, evaluate: Evaluator) -> list[Program]:
+async def sample(context: SearchContext, task: Task, stored: StoredCalls, evaluate: Evaluator) -> list[Program]:
     """Spend a task's sampling budget, one request at a time, and return the programs in order."""
     budget = context.method.budget
-    stored = stored_calls(context, task, "sample", island=0)
     programs, solved = list[Program](), 0
     for step, first in enumerate(range(0, budget.samples, budget.samples_per_request)):
         if budget.enough and solved >= budget.enough:
             break
         if agreed(task, programs, budget.agreeing):
             break
-        if context.meter.exhausted(task.id) and step not in stored.calls:
+        place = ("sample", 0, step)
+        if context.meter.exhausted(task.id) and place not in stored.calls:
             break
-        if step in stored.unsent:
+        if place in stored.unsent:
             continue
         count = min(budget.samples_per_request, budget.samples - first)
-        call = sampling_call(context, task, "sample", 0, step, count)
-        new = await complete(context, call, stored.at(step), evaluate)
+        call = sampling_call(context, task, *place, count)
+        new = await complete(context, call, stored.of(place), evaluate)
         solved += sum(solves(task, program) for program in new)
         programs += new
     return programs
