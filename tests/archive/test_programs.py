@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from filled import TASKS, fill
+from filled import PLACES, TASKS, fill
 
 from soar.archive.reader import ArchiveReader
-from soar.archive.rows import decode_output
+from soar.archive.rows import CompletionRow, decode_output
 from soar.domains.arc.filters import is_hard_coded
 from soar.ensemble import filtered
 from soar.learning.curate import CURATORS, lineage
@@ -29,6 +29,15 @@ def archive(tmp_path_factory):
 def programs(path, task):
     with closing(ArchiveReader(path)) as reader:
         return reader.programs(task, "train")
+
+
+def test_what_arrived_is_each_completion_or_the_program_that_was_executed(archive):
+    with closing(ArchiveReader(archive)) as reader:
+        for task in TASKS:
+            expected = {row.origin.key: row for at in PLACES for row in reader.completions("train", 0, task, *at)}
+            expected |= {program.origin.key: program for program in reader.programs(task, "train", 0)}
+            assert {each.origin.key: each for each in reader.arrived("train", 0, task)} == expected
+            assert {type(each) for each in expected.values()} == {Program, CompletionRow}
 
 
 def test_programs_are_those_of_their_executions_also_when_the_archive_is_closed(archive):

@@ -1,4 +1,5 @@
 import json
+import time
 from collections import Counter
 from dataclasses import replace
 
@@ -248,6 +249,29 @@ def test_a_task_whose_search_is_over_is_not_looked_at_again(searched, task, monk
     assert [call for call in calls(reader) if call[0] == task.id] == before
     assert reader.searched("train", 0) == {task.id, other.id}
     assert reader.searched("train", 1) == set()
+
+
+def test_a_search_that_ends_has_closed_what_it_reads_from(searched, task, monkeypatch):
+    # The archive's writer closes next, and only the last connection can put the log's rows into the archive.
+    events, arrived, close = [], ArchiveReader.arrived, ArchiveReader.close
+
+    def slowly(self, stage, iteration, task_id):
+        events.append(f"reads {task_id}")
+        time.sleep(0.5 * (task_id == "other"))
+        found = arrived(self, stage, iteration, task_id)
+        events.append(f"has read {task_id}")
+        return found
+
+    def noted(self):
+        events.append("closed")
+        close(self)
+
+    monkeypatch.setattr(ArchiveReader, "arrived", slowly)
+    monkeypatch.setattr(ArchiveReader, "close", noted)
+    third = replace(task, id="third")
+    with pytest.raises(EndpointError):
+        searched(NOTHING, task, replace(task, id="other"), third, lm=Scripted([NOTHING], failing=range(9)))
+    assert events == ["reads mirror", "has read mirror", "reads other", "has read other", "closed"]
 
 
 def test_a_task_that_spent_its_own_limit_goes_on_with_a_higher_one(searched, task):

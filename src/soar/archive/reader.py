@@ -32,7 +32,7 @@ _WITH_EXECUTIONS = (
 
 
 class ArchiveReader:
-    """A read-only connection to an archive. Use from one thread."""
+    """A read-only connection to an archive. Use from the thread that opened it; `another` is for any."""
 
     def __init__(self, path: Path, *, checked: bool = True) -> None:
         """Open the archive at `path`; `StoreError` if there is none. Unchecked results cost less and may be wrong."""
@@ -44,7 +44,7 @@ class ArchiveReader:
         return partial(ArchiveReader, checked=self._tables.checked), (self._tables.path,)
 
     def another(self) -> "ArchiveReader":
-        """Return another connection to the archive, for another thread."""
+        """Return a connection of its own to the same archive, for the thread that calls this."""
         return ArchiveReader(self._tables.path, checked=self._tables.checked)
 
     def close(self) -> None:

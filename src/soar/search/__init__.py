@@ -1,7 +1,7 @@
 """Sampling and refinement (§3.2): one iteration's search over a set of tasks, several in flight at once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from soar.archive.reader import ArchiveReader
@@ -13,7 +13,7 @@ from soar.search.evaluate import Evaluator, finish_evaluating
 from soar.search.refine import refine
 from soar.search.replies import Replies
 from soar.search.sample import sample
-from soar.search.stored import stored_calls
+from soar.search.stored import StoredCalls, reading_thread
 from soar.types import Task
 
 __all__ = ["Held", "SearchContext", "SearchMethod", "search", "search_tasks"]
@@ -89,17 +89,14 @@ def _refuse_nothing_sent(context: SearchContext, tasks: Sequence[Task]) -> None:
 async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
     """Search every unfinished task, without answers. The first error stops all tasks, once the completions paid for
     are stored; `EndpointError` at the end if no completion was usable."""
-    turns, reading = asyncio.Semaphore(context.method.budget.tasks_in_flight), asyncio.Lock()
-    place = context.stage, context.iteration
+    turns, place = asyncio.Semaphore(context.method.budget.tasks_in_flight), (context.stage, context.iteration)
     over = context.reader.searched(*place)
     # The completions of finished tasks are not read again.
     context.replies.note_earlier(context.reader.ended(*place, over))
 
-    async def search_task(task: Task) -> None:
+    async def search_task(task: Task, stored_calls: Callable[[str], Awaitable[StoredCalls]]) -> None:
         async with turns:
-            async with reading:  # the first task searches on while those of the others are read
-                stored = await asyncio.to_thread(stored_calls, context.reader, *place, task.id)
-            evaluate = Evaluator(context, task)
+            stored, evaluate = await stored_calls(task.id), Evaluator(context, task)
             samples = await sample(context, task, stored, evaluate)
             await refine(context, task, samples, stored, evaluate)
             # Not finished at its token limit: if the run is resumed before the search is over, a higher one counts.
@@ -107,11 +104,11 @@ async def search_tasks(context: SearchContext, tasks: Sequence[Task]) -> None:
                 await context.writer.add([SearchedRow(*place, task.id)])
 
     try:
-        async with asyncio.TaskGroup() as group:
-            for task in tasks:
-                if task.id in over:
-                    continue
-                group.create_task(search_task(task.without_answers()))
+        with reading_thread(context.reader, *place) as stored_calls:
+            async with asyncio.TaskGroup() as group:
+                for task in tasks:
+                    if task.id not in over:
+                        group.create_task(search_task(task.without_answers(), stored_calls))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     context.replies.conclude()

@@ -39,7 +39,7 @@ async def complete(
     recorded as unsent. The model's errors are raised once everything that arrived is stored.
     """
     found, waiting = list[Program](), list[asyncio.Task[Program | None]]()
-    for each in stored.values():
+    for _, each in sorted(stored.items()):
         if isinstance(each, Program):
             found.append(each)
         elif each.status == "code":
