@@ -23,6 +23,13 @@ def test_no_file_outside_the_archive_holds_sql():
     assert naming(r"\bSELECT\b", but_in=())
 
 
+def test_no_pattern_repeats_a_group_possessively():
+    """Before Python 3.11.5 such a pattern fails to match (CPython issue 106052), and Debian 12 has 3.11.2."""
+    possessive = r"\)(?:[*+?]|\{\d*,?\d*\})\+"
+    assert naming(possessive, but_in=()) == []
+    assert re.search(possessive, "(?:a|b)*+"), "the pattern finds what there may be"
+
+
 def test_nothing_below_the_method_reads_a_configuration():
     readers = (
         "config.py",

@@ -15,12 +15,13 @@ _TOKEN = r"</s>|<end_code>|<end_of_turn>|<\|\w{1,30}\|>"
 """End marks of chat templates and agents, which some servers leave in the text."""
 
 # Possessive throughout, and irrelevant text is skipped in runs: fast, and no hostile text can make matching slow.
+# Groups are repeated atomically instead: before Python 3.11.5 a possessive one fails to match (CPython issue 106052).
 _OUTSIDE = re.compile(rf"[^<`~]*+(?:(?P<tag>{_TAG})|(?P<fence>`{{3,}}+|~{{3,}}+)|[<`~]|\Z)")
 _INSIDE = re.compile(
     rf"""[^"'\#<`~]*+(?:
-    (?P<long>"{{3}}(?:[^"\\]++|\\.|"(?!""))*+"{{3}}|'{{3}}(?:[^'\\]++|\\.|'(?!''))*+'{{3}})
+    (?P<long>"{{3}}(?>(?:[^"\\]++|\\.|"(?!""))*)"{{3}}|'{{3}}(?>(?:[^'\\]++|\\.|'(?!''))*)'{{3}})
     |(?P<endless>"{{3}}|'{{3}})
-    |(?P<short>"(?:[^"\\\n]++|\\.)*+"?|'(?:[^'\\\n]++|\\.)*+'?)
+    |(?P<short>"(?>(?:[^"\\\n]++|\\.)*)"?|'(?>(?:[^'\\\n]++|\\.)*)'?)
     |(?P<comment>\#[^\n]*+)
     |(?P<tag>{_TAG})|(?P<token>{_TOKEN})|(?P<fence>`{{3,}}+|~{{3,}}+)|[<`~]|\Z)""",
     re.DOTALL | re.VERBOSE,
