@@ -30,6 +30,11 @@ def codes() -> st.SearchStrategy[str]:
     )
 
 
+@pytest.mark.parametrize("half", ["    '''half", '    """half'])
+def test_a_string_left_open_in_reasoning_does_not_hide_the_program_behind_it(half):
+    assert found_in(f"```python\ndef transform(grid):\n{half}\n</think>\nSo:\n{block(CODE)}").code == CODE
+
+
 @given(codes())
 def test_the_code_of_a_completion_is_the_code_it_was_made_of(code):
     assert found_in(fenced(code)) == Extraction(code=code)

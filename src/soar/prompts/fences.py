@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-_TAG = r"</?(?i:think|thinking|thought|reasoning|reflection)\s*+>"
+_NAME = r"(?i:think|thinking|thought|reasoning|reflection)\s*+>"
+_TAG = rf"</?{_NAME}"
 _TOKEN = r"</s>|<end_code>|<end_of_turn>|<\|\w{1,30}\|>"
 """End marks of chat templates and agents, which some servers leave in the text."""
 
@@ -26,6 +27,7 @@ _INSIDE = re.compile(
     |(?P<tag>{_TAG})|(?P<token>{_TOKEN})|(?P<fence>`{{3,}}+|~{{3,}}+)|[<`~]|\Z)""",
     re.DOTALL | re.VERBOSE,
 )
+_OVER = re.compile(rf"</{_NAME}")
 _IN_COMMENT = re.compile(r"(?<=[^\s#`])[ \t]*+(?P<fence>`{3,}+)")
 _MARGIN = re.compile(r"[ \t>\ufeff]*+")
 _PYTHON = re.compile(r"[ \t]*+\{?\.?py(?:thon)?[\d.]*+(?:-repl)?\}?(?::\S*+)?(?=\s|\Z)", re.IGNORECASE)
@@ -172,13 +174,15 @@ class Scanner:
 
     def _lex(self, opening: Fence, begin: int) -> _Lexed:
         doubtful: dict[str, End] = {}
-        nested, comment_ends = False, begin
+        nested, comment_ends, reach = False, begin, len(self._text)
         for lexeme in _INSIDE.finditer(self._text, begin):
             kind = lexeme.lastgroup
             if kind in (None, "long", "short"):
                 continue
             start, end = lexeme.span(kind)
-            if kind == "endless":
+            if kind == "endless":  # broken code; where reasoning ends, so does its last block
+                over = _OVER.search(self._text, end)
+                reach = over.start() if over else reach
                 break
             if kind == "comment":
                 if behind := _IN_COMMENT.search(lexeme[kind]):
@@ -193,7 +197,7 @@ class Scanner:
             else:
                 doubtful.setdefault(kind, End(start, end))
         self._patience -= 1
-        return _Lexed(None, len(self._text), doubtful, comment_ends, nested)
+        return _Lexed(None, reach, doubtful, comment_ends, nested)
 
     def _fence(self, begin: int, end: int, floor: int = 0) -> Fence:
         text, left = self._text, max(floor, begin - LOOK)
