@@ -105,7 +105,7 @@ GLANCE = {
     "a method's attribute": ("Thing.method.memo = 1", "mine.Thing.method"),
     "a special method's attribute": ("Thing.__init__.memo = 1", "mine.Thing.__init__"),
     "a static method's attribute": ("Thing.by_itself.memo = 1", "mine.Thing.by_itself"),
-    "an inherited method's attribute": ("collections.UserDict.get.memo = 1", "collections.abc.Mapping.get"),
+    "an inherited method's attribute": ("collections.UserDict.items.memo = 1", "collections.abc.Mapping.items"),
     "an attribute of a function of NumPy's": ("np.pad.memo = 1", "numpy.pad"),
 }
 LOOK = {

@@ -33,7 +33,7 @@ _MOST_SHARED_KEYS = 64
 
 
 def _has_versions() -> bool:
-    """Return whether each change gives a dict a version that no dict ever had before (PEP 509; CPython up to 3.12)."""
+    """Return whether each change gives a dict a version that no dict ever had before (PEP 509; CPython up to 3.13)."""
     tried: dict[object, object] = {number: object() for number in range(9)}
     found = {_word(id(tried) + _VERSION)}
     for change in (lambda: tried.update({3: 1}), lambda: tried.pop(4), lambda: tried.setdefault("x", 1), tried.clear):
