@@ -4,14 +4,12 @@ whose prompt is too long for a solved task."""
 import asyncio
 import json
 
-from searching import block, calls
+from searching import NOTHING, calls
 
 from soar.archive.reader import ArchiveReader
 from soar.errors import PromptTooLong
 from soar.lm.scripted import Scripted
 from soar.types import Completion, Task
-
-NOTHING = block("return grid")
 
 
 class Overloaded(Scripted):
